@@ -1,0 +1,51 @@
+# Everything runs from here; `make help` lists it. Needs Python 3.11 and make, nothing else.
+SHELL := /bin/sh
+PY := $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+PIP := $(PYTHON) -m pip --disable-pip-version-check
+# pytest-xdist: one process per core, two at least, because much of a test is waiting.
+WORKERS ?= auto
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check format migrate docs
+
+help: ## Show this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/.base: pyproject.toml constraints.txt
+	@echo "Installing Jobx into $(VENV); the first time this takes a few minutes."
+	@"$(PY)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Jobx needs Python 3.11")'
+	"$(PY)" -m venv $(VENV)
+	$(PIP) install --constraint constraints.txt --upgrade pip setuptools
+	$(PIP) install --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.base
+	$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+setup: $(VENV)/.dev ## Install Jobx and what its development needs
+
+run: $(VENV)/.base ## Start Jobx with a sample shop on 127.0.0.1:8000 (JOBX_PORT)
+	@exec $(PYTHON) -m app.cli up
+
+test: $(VENV)/.dev ## Run the tests
+	@$(PYTHON) -m pytest -n $(WORKERS)
+
+check: $(VENV)/.dev ## Check formatting, lint, types, imports and migrations
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m mypy
+	@$(VENV)/bin/lint-imports --no-logo
+	@JOBX_DATA_DIR=.cache/check $(PYTHON) -m app.cli migrate --check
+
+format: $(VENV)/.dev ## Format the code and mend what the linter can
+	@$(PYTHON) -m ruff check --fix .
+	@$(PYTHON) -m ruff format .
+
+migrate: $(VENV)/.base ## Bring the database up to date (the embedded one, or JOBX_DATABASE_URL)
+	@$(PYTHON) -m app.cli migrate
+
+docs: $(VENV)/.dev ## Draw the pictures of docs/ from the code
+	@$(PYTHON) -m graphs.draw docs/graph.md

@@ -1,0 +1,1 @@
+"""Jobx, the service: HTTP, worker, database and features."""

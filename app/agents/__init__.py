@@ -1,0 +1,1 @@
+"""A tenant's agents: who answers, in which tone, from which documents."""

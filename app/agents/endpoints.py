@@ -1,0 +1,69 @@
+"""/v1/agents."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+
+from app.agents import service
+from app.agents.schemas import AgentCreate, AgentList, AgentOut, AgentUpdate, Knowledge
+from app.auth.route import CurrentSession, TenantRoute, needs
+from app.models import Agent
+from app.web import Page, next_cursor, page
+
+router = APIRouter(prefix="/v1/agents", tags=["Agents"], route_class=TenantRoute)
+
+
+@router.post("", status_code=201, dependencies=[needs("agents:write")])
+async def create(body: AgentCreate, session: CurrentSession) -> AgentOut:
+    """Make an agent."""
+    return _out(await service.create_agent(session, _values(body.model_dump())))
+
+
+@router.get("", dependencies=[needs("agents:read")])
+async def list_all(session: CurrentSession, page: Annotated[Page, Depends(page)]) -> AgentList:
+    """List agents, newest first."""
+    agents = await service.list_agents(session, page)
+    cursor = next_cursor([agent.id for agent in agents], page.limit)
+    return AgentList(agents=[_out(agent) for agent in agents[: page.limit]], next_cursor=cursor)
+
+
+@router.get("/{agent_id}", dependencies=[needs("agents:read")])
+async def get(agent_id: UUID, session: CurrentSession) -> AgentOut:
+    """Read one agent."""
+    return _out(await service.get_agent(session, agent_id))
+
+
+@router.patch("/{agent_id}", dependencies=[needs("agents:write")])
+async def update(agent_id: UUID, body: AgentUpdate, session: CurrentSession) -> AgentOut:
+    """Change an agent; absent fields stay as they are."""
+    values = {name: value for name, value in body.model_dump(exclude_unset=True).items() if value is not None}
+    return _out(await service.update_agent(session, agent_id, _values(values)))
+
+
+@router.delete("/{agent_id}", status_code=204, dependencies=[needs("agents:write")])
+async def delete(agent_id: UUID, session: CurrentSession) -> None:
+    """Delete an agent that answers on no connection."""
+    await service.delete_agent(session, agent_id)
+
+
+def _values(fields: dict[str, Any]) -> dict[str, Any]:
+    if "knowledge" in fields:
+        fields["document_ids"] = fields.pop("knowledge")["document_ids"]
+    return fields
+
+
+def _out(agent: Agent) -> AgentOut:
+    return AgentOut(
+        id=agent.id,
+        created_at=agent.created_at,
+        name=agent.name,
+        instructions=agent.instructions,
+        tone=agent.tone,
+        greeting_message=agent.greeting_message,
+        thanks_message=agent.thanks_message,
+        handoff_message=agent.handoff_message,
+        allowed_urls=agent.allowed_urls,
+        knowledge=Knowledge(document_ids=agent.document_ids),
+        groundedness_threshold=agent.groundedness_threshold,
+    )

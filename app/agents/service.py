@@ -1,0 +1,81 @@
+"""Rules and queries of agents."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.errors import Conflict, NotFound, Unprocessable
+from app.models import Agent, Connection, Document
+from app.web import Page
+from graphs.support.context import AgentProfile
+
+Values = dict[str, Any]
+
+
+async def create_agent(session: AsyncSession, values: Values) -> Agent:
+    """Make an agent; its documents must exist."""
+    await _check_documents(session, values["document_ids"])
+    agent = Agent(**values)
+    session.add(agent)
+    await session.flush()
+    return agent
+
+
+async def get_agent(session: AsyncSession, agent_id: UUID) -> Agent:
+    """One agent; raises NotFound."""
+    agent = await session.get(Agent, agent_id)
+    if agent is None:
+        raise NotFound("There is no such agent.")
+    return agent
+
+
+async def list_agents(session: AsyncSession, page: Page) -> list[Agent]:
+    """A page of agents, newest first, and one more if there is one."""
+    query = select(Agent).order_by(Agent.id.desc()).limit(page.limit + 1)
+    if page.after is not None:
+        query = query.where(Agent.id < page.after)
+    return list(await session.scalars(query))
+
+
+async def update_agent(session: AsyncSession, agent_id: UUID, values: Values) -> Agent:
+    """Change an agent; the next turn uses it as it is then."""
+    agent = await get_agent(session, agent_id)
+    await _check_documents(session, values.get("document_ids", []))
+    for name, value in values.items():
+        setattr(agent, name, value)
+    await session.flush()
+    return agent
+
+
+async def delete_agent(session: AsyncSession, agent_id: UUID) -> None:
+    """Remove an agent that answers on no connection."""
+    agent = await get_agent(session, agent_id)
+    if await session.scalar(select(func.count()).select_from(Connection).where(Connection.agent_id == agent_id)):
+        raise Conflict("The agent answers on a connection; give that another agent first.", code="agent_in_use")
+    await session.delete(agent)
+
+
+def profile_of(agent: Agent, max_characters: int) -> AgentProfile:
+    """The agent as the graph needs it; `max_characters` is the channel's limit."""
+    return AgentProfile(
+        name=agent.name,
+        instructions=agent.instructions,
+        tone=agent.tone,
+        greeting_message=agent.greeting_message,
+        thanks_message=agent.thanks_message,
+        handoff_message=agent.handoff_message,
+        allowed_urls=tuple(agent.allowed_urls),
+        groundedness_threshold=agent.groundedness_threshold,
+        max_characters=max_characters,
+    )
+
+
+async def _check_documents(session: AsyncSession, document_ids: list[UUID]) -> None:
+    wanted = set(document_ids)
+    if not wanted:
+        return
+    query = select(func.count()).where(Document.id.in_(wanted), Document.deleted_at.is_(None))
+    if await session.scalar(query) != len(wanted):
+        raise Unprocessable("The agent names a document that does not exist.", code="unknown_document")

@@ -1,0 +1,1 @@
+"""Who is calling: API keys and their scopes, and the transaction a request runs in."""

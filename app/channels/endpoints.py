@@ -1,0 +1,60 @@
+"""/v1/connections."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request
+
+from app.auth.route import CurrentPrincipal, CurrentSession, LongRoute, TenantRoute, needs
+from app.channels import connections
+from app.channels.base import Credentials
+from app.channels.schemas import ConnectionList, ConnectionOut, TelegramConnect
+from app.models import Connection
+from app.runtime import of_request
+from app.web import Page, next_cursor, page
+
+router = APIRouter(prefix="/v1/connections", tags=["Connections"], route_class=TenantRoute)
+connecting = APIRouter(prefix="/v1/connections", tags=["Connections"], route_class=LongRoute)
+
+
+@connecting.post("", status_code=201, dependencies=[needs("connections:write")])
+async def connect(body: TelegramConnect, principal: CurrentPrincipal, request: Request) -> ConnectionOut:
+    """Connect a channel account to an agent; asks the provider, and points its webhook at Jobx."""
+    runtime = of_request(request)
+    credentials = Credentials(token=body.token.get_secret_value())
+    made = await connections.connect(runtime, principal.tenant_id, body.channel, body.agent_id, credentials)
+    async with runtime.vault.session(principal.tenant_id) as session:
+        return _out(await connections.get_connection(session, made.id))
+
+
+@router.get("", dependencies=[needs("connections:read")])
+async def list_all(session: CurrentSession, page: Annotated[Page, Depends(page)]) -> ConnectionList:
+    """List connections, newest first."""
+    found = await connections.list_connections(session, page)
+    cursor = next_cursor([connection.id for connection in found], page.limit)
+    return ConnectionList(connections=[_out(connection) for connection in found[: page.limit]], next_cursor=cursor)
+
+
+@router.get("/{connection_id}", dependencies=[needs("connections:read")])
+async def get(connection_id: UUID, session: CurrentSession) -> ConnectionOut:
+    """Read one connection."""
+    return _out(await connections.get_connection(session, connection_id))
+
+
+@router.delete("/{connection_id}", status_code=204, dependencies=[needs("connections:write")])
+async def disconnect(connection_id: UUID, session: CurrentSession, request: Request) -> None:
+    """Disconnect: nothing is answered from now on, and the webhook is taken back at the provider."""
+    await connections.disconnect(session, of_request(request).queue, connection_id)
+
+
+def _out(connection: Connection) -> ConnectionOut:
+    return ConnectionOut(
+        id=connection.id,
+        channel=connection.channel,
+        agent_id=connection.agent_id,
+        state=connection.state,
+        simulated=connection.simulated,
+        account_id=connection.account_id,
+        display_name=connection.display_name,
+        created_at=connection.created_at,
+    )

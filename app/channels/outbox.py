@@ -1,0 +1,182 @@
+"""From a decision to deliveries: one transaction that checks again and queues a turn's only reply."""
+
+from collections.abc import Container
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from langchain.tools import BaseTool, tool
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.channels.base import Capabilities
+from app.channels.registry import provider_for
+from app.channels.split import split_text
+from app.crypto import current_keyring
+from app.models import Connection, Conversation, Delivery, Handoff, Message, Turn, new_id, now
+from app.queue import DELIVERIES
+from app.runtime import Runtime
+from graphs.support.context import ChannelInput
+
+_WINDOW_MARGIN = timedelta(minutes=5)
+QUEUED, SUPERSEDED, SKIPPED = "queued", "superseded", "skipped"
+_STOPPED = ("skipped", "connection_stopped", SKIPPED)
+
+
+@dataclass(frozen=True, slots=True)
+class Turning:
+    """The turn that a reply belongs to, and the connection's epoch when its work began."""
+
+    tenant_id: UUID
+    connection_id: UUID
+    conversation_id: UUID
+    turn_id: UUID
+    epoch: int
+
+
+def channel_tool(runtime: Runtime, turning: Turning) -> BaseTool:
+    """The LangChain tool through which the graph reaches the customer: it can do nothing but end this turn."""
+
+    @tool("reply", args_schema=ChannelInput)
+    async def reply(text: str, citations: list[dict[str, Any]] | None = None, handoff_reason: str | None = None) -> str:
+        """Send the reply to the customer, or hand the conversation over to a person with a fixed message."""
+        return await send(runtime, turning, text, handoff_reason, citations or [])
+
+    return reply
+
+
+async def send(
+    runtime: Runtime, turning: Turning, text: str, handoff_reason: str | None, citations: list[dict[str, Any]]
+) -> str:
+    """Queue a turn's reply or handoff, unless a person, a newer message, a disconnect or a twin came first.
+
+    Returns "queued", "superseded" (a newer message will be answered together with this one) or "skipped".
+    """
+    async with runtime.vault.session(turning.tenant_id) as session:
+        connection = await lock_connection(session, turning.connection_id, turning.epoch)
+        conversation = await session.get_one(Conversation, turning.conversation_id, with_for_update=True)
+        turn = await session.get_one(Turn, turning.turn_id, with_for_update=True)
+        if turn.state != "running":
+            return SUPERSEDED if turn.state == "superseded" else SKIPPED
+        obstacle = await _obstacle(session, connection, conversation)
+        if connection is None or obstacle is not None:
+            return _finish(turn, *(obstacle or _STOPPED))
+        limits = provider_for(connection.channel, runtime.settings).capabilities
+        open_window = await window_is_open(session, conversation, limits)
+        reason = handoff_reason if open_window else "window_closed"
+        promised = reason is not None and not await _open_handoff(session, turning, reason)
+        # A promise that stands is not made again.
+        if open_window and not promised:
+            await _queue_reply(session, runtime, turning, split_text(text, limits.max_length, limits.unit))
+            turn.record = {"citations": citations}
+        return _finish(turn, "handed_off" if reason else "replied", reason, QUEUED)
+
+
+async def _obstacle(
+    session: AsyncSession, connection: Connection | None, conversation: Conversation
+) -> tuple[str, str | None, str] | None:
+    """What ends a turn without a word of ours: its state, reason and the answer to the graph."""
+    if connection is None:
+        return _STOPPED
+    if conversation.agent_paused_at or conversation.blocked_at:
+        return "skipped", "person_took_over", SKIPPED
+    if await _newer_message(session, conversation.id):
+        return "superseded", None, SUPERSEDED
+    return None
+
+
+async def lock_connection(
+    session: AsyncSession, connection_id: UUID, epoch: int, states: Container[str] = ("active",)
+) -> Connection | None:
+    """The connection, locked against a disconnect, or None when it left `states` or was stopped since `epoch`."""
+    query = select(Connection).where(Connection.id == connection_id).with_for_update(read=True)
+    connection = await session.scalar(query)
+    if connection is None or connection.state not in states or connection.epoch != epoch:
+        return None
+    return connection
+
+
+async def window_is_open(session: AsyncSession, conversation: Conversation, limits: Capabilities) -> bool:
+    """Whether the channel still takes a reply, with a margin for the way there."""
+    hours = limits.business_window_hours if conversation.business_connection_id else limits.window_hours
+    if hours is None:
+        return True
+    query = select(func.max(Message.sent_at)).where(
+        Message.conversation_id == conversation.id, Message.direction == "in"
+    )
+    last = await session.scalar(query)
+    return last is not None and now() < last + timedelta(hours=hours) - _WINDOW_MARGIN
+
+
+async def _newer_message(session: AsyncSession, conversation_id: UUID) -> bool:
+    """Whether a customer's message waits that no turn has taken up."""
+    query = select(Message.id).where(
+        Message.conversation_id == conversation_id, Message.status == "received", Message.turn_id.is_(None)
+    )
+    return await session.scalar(query.limit(1)) is not None
+
+
+async def _open_handoff(session: AsyncSession, turning: Turning, reason: str) -> bool:
+    """Open a handoff; False when the conversation waits for a person already."""
+    waiting = select(Handoff.id).where(
+        Handoff.conversation_id == turning.conversation_id, Handoff.resolved_at.is_(None)
+    )
+    if await session.scalar(waiting) is not None:
+        return False
+    session.add(
+        Handoff(
+            connection_id=turning.connection_id,
+            conversation_id=turning.conversation_id,
+            turn_id=turning.turn_id,
+            reason=reason,
+        )
+    )
+    return True
+
+
+async def _queue_reply(session: AsyncSession, runtime: Runtime, turning: Turning, parts: list[str]) -> None:
+    deliveries = [await _add_part(session, turning, number, part) for number, part in enumerate(parts)]
+    await runtime.queue.defer(
+        session,
+        "channels:deliver_message",
+        DELIVERIES,
+        ids={"tenant_id": turning.tenant_id, "delivery_id": deliveries[0].id},
+    )
+
+
+async def _add_part(session: AsyncSession, turning: Turning, number: int, text: str) -> Delivery:
+    message_id = new_id()
+    message = Message(
+        id=message_id,
+        connection_id=turning.connection_id,
+        conversation_id=turning.conversation_id,
+        turn_id=turning.turn_id,
+        direction="out",
+        author="agent",
+        status="queued",
+        text=text,
+        # Unique per turn and part: a second run of the same turn cannot add a second reply.
+        dedup_hash=current_keyring().lookup("reply", f"{turning.turn_id} {number}", turning.connection_id),
+        sent_at=now(),
+    )
+    session.add(message)
+    await session.flush()
+    delivery = Delivery(
+        connection_id=turning.connection_id,
+        conversation_id=turning.conversation_id,
+        turn_id=turning.turn_id,
+        message_id=message_id,
+        part=number,
+        epoch=turning.epoch,
+    )
+    session.add(delivery)
+    await session.flush()
+    return delivery
+
+
+def _finish(turn: Turn, state: str, reason: str | None, answer: str) -> str:
+    turn.state = state
+    turn.reason = reason
+    turn.finished_at = now()
+    return answer

@@ -1,0 +1,1 @@
+"""One file per channel; a provider never imports another."""

@@ -1,0 +1,47 @@
+"""Connections over HTTP."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+
+class TelegramConnect(BaseModel):
+    """A Telegram bot, by the token that BotFather gave."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "channel": "telegram",
+                    "agent_id": "0199f5a8-7c7e-7d3a-9d0e-3f1f2a6b4c5d",
+                    "token": "7000000001:AAExampleExampleExampleExampleExample",
+                }
+            ]
+        }
+    )
+
+    channel: Literal["telegram"]
+    agent_id: UUID
+    token: Annotated[SecretStr, Field(min_length=1, max_length=300)]
+
+
+class ConnectionOut(BaseModel):
+    """A connection; `state` is active, needs_reauthorisation, erasing or disconnected."""
+
+    id: UUID
+    channel: str
+    agent_id: UUID
+    state: str
+    simulated: bool
+    account_id: str
+    display_name: str
+    created_at: datetime
+
+
+class ConnectionList(BaseModel):
+    """A page of connections, newest first."""
+
+    connections: list[ConnectionOut]
+    next_cursor: str | None

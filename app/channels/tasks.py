@@ -1,0 +1,193 @@
+"""Deliveries: one provider call each, marked `sending` before and settled after, never repeated in doubt."""
+
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+import procrastinate
+from procrastinate import JobContext
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.channels.base import Credentials, Provider, ProviderUnavailable, SendResult
+from app.channels.connections import get_connection
+from app.channels.outbox import lock_connection, window_is_open
+from app.channels.registry import client_for, provider_for
+from app.crypto import current_keyring
+from app.errors import NotFound
+from app.models import Connection, Conversation, Delivery, Message, now
+from app.queue import ANSWERS, DELIVERIES, MAX_ATTEMPTS, RETRY
+from app.runtime import Runtime, of_job
+
+blueprint = procrastinate.Blueprint()
+
+MAX_SENDS = 8
+_FIRST_WAIT_SECONDS = 2.0
+_LONGEST_WAIT_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Parcel:
+    """What a send needs once no transaction is open."""
+
+    provider: Provider
+    connection: Connection
+    credentials: Credentials
+    conversation_id: str
+    business_connection_id: str | None
+    text: str
+
+
+@blueprint.task(name="channels:deliver_message", queue=DELIVERIES, retry=RETRY, pass_context=True)
+async def deliver_message(context: JobContext, tenant_id: str, delivery_id: str) -> None:
+    """Send one part of a reply and record what the provider said."""
+    runtime = of_job(context)
+    tenant, delivery = UUID(tenant_id), UUID(delivery_id)
+    async with runtime.vault.session(tenant) as session:
+        parcel = await _take(session, runtime, delivery)
+    if parcel is None:
+        return
+    result = await parcel.provider.send(
+        client_for(parcel.connection, runtime),
+        parcel.credentials,
+        parcel.conversation_id,
+        parcel.text,
+        business_connection_id=parcel.business_connection_id,
+        delivery_id=delivery_id,
+    )
+    async with runtime.vault.session(tenant) as session:
+        await _settle(session, runtime, delivery, result)
+
+
+@blueprint.task(name="channels:release", queue=DELIVERIES, retry=RETRY, pass_context=True)
+async def release(context: JobContext, tenant_id: str, connection_id: str) -> None:
+    """Take a disconnected connection's webhook back at the provider, then forget its credentials."""
+    runtime = of_job(context)
+    async with runtime.vault.session(UUID(tenant_id)) as session:
+        connection = await get_connection(session, UUID(connection_id))
+        if connection.credentials_sealed is None:
+            return
+        credentials = Credentials(connection.credentials)
+    try:
+        await provider_for(connection.channel, runtime.settings).disconnect(
+            client_for(connection, runtime), credentials
+        )
+    except ProviderUnavailable:
+        if context.job.attempts < MAX_ATTEMPTS - 1:
+            raise
+    async with runtime.vault.session(UUID(tenant_id)) as session:
+        (await get_connection(session, UUID(connection_id), lock=True)).credentials_sealed = None
+
+
+async def _take(session: AsyncSession, runtime: Runtime, delivery_id: UUID) -> _Parcel | None:
+    """Mark a delivery `sending`, after checking again that it may go; None when it may not."""
+    found = await session.get(Delivery, delivery_id)
+    if found is None:
+        return None
+    connection = await lock_connection(session, found.connection_id, found.epoch)
+    conversation = await session.get_one(Conversation, found.conversation_id, with_for_update=True)
+    delivery = await session.get_one(Delivery, delivery_id, with_for_update=True, populate_existing=True)
+    if delivery.state == "sending":
+        # The process that took it died before it could write down the answer: it may have been sent.
+        await _close(session, runtime, delivery, "unknown", "interrupted")
+        return None
+    if delivery.state != "queued":
+        return None
+    if connection is None or conversation.agent_paused_at or conversation.blocked_at:
+        await _cancel_rest(session, delivery)
+        return None
+    provider = provider_for(connection.channel, runtime.settings)
+    if not await window_is_open(session, conversation, provider.capabilities):
+        await _close(session, runtime, delivery, "failed", "window_closed")
+        return None
+    delivery.attempts += 1
+    message = await _mark(session, delivery, "sending")
+    return _Parcel(
+        provider,
+        connection,
+        Credentials(connection.credentials),
+        conversation.provider_id,
+        conversation.business_connection_id,
+        message.text,
+    )
+
+
+async def _settle(session: AsyncSession, runtime: Runtime, delivery_id: UUID, result: SendResult) -> None:
+    delivery = await session.get_one(Delivery, delivery_id, with_for_update=True)
+    if delivery.state != "sending":
+        return
+    delivery.error_code = result.code
+    if result.outcome == "ok":
+        await _sent(session, runtime, delivery, result.message_id)
+    elif result.outcome == "retry" and delivery.attempts < MAX_SENDS:
+        await _try_later(session, runtime, delivery, result.retry_after)
+    elif result.outcome == "unknown":
+        await _close(session, runtime, delivery, "unknown", result.code)
+    else:
+        if result.outcome == "reconnect":
+            connection = await get_connection(session, delivery.connection_id, lock=True)
+            connection.state = "needs_reauthorisation"
+        await _close(session, runtime, delivery, "failed", result.code)
+
+
+async def _sent(session: AsyncSession, runtime: Runtime, delivery: Delivery, provider_id: str | None) -> None:
+    message = await _mark(session, delivery, "sent")
+    delivery.sent_at = message.sent_at = now()
+    if provider_id is not None:
+        hashed = current_keyring().lookup("message", provider_id, delivery.connection_id)
+        delivery.provider_message_id = provider_id
+        delivery.provider_message_hash = message.provider_message_hash = hashed
+    following = await session.scalar(
+        select(Delivery.id).where(Delivery.turn_id == delivery.turn_id, Delivery.part == delivery.part + 1)
+    )
+    if following is not None:
+        await _defer(session, runtime, following)
+
+
+async def _try_later(session: AsyncSession, runtime: Runtime, delivery: Delivery, retry_after: float | None) -> None:
+    await _mark(session, delivery, "queued")
+    wait = _FIRST_WAIT_SECONDS * 2 ** (delivery.attempts - 1) if retry_after is None else retry_after
+    await _defer(session, runtime, delivery.id, min(wait, _LONGEST_WAIT_SECONDS))
+
+
+async def _close(
+    session: AsyncSession, runtime: Runtime, delivery: Delivery, state: Literal["failed", "unknown"], code: str | None
+) -> None:
+    """End a delivery badly: the parts behind it are not sent, and a person is asked to look."""
+    await _mark(session, delivery, state)
+    delivery.error_code = code
+    await _cancel_rest(session, delivery, after=delivery.part)
+    await runtime.queue.defer(
+        session,
+        "conversations:hand_off_delivery",
+        ANSWERS,
+        ids={"tenant_id": delivery.tenant_id, "delivery_id": delivery.id},
+    )
+
+
+async def _cancel_rest(session: AsyncSession, delivery: Delivery, after: int = -1) -> None:
+    rest = select(Delivery.message_id).where(
+        Delivery.turn_id == delivery.turn_id, Delivery.part > after, Delivery.state == "queued"
+    )
+    messages = list(await session.scalars(rest))
+    await session.execute(update(Message).where(Message.id.in_(messages)).values(status="cancelled"))
+    await session.execute(update(Delivery).where(Delivery.message_id.in_(messages)).values(state="cancelled"))
+
+
+async def _mark(session: AsyncSession, delivery: Delivery, state: str) -> Message:
+    delivery.state = state
+    message = await session.get(Message, delivery.message_id)
+    if message is None:
+        raise NotFound("The message of a delivery is gone.")
+    message.status = state
+    return message
+
+
+async def _defer(session: AsyncSession, runtime: Runtime, delivery_id: UUID, delay_seconds: float = 0) -> None:
+    await runtime.queue.defer(
+        session,
+        "channels:deliver_message",
+        DELIVERIES,
+        delay_seconds=delay_seconds,
+        ids={"tenant_id": current_keyring().tenant_id, "delivery_id": delivery_id},
+    )

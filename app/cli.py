@@ -1,0 +1,121 @@
+"""The command `jobx`."""
+
+import asyncio
+import logging
+import sys
+from typing import Annotated, Literal
+from uuid import UUID
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from app import assembly
+from app.db import Database, DatabaseAddress
+from app.embedded.postgres import EmbeddedPostgresError
+from app.errors import ConfigurationError, JobxError
+from app.keys.service import Vault
+from app.migrations import runner
+from app.settings import Settings
+from app.talk import ask
+from app.telemetry import set_up_logging
+from app.tenants.service import create_tenant
+from app.up import up
+from graphs.models import UnsupportedVersion
+from vectorstore.embeddings import EmbeddingError
+from vectorstore.index import VectorStoreError
+
+cli = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Jobx answers direct messages from your knowledge.",
+)
+operator = typer.Typer(no_args_is_help=True, help="For whoever runs this Jobx.")
+tenant = typer.Typer(no_args_is_help=True, help="The businesses that use this Jobx.")
+cli.add_typer(operator, name="operator")
+operator.add_typer(tenant, name="tenant")
+console = Console(highlight=False, soft_wrap=True, markup=False)
+
+_EXPECTED = (JobxError, EmbeddedPostgresError, VectorStoreError, EmbeddingError, UnsupportedVersion)
+
+
+@cli.command("up")
+def up_command() -> None:
+    """Run everything in one process: database, vectors, web server and worker."""
+    up(_settings(), console)
+
+
+@cli.command()
+def migrate(
+    check: Annotated[bool, typer.Option(help="Only tell whether the models and the migrations agree.")] = False,
+    draft: Annotated[str | None, typer.Option(help="Write a new migration with this message.")] = None,
+) -> None:
+    """Bring the database up to date."""
+    with assembly.database(_settings()) as (admin, app_password):
+        runner.migrate(admin, app_password)
+        if check:
+            runner.check(admin)
+        if draft is not None:
+            runner.draft(admin, draft)
+    console.print("The database is up to date.")
+
+
+@tenant.command("create")
+def tenant_create(name: Annotated[str, typer.Argument(help="The business's name.")]) -> None:
+    """Make a tenant and print its first API key, which is shown this once."""
+    settings = _settings()
+    with assembly.database(settings, share=True) as (admin, app_password):
+        runner.migrate(admin, app_password)
+        tenant_id, key = asyncio.run(_create_tenant(settings, assembly.service_address(admin, app_password), name))
+    console.print(f"tenant  {tenant_id}\nAPI key {key}")
+
+
+@cli.command()
+def simulate(
+    channel: Annotated[Literal["telegram"], typer.Argument(help="The channel to write on.")],
+    question: Annotated[str, typer.Argument(help="What the customer writes.")],
+) -> None:
+    """Write to the running Jobx as a customer of the sample connection, and show what comes back."""
+    answer = ask(_settings().data_dir, question)
+    for text in answer.texts:
+        console.print(text)
+    ending = answer.outcome if answer.reason is None else f"{answer.outcome} ({answer.reason})"
+    console.print(f"\n[{channel} · {ending} · model {answer.model or 'none'}]")
+    for citation in answer.citations:
+        console.print(f"  from {citation['title']}: “{citation['quote']}”")
+
+
+async def _create_tenant(settings: Settings, address: DatabaseAddress, name: str) -> tuple[UUID, str]:
+    db = Database(address)
+    try:
+        return await create_tenant(Vault(db, assembly.master_key(settings)), name)
+    finally:
+        await db.close()
+
+
+def _settings() -> Settings:
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        wrong = "; ".join(f"JOBX_{'__'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        raise ConfigurationError(f"The configuration is wrong. {wrong}") from None
+    set_up_logging(settings.log_level)
+    return settings
+
+
+def main() -> None:
+    """Run the command; an expected error ends it with its message and status 1."""
+    try:
+        cli()
+    except _EXPECTED as error:
+        Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print(f"jobx: {error}", style="bold red")
+        sys.exit(1)
+    except Exception:
+        # Through the log's formatter: an error's text may quote what was handled.
+        logging.getLogger("jobx").critical("ended by an unexpected error", exc_info=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Contacts, threads and messages; answering, handing over, and staying silent when a person has taken over."""

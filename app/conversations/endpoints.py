@@ -1,0 +1,138 @@
+"""/v1/conversations, and /v1/agents/{id}/reply: what an agent would answer."""
+
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from app.auth.route import CurrentPrincipal, CurrentSession, LongRoute, TenantRoute, needs
+from app.conversations import service
+from app.conversations.schemas import (
+    ConversationList,
+    ConversationOut,
+    MessageList,
+    MessageOut,
+    ReplyOut,
+    ReplyRequest,
+    TurnOut,
+)
+from app.errors import JobxError
+from app.models import Conversation, Message, Turn
+from app.runtime import of_request
+from app.web import Page, next_cursor, page
+from graphs.support.graph import run, run_events
+from graphs.support.state import SupportState, Usage
+
+router = APIRouter(prefix="/v1/conversations", tags=["Conversations"], route_class=TenantRoute)
+replies = APIRouter(prefix="/v1/agents", tags=["Agents"], route_class=LongRoute)
+
+
+@router.get("", dependencies=[needs("conversations:read")])
+async def list_all(session: CurrentSession, page: Annotated[Page, Depends(page)]) -> ConversationList:
+    """List conversations, newest first."""
+    found = await service.list_conversations(session, page)
+    cursor = next_cursor([conversation.id for conversation in found], page.limit)
+    return ConversationList(conversations=[_conversation(item) for item in found[: page.limit]], next_cursor=cursor)
+
+
+@router.get("/{conversation_id}", dependencies=[needs("conversations:read")])
+async def get(conversation_id: UUID, session: CurrentSession) -> ConversationOut:
+    """Read one conversation."""
+    return _conversation(await service.get_conversation(session, conversation_id))
+
+
+@router.get("/{conversation_id}/messages", dependencies=[needs("conversations:read")])
+async def messages(conversation_id: UUID, session: CurrentSession, page: Annotated[Page, Depends(page)]) -> MessageList:
+    """Read the newest messages of a conversation in their order."""
+    found = await service.list_messages(session, conversation_id, page)
+    cursor = next_cursor([message.id for message, _ in found], page.limit)
+    shown = [_message(message, turn) for message, turn in reversed(found[: page.limit])]
+    return MessageList(messages=shown, next_cursor=cursor)
+
+
+@replies.post("/{agent_id}/reply", response_model=ReplyOut, dependencies=[needs("agents:reply")])
+async def reply(agent_id: UUID, body: ReplyRequest, principal: CurrentPrincipal, request: Request) -> Any:
+    """Ask an agent without a customer; with `Accept: text/event-stream` the steps are streamed, then the result."""
+    runtime = of_request(request)
+    context = await service.preview_context(runtime, principal.tenant_id, agent_id)
+    history = service.history_messages([(item.role, item.text) for item in body.history])
+    if "text/event-stream" not in request.headers.get("accept", ""):
+        return _reply(await run(context, body.message, history))
+    return _stream(run_events(context, body.message, history))
+
+
+def _stream(events: AsyncIterator[tuple[str, Any]]) -> Response:
+    async def lines() -> AsyncIterator[ServerSentEvent]:
+        try:
+            async for name, value in events:
+                if name == "result":
+                    yield ServerSentEvent(_reply(value).model_dump_json(), event="result")
+                else:
+                    yield ServerSentEvent(value["node"], event="step")
+        except Exception:
+            # The answer has begun, so the error has to come in it; the log has what happened.
+            yield ServerSentEvent(JobxError().message, event="error")
+            raise
+
+    return EventSourceResponse(lines())
+
+
+def _reply(state: SupportState) -> ReplyOut:
+    usage = state.get("usage") or Usage()
+    return ReplyOut.model_validate(
+        {
+            "outcome": state.get("outcome", "handoff"),
+            "reason": state.get("reason"),
+            "reply": state.get("reply", ""),
+            **service.turn_record(state),
+            "passages": [asdict(passage) for passage in state.get("passages", [])],
+            "model": state.get("model"),
+            "usage": {
+                "prompt_tokens": usage.prompt_tokens,
+                "completion_tokens": usage.completion_tokens,
+                "calls": usage.calls,
+            },
+            "cost": usage.cost_micros,
+            "timings": state.get("timings", {}),
+        }
+    )
+
+
+def _conversation(conversation: Conversation) -> ConversationOut:
+    return ConversationOut(
+        id=conversation.id,
+        connection_id=conversation.connection_id,
+        contact_id=conversation.contact_id,
+        agent_paused=conversation.agent_paused_at is not None,
+        created_at=conversation.created_at,
+        last_message_at=conversation.last_message_at,
+    )
+
+
+def _message(message: Message, turn: Turn | None) -> MessageOut:
+    return MessageOut(
+        id=message.id,
+        direction=message.direction,
+        author=message.author,
+        kind=message.kind,
+        text=message.text,
+        status=message.status,
+        created_at=message.created_at,
+        turn=None if turn is None else _turn(turn),
+    )
+
+
+def _turn(turn: Turn) -> TurnOut:
+    record = turn.record or {}
+    return TurnOut(
+        id=turn.id,
+        outcome=turn.state,
+        reason=turn.reason,
+        model=turn.model,
+        citations=record.get("citations", []),
+        verdicts=record.get("verdicts", []),
+    )

@@ -1,0 +1,146 @@
+"""What an event does to a conversation."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.channels.base import InboundEvent
+from app.crypto import current_keyring
+from app.models import Connection, Contact, Conversation, Message, now
+from app.queue import ANSWERS, Queue
+
+STATES = ("active", "needs_reauthorisation")
+
+
+async def take(session: AsyncSession, queue: Queue, connection: Connection, event: InboundEvent) -> None:
+    """Apply one event: a message becomes a row and a job, an echo of a person pauses the agent, and so on.
+
+    Statuses and kinds that change nothing here are passed over; an event that came before changes nothing.
+    """
+    if event.conversation_id is None or event.customer_id is None:
+        return
+    conversation = await ensure_conversation(
+        session,
+        connection.id,
+        event.conversation_id,
+        event.customer_id,
+        name=event.sender_name if event.direction == "in" else None,
+        business_connection_id=event.business_connection_id,
+    )
+    if event.kind == "edit":
+        await _edit(session, conversation, event)
+    elif event.kind == "delete":
+        await _delete(session, conversation, event)
+    elif event.kind == "blocked":
+        conversation.blocked_at = now()
+    elif event.kind == "echo":
+        await _echo(session, conversation, event)
+    elif event.may_reply or (event.kind == "unsupported" and event.direction == "in"):
+        # What a customer wrote in a form we cannot read is for a person to read.
+        await _message(session, queue, conversation, event)
+
+
+async def ensure_conversation(
+    session: AsyncSession,
+    connection_id: UUID,
+    provider_id: str,
+    customer_id: str,
+    *,
+    name: str | None = None,
+    business_connection_id: str | None = None,
+) -> Conversation:
+    """The conversation and its contact, made if they are new; the conversation's row is locked."""
+    contact = await _ensure_contact(session, connection_id, customer_id, name)
+    key = f"{business_connection_id or ''}\0{provider_id}"
+    new = Conversation(
+        connection_id=connection_id,
+        contact_id=contact,
+        provider_hash=current_keyring().lookup("conversation", key, connection_id),
+        provider_id=provider_id,
+        business_connection_id=business_connection_id,
+    )
+    await session.execute(insert(Conversation).values(new.column_values()).on_conflict_do_nothing())
+    query = select(Conversation).where(
+        Conversation.connection_id == connection_id, Conversation.provider_hash == new.provider_hash
+    )
+    return (await session.scalars(query.with_for_update())).one()
+
+
+async def _ensure_contact(session: AsyncSession, connection_id: UUID, customer_id: str, name: str | None) -> UUID:
+    hashed = current_keyring().lookup("customer", customer_id, connection_id)
+    new = Contact(connection_id=connection_id, customer_hash=hashed, customer_id=customer_id, name=name)
+    await session.execute(insert(Contact).values(new.column_values()).on_conflict_do_nothing())
+    query = select(Contact).where(Contact.connection_id == connection_id, Contact.customer_hash == hashed)
+    contact = (await session.scalars(query)).one()
+    if name and contact.name != name:
+        contact.name = name
+    return contact.id
+
+
+async def _message(session: AsyncSession, queue: Queue, conversation: Conversation, event: InboundEvent) -> None:
+    message = _row(conversation, event, "in", "customer", "received")
+    conversation.blocked_at = None
+    if await _insert(session, conversation, message):
+        await queue.defer(
+            session,
+            "conversations:answer",
+            ANSWERS,
+            lock=f"conversation:{conversation.id}",
+            ids={"tenant_id": conversation.tenant_id, "message_id": message.id},
+        )
+
+
+async def _echo(session: AsyncSession, conversation: Conversation, event: InboundEvent) -> None:
+    """A message of the business: our own send is known already; a person's means that they took over."""
+    if event.echo_origin == "human" and await _insert(
+        session, conversation, _row(conversation, event, "out", "person", "sent")
+    ):
+        conversation.agent_paused_at = now()
+
+
+async def _insert(session: AsyncSession, conversation: Conversation, message: Message) -> bool:
+    statement = insert(Message).values(message.column_values()).on_conflict_do_nothing()
+    if await session.scalar(statement.returning(Message.id)) is None:
+        return False
+    conversation.last_message_at = now()
+    return True
+
+
+def _row(conversation: Conversation, event: InboundEvent, direction: str, author: str, status: str) -> Message:
+    keyring = current_keyring()
+    sent_at = now() if event.timestamp_ms is None else datetime.fromtimestamp(event.timestamp_ms / 1000, UTC)
+    provider_id = event.message_id
+    return Message(
+        connection_id=conversation.connection_id,
+        conversation_id=conversation.id,
+        direction=direction,
+        author=author,
+        kind=event.kind,
+        status=status,
+        text=event.text or event.payload or "",
+        dedup_hash=keyring.lookup("event", event.dedup_id, conversation.connection_id),
+        provider_message_hash=provider_id and keyring.lookup("message", provider_id, conversation.connection_id),
+        sent_at=sent_at,
+    )
+
+
+async def _edit(session: AsyncSession, conversation: Conversation, event: InboundEvent) -> None:
+    """An edited message that was not answered yet is answered as it reads now."""
+    for message in await _targets(session, conversation, event):
+        message.text = event.text or ""
+
+
+async def _delete(session: AsyncSession, conversation: Conversation, event: InboundEvent) -> None:
+    for message in await _targets(session, conversation, event):
+        message.text = ""
+        message.status = "deleted"
+
+
+async def _targets(session: AsyncSession, conversation: Conversation, event: InboundEvent) -> list[Message]:
+    ids = [*event.target_ids, *([event.target_id] if event.target_id else [])]
+    hashes = [current_keyring().lookup("message", target, conversation.connection_id) for target in ids]
+    query = select(Message).where(Message.conversation_id == conversation.id, Message.provider_message_hash.in_(hashes))
+    return list(await session.scalars(query))

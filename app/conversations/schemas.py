@@ -1,0 +1,124 @@
+"""Conversations, messages and previews over HTTP (DESIGN section 7)."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.web import CleanText
+
+Text = Annotated[str, Field(max_length=100_000)]
+
+
+class HistoryItem(BaseModel):
+    """An earlier message of the conversation."""
+
+    role: Literal["customer", "user", "agent", "assistant"]
+    text: Annotated[CleanText, Field(max_length=20_000)]
+
+
+class ReplyRequest(BaseModel):
+    """A customer's message, and what was said before it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"message": "How long do I have to return an item?", "history": []}]}
+    )
+
+    message: Text
+    history: list[HistoryItem] = Field(default_factory=list, max_length=100)
+
+
+class PassageOut(BaseModel):
+    """A passage that was found for the question."""
+
+    document_id: UUID
+    title: str
+    page: int | None
+    heading: str
+    text: str
+    score: float
+
+
+class CitationOut(BaseModel):
+    """Where a part of the reply comes from."""
+
+    document_id: UUID
+    title: str
+    page: int | None
+    heading: str
+    quote: str
+
+
+class VerdictOut(BaseModel):
+    """What a guardrail found."""
+
+    name: str
+    passed: bool
+    score: float
+    evidence: str
+    action: str
+
+
+class ReplyOut(BaseModel):
+    """What the agent would do: reply, hand over to a person, or refuse; `cost` is in micro US dollars."""
+
+    outcome: Literal["replied", "handoff", "refused"]
+    reason: str | None
+    reply: str
+    citations: list[CitationOut]
+    verdicts: list[VerdictOut]
+    passages: list[PassageOut]
+    model: str | None
+    usage: dict[str, int]
+    cost: int
+    timings: dict[str, float]
+
+
+class ConversationOut(BaseModel):
+    """A conversation with one contact."""
+
+    id: UUID
+    connection_id: UUID
+    contact_id: UUID
+    agent_paused: bool
+    created_at: datetime
+    last_message_at: datetime | None
+
+
+class ConversationList(BaseModel):
+    """A page of conversations, newest first."""
+
+    conversations: list[ConversationOut]
+    next_cursor: str | None
+
+
+class TurnOut(BaseModel):
+    """How the turn that a message belongs to went."""
+
+    id: UUID
+    outcome: str
+    reason: str | None
+    model: str | None
+    citations: list[dict[str, Any]]
+    verdicts: list[dict[str, Any]]
+
+
+class MessageOut(BaseModel):
+    """A message; `direction` is in or out, `author` customer, agent or person."""
+
+    id: UUID
+    direction: str
+    author: str
+    kind: str
+    text: str
+    status: str
+    created_at: datetime
+    turn: TurnOut | None
+
+
+class MessageList(BaseModel):
+    """The newest messages, oldest of them first; `next_cursor` leads to older ones."""
+
+    messages: list[MessageOut]
+    next_cursor: str | None

@@ -1,0 +1,158 @@
+"""Turns: which messages they answer, when, and what is known of each."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from langchain.messages import AIMessage, AnyMessage, HumanMessage
+from sqlalchemy import or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.agents.service import profile_of
+from app.channels.base import Credentials
+from app.channels.outbox import Turning
+from app.channels.registry import provider_for
+from app.conversations.inbound import STATES
+from app.models import Agent, Connection, Conversation, Delivery, Handoff, Message, Turn, now
+from app.settings import Settings
+from graphs.support.context import AgentProfile
+
+HISTORY_MESSAGES = 20
+_SAID = ("received", "queued", "sending", "sent", "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A turn that is to be answered now, with all that the graph needs once no transaction is open."""
+
+    turning: Turning
+    profile: AgentProfile
+    document_ids: tuple[UUID, ...]
+    text: str
+    history: tuple[AnyMessage, ...]
+    connection: Connection
+    credentials: Credentials
+    conversation_id: str
+    business_connection_id: str | None
+
+
+async def burst_wait(session: AsyncSession, message_id: UUID, burst: timedelta, cap: timedelta) -> timedelta | None:
+    """How long a message's job has to wait before it answers, or None when it has nothing to do.
+
+    Nothing to do: the message was answered or deleted, or a later one's job will answer both.
+    """
+    message = await session.get(Message, message_id, populate_existing=True)
+    if message is None:
+        return None
+    waiting = await _waiting(session, message.conversation_id)
+    if message_id not in {item.id for item in waiting}:
+        return None
+    latest = waiting[0].created_at + cap
+    if waiting[-1].id != message_id and latest > now():
+        return None
+    return max(min(message.created_at + burst, latest) - now(), timedelta())
+
+
+async def begin_turn(session: AsyncSession, message_id: UUID, settings: Settings) -> Due | None:
+    """Put every waiting message into one turn; None when nobody may answer now.
+
+    A turn that a crash left behind goes on if it covers the same messages, else it is superseded.
+    """
+    message = await session.get_one(Message, message_id)
+    connection = await session.get_one(Connection, message.connection_id)
+    conversation = await session.get_one(
+        Conversation, message.conversation_id, with_for_update=True, populate_existing=True
+    )
+    waiting = await _waiting(session, conversation.id)
+    if not waiting or connection.state not in STATES:
+        return None
+    turn = await _turn_for(session, conversation, connection, waiting)
+    if conversation.agent_paused_at is not None or conversation.blocked_at is not None:
+        turn.state, turn.reason, turn.finished_at = "skipped", "person_took_over", now()
+        return None
+    agent = await session.get_one(Agent, connection.agent_id)
+    return Due(
+        turning=Turning(conversation.tenant_id, connection.id, conversation.id, turn.id, connection.epoch),
+        profile=profile_of(agent, provider_for(connection.channel, settings).capabilities.max_length),
+        document_ids=tuple(agent.document_ids),
+        text="\n".join(item.text for item in waiting if item.text),
+        history=await _history(session, conversation.id, waiting[0].position),
+        connection=connection,
+        credentials=Credentials(connection.credentials),
+        conversation_id=conversation.provider_id,
+        business_connection_id=conversation.business_connection_id,
+    )
+
+
+async def hand_off_delivery(session: AsyncSession, delivery_id: UUID) -> None:
+    """Open a handoff for a delivery that failed or is unknown, unless the conversation waits for a person already."""
+    delivery = await session.get(Delivery, delivery_id)
+    if delivery is None:
+        return
+    await session.get_one(Conversation, delivery.conversation_id, with_for_update=True)
+    turn = await session.get_one(Turn, delivery.turn_id)
+    reason = f"send_{delivery.state}"
+    turn.state, turn.reason = "handed_off", reason
+    waiting = select(Handoff.id).where(
+        Handoff.conversation_id == delivery.conversation_id, Handoff.resolved_at.is_(None)
+    )
+    if await session.scalar(waiting) is None:
+        session.add(
+            Handoff(
+                connection_id=delivery.connection_id,
+                conversation_id=delivery.conversation_id,
+                turn_id=delivery.turn_id,
+                reason=reason,
+            )
+        )
+
+
+async def _waiting(session: AsyncSession, conversation_id: UUID) -> list[Message]:
+    """The customer's messages that no finished turn covers, oldest first."""
+    query = (
+        select(Message)
+        .outerjoin(Turn, Message.turn_id == Turn.id)
+        .where(
+            Message.conversation_id == conversation_id,
+            Message.status == "received",
+            or_(Message.turn_id.is_(None), Turn.state.in_(("running", "superseded"))),
+        )
+        .order_by(Message.position)
+    )
+    return list(await session.scalars(query))
+
+
+async def _turn_for(
+    session: AsyncSession, conversation: Conversation, connection: Connection, waiting: list[Message]
+) -> Turn:
+    query = select(Turn).where(Turn.conversation_id == conversation.id, Turn.state == "running")
+    running = await session.scalar(query)
+    if running is not None:
+        if all(message.turn_id == running.id for message in waiting):
+            return running
+        running.state, running.finished_at = "superseded", now()
+        await session.flush()
+    turn = Turn(connection_id=connection.id, conversation_id=conversation.id, agent_id=connection.agent_id)
+    session.add(turn)
+    await session.flush()
+    for message in waiting:
+        message.turn_id = turn.id
+    return turn
+
+
+async def _history(session: AsyncSession, conversation_id: UUID, before: int) -> tuple[AnyMessage, ...]:
+    query = (
+        select(Message)
+        .where(
+            Message.conversation_id == conversation_id,
+            Message.position < before,
+            Message.status.in_(_SAID),
+        )
+        .order_by(Message.position.desc())
+        .limit(HISTORY_MESSAGES)
+    )
+    said = [message for message in await session.scalars(query) if message.text]
+    return tuple(
+        HumanMessage(message.text) if message.direction == "in" else AIMessage(message.text)
+        for message in reversed(said)
+    )

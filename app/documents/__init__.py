@@ -1,0 +1,1 @@
+"""A tenant's knowledge: uploaded, read, indexed, replaced, found and deleted."""

@@ -1,0 +1,147 @@
+"""/v1/documents and /v1/search."""
+
+import re
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.datastructures import UploadFile
+
+from app.auth.route import CurrentPrincipal, CurrentSession, LongRoute, TenantRoute, needs
+from app.documents import search as searching
+from app.documents import service
+from app.documents.schemas import (
+    DocumentAccepted,
+    DocumentList,
+    DocumentOut,
+    FoundPassage,
+    SearchRequest,
+    SearchResult,
+    TextDocument,
+)
+from app.documents.service import Upload
+from app.errors import Unprocessable
+from app.models import Document, DocumentVersion
+from app.runtime import of_request
+from app.web import Page, next_cursor, page
+
+router = APIRouter(prefix="/v1/documents", tags=["Documents"], route_class=TenantRoute)
+searches = APIRouter(prefix="/v1/search", tags=["Documents"], route_class=LongRoute)
+
+_MEDIA_TYPE = re.compile(r"[a-z]{1,20}/[a-z0-9.+-]{1,100}")
+_FORM = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {
+        "file": {"type": "string", "format": "binary", "description": "PDF, DOCX, HTML, Markdown or text."},
+        "title": {"type": "string", "description": "Shown instead of the document's own title."},
+    },
+}
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {"schema": _FORM},
+            "application/json": {"schema": TextDocument.model_json_schema()},
+        },
+    }
+}
+
+
+@router.post("", status_code=202, openapi_extra=_BODY, dependencies=[needs("documents:write")])
+async def create(request: Request, session: CurrentSession) -> DocumentAccepted:
+    """Upload a file or a text. The same bytes again change nothing; a known name gets a new version."""
+    runtime = of_request(request)
+    upload = await _upload(request)
+    document, version = await service.add_document(session, runtime.queue, runtime.storage, upload)
+    return DocumentAccepted(id=document.id, status=version.status)
+
+
+@router.put("/{document_id}", status_code=202, openapi_extra=_BODY, dependencies=[needs("documents:write")])
+async def replace(document_id: UUID, request: Request, session: CurrentSession) -> DocumentAccepted:
+    """Upload the next version of a document; the present one answers until the new one is ready."""
+    runtime = of_request(request)
+    upload = await _upload(request)
+    document, version = await service.replace_document(session, runtime.queue, runtime.storage, document_id, upload)
+    return DocumentAccepted(id=document.id, status=version.status)
+
+
+@router.get("", dependencies=[needs("documents:read")])
+async def list_all(session: CurrentSession, page: Annotated[Page, Depends(page)]) -> DocumentList:
+    """List documents, newest first."""
+    found = await service.list_documents(session, page)
+    cursor = next_cursor([document.id for document, _ in found], page.limit)
+    return DocumentList(documents=[_out(*pair) for pair in found[: page.limit]], next_cursor=cursor)
+
+
+@router.get("/{document_id}", dependencies=[needs("documents:read")])
+async def get(document_id: UUID, session: CurrentSession) -> DocumentOut:
+    """Read a document's state: how far it is, or why it failed."""
+    document = await service.get_document(session, document_id)
+    return _out(document, await service.latest_version(session, document_id))
+
+
+@router.delete("/{document_id}", status_code=204, dependencies=[needs("documents:write")])
+async def delete(document_id: UUID, request: Request, session: CurrentSession) -> None:
+    """Delete a document: it answers nothing from now on, and its vectors, texts and files are removed."""
+    await service.delete_document(session, of_request(request).queue, document_id)
+
+
+@searches.post("", dependencies=[needs("documents:read")])
+async def search(body: SearchRequest, principal: CurrentPrincipal, request: Request) -> SearchResult:
+    """Find the best passages for a question in all documents that are ready."""
+    found = await searching.search(of_request(request), principal.tenant_id, body.query, body.limit)
+    return SearchResult(
+        passages=[
+            FoundPassage(
+                document_id=UUID(passage.document_id),
+                title=passage.title,
+                page=passage.page,
+                heading=passage.heading,
+                text=passage.text,
+                score=passage.score,
+            )
+            for passage in found
+        ]
+    )
+
+
+async def _upload(request: Request) -> Upload:
+    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+        return await _file(request)
+    try:
+        body = TextDocument.model_validate_json(await request.body())
+    except ValidationError as error:
+        raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in error.errors()]) from None
+    return Upload(name=body.title, data=body.text.encode(), media_type="text/plain", title=body.title)
+
+
+async def _file(request: Request) -> Upload:
+    async with request.form(max_files=1, max_fields=10) as form:
+        file, title = form.get("file"), form.get("title")
+        if not isinstance(file, UploadFile):
+            raise Unprocessable("The form has no file in its field `file`.", code="file_missing")
+        name = (file.filename or "").replace("\x00", "").strip() or service.FALLBACK_NAME
+        given = title.replace("\x00", "").strip()[:500] if isinstance(title, str) else ""
+        return Upload(name=name, data=await file.read(), media_type=_media_type(file), title=given or None)
+
+
+def _media_type(file: UploadFile) -> str | None:
+    # It is kept in clear, so nothing but a media type may come in this way.
+    declared = (file.content_type or "").partition(";")[0].strip().lower()
+    return declared if _MEDIA_TYPE.fullmatch(declared) else None
+
+
+def _out(document: Document, version: DocumentVersion) -> DocumentOut:
+    return DocumentOut(
+        id=document.id,
+        status=version.status,
+        title=document.title,
+        pages=version.pages,
+        chunks=version.chunks,
+        error=version.error,
+        error_code=version.error_code,
+        created_at=document.created_at,
+    )

@@ -1,0 +1,74 @@
+"""Documents and search over HTTP (DESIGN section 7)."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.web import CleanText
+
+Title = Annotated[CleanText, Field(min_length=1, max_length=500)]
+
+
+class TextDocument(BaseModel):
+    """Plain text; the same title again is the document's next version."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"title": "Returns", "text": "You can return any item within 30 days."}]},
+    )
+
+    title: Title
+    text: Annotated[str, Field(min_length=1)]
+
+
+class DocumentAccepted(BaseModel):
+    """A document that is being read, or was read before."""
+
+    id: UUID
+    status: str
+
+
+class DocumentOut(DocumentAccepted):
+    """A document; `status` and `error` are those of its newest version, an older one goes on answering meanwhile."""
+
+    title: str
+    pages: int
+    chunks: int
+    error: str | None
+    error_code: str | None
+    created_at: datetime
+
+
+class DocumentList(BaseModel):
+    """A page of documents, newest first."""
+
+    documents: list[DocumentOut]
+    next_cursor: str | None
+
+
+class SearchRequest(BaseModel):
+    """A question, or some words."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"query": "how long can I return shoes", "limit": 5}]})
+
+    query: Annotated[CleanText, Field(min_length=1, max_length=4000)]
+    limit: Annotated[int, Field(ge=1, le=50)] = 8
+
+
+class FoundPassage(BaseModel):
+    """A passage, with its score between 0 and 1 among the results."""
+
+    document_id: UUID
+    title: str
+    page: int | None
+    heading: str
+    text: str
+    score: float
+
+
+class SearchResult(BaseModel):
+    """The best passages, best first."""
+
+    passages: list[FoundPassage]

@@ -1,0 +1,92 @@
+"""From a question to passages: vectors find chunks, the database says which of them still count."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import select
+
+from app.crypto import current_keyring
+from app.models import Document, DocumentChunk
+from app.runtime import Runtime
+from graphs.support.state import Passage
+from vectorstore.index import Match, SparseVector
+from vectorstore.sparse import SparseEncoder
+
+PASSAGES = 8
+_SPARE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Query:
+    dense: Sequence[float]
+    sparse: SparseVector
+
+
+async def search(
+    runtime: Runtime, tenant_id: UUID, query: str, limit: int, document_ids: Sequence[UUID] = ()
+) -> list[Passage]:
+    """The best passages for a query, best first, at most `limit`; no ids means all documents of the tenant."""
+    async with runtime.vault.session(tenant_id):
+        encoder = SparseEncoder(current_keyring().index_key())
+    vectors = _Query(await runtime.embedder.embed_query(query), encoder.encode_query(query))
+    passages, stale = await _find(runtime, tenant_id, vectors, limit, document_ids)
+    if stale:
+        # A document changed between the two look-ups; now both see it as it is.
+        passages, _ = await _find(runtime, tenant_id, vectors, limit, document_ids)
+    return passages
+
+
+def retriever(
+    runtime: Runtime, tenant_id: UUID, document_ids: Sequence[UUID]
+) -> Callable[[str], Awaitable[Sequence[Passage]]]:
+    """`search` for one tenant and one agent's knowledge, as the graph takes it."""
+
+    async def retrieve(query: str) -> Sequence[Passage]:
+        return await search(runtime, tenant_id, query, PASSAGES, document_ids)
+
+    return retrieve
+
+
+async def _find(
+    runtime: Runtime, tenant_id: UUID, query: _Query, limit: int, document_ids: Sequence[UUID]
+) -> tuple[list[Passage], bool]:
+    # More than asked for: while a document is replaced, each of its passages may be there twice.
+    matches = await runtime.index.search(
+        tenant_id, query.dense, query.sparse, limit * _SPARE, list(document_ids) or None
+    )
+    rows = await _rows(runtime, tenant_id, matches)
+    passages = [_passage(match, *rows[match.chunk_id]) for match in matches if match.chunk_id in rows]
+    return passages[:limit], len(passages) < min(limit, len(matches))
+
+
+async def _rows(
+    runtime: Runtime, tenant_id: UUID, matches: Sequence[Match]
+) -> dict[UUID, tuple[str, int | None, str, str]]:
+    """Title, page, heading and text of the chunks that belong to the version in force of a living document."""
+    query = (
+        select(DocumentChunk, Document)
+        .join(Document, DocumentChunk.document_id == Document.id)
+        .where(
+            DocumentChunk.id.in_([match.chunk_id for match in matches]),
+            DocumentChunk.version_id == Document.current_version_id,
+            Document.deleted_at.is_(None),
+        )
+    )
+    async with runtime.vault.session(tenant_id) as session:
+        return {
+            chunk.id: (document.title, chunk.page, chunk.heading, chunk.text)
+            for chunk, document in await session.execute(query)
+        }
+
+
+def _passage(match: Match, title: str, page: int | None, heading: str, text: str) -> Passage:
+    return Passage(
+        id=str(match.chunk_id),
+        document_id=str(match.document_id),
+        title=title,
+        text=text,
+        heading=heading,
+        page=page,
+        score=match.score,
+    )

@@ -1,0 +1,165 @@
+"""Rules and queries of documents; the work itself is a job."""
+
+import hashlib
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.crypto import current_keyring, place, seal, unseal
+from app.errors import NotFound
+from app.models import Document, DocumentVersion, now
+from app.queue import INGESTION, Queue
+from app.storage import LocalStorage
+from app.web import Page
+
+FALLBACK_NAME = "document"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Bytes to be read, and what the sender said about them. `name` identifies the document within its tenant."""
+
+    name: str
+    data: bytes
+    media_type: str | None
+    title: str | None = None
+
+
+async def add_document(
+    session: AsyncSession, queue: Queue, storage: LocalStorage, upload: Upload
+) -> tuple[Document, DocumentVersion]:
+    """Take an upload: the same bytes change nothing, a known name gets its next version, else it is a new document."""
+    content_hash = _content_hash(upload.data)
+    same = await _same_content(session, content_hash)
+    if same is not None:
+        return same
+    document = await _document_for(session, upload)
+    return document, await _add_version(session, queue, storage, document, upload, content_hash)
+
+
+async def replace_document(
+    session: AsyncSession, queue: Queue, storage: LocalStorage, document_id: UUID, upload: Upload
+) -> tuple[Document, DocumentVersion]:
+    """Give a document its next version, whatever the file is called; the same bytes change nothing."""
+    document = await get_document(session, document_id, lock=True)
+    latest = await latest_version(session, document_id)
+    content_hash = _content_hash(upload.data)
+    if latest.content_hash == content_hash and latest.status != "failed":
+        return document, latest
+    if upload.title is not None:
+        document.title, document.title_given = upload.title, True
+    return document, await _add_version(session, queue, storage, document, upload, content_hash)
+
+
+async def get_document(session: AsyncSession, document_id: UUID, *, lock: bool = False) -> Document:
+    """One document; raises NotFound, also for a deleted one."""
+    query = select(Document).where(Document.id == document_id, Document.deleted_at.is_(None))
+    document = await session.scalar(query.with_for_update() if lock else query)
+    if document is None:
+        raise NotFound("There is no such document.")
+    return document
+
+
+async def latest_version(session: AsyncSession, document_id: UUID) -> DocumentVersion:
+    """The newest version of a document, whatever became of it."""
+    query = select(DocumentVersion).where(DocumentVersion.document_id == document_id)
+    return (await session.scalars(query.order_by(DocumentVersion.id.desc()).limit(1))).one()
+
+
+async def list_documents(session: AsyncSession, page: Page) -> list[tuple[Document, DocumentVersion]]:
+    """A page of documents with their newest versions, newest first, and one more if there is one."""
+    newest = (
+        select(DocumentVersion.id)
+        .where(DocumentVersion.document_id == Document.id)
+        .order_by(DocumentVersion.id.desc())
+        .limit(1)
+        .correlate(Document)
+        .scalar_subquery()
+    )
+    query = (
+        select(Document, DocumentVersion)
+        .join(DocumentVersion, DocumentVersion.id == newest)
+        .where(Document.deleted_at.is_(None))
+        .order_by(Document.id.desc())
+        .limit(page.limit + 1)
+    )
+    if page.after is not None:
+        query = query.where(Document.id < page.after)
+    return [(document, version) for document, version in await session.execute(query)]
+
+
+async def delete_document(session: AsyncSession, queue: Queue, document_id: UUID) -> None:
+    """Stop a document from answering at once; a job removes its vectors, texts and files and checks that they went."""
+    document = await get_document(session, document_id, lock=True)
+    document.deleted_at = now()
+    document.source_hash = None
+    await _defer(session, queue, "documents:remove", document_id, {"document_id": document_id})
+
+
+def sealed_file(version_id: UUID, data: bytes) -> bytes:
+    """A file as it is stored."""
+    return seal(current_keyring().key(None), data, place("files", "content", version_id))
+
+
+def opened_file(version_id: UUID, data: bytes) -> bytes:
+    """A stored file's bytes."""
+    return unseal(current_keyring().key(None), data, place("files", "content", version_id))
+
+
+def _content_hash(data: bytes) -> bytes:
+    return current_keyring().lookup("content", hashlib.sha256(data).hexdigest())
+
+
+async def _same_content(session: AsyncSession, content_hash: bytes) -> tuple[Document, DocumentVersion] | None:
+    query = (
+        select(Document, DocumentVersion)
+        .join(DocumentVersion, DocumentVersion.document_id == Document.id)
+        .where(
+            DocumentVersion.content_hash == content_hash,
+            DocumentVersion.status != "failed",
+            Document.deleted_at.is_(None),
+        )
+    )
+    for document, version in await session.execute(query):
+        if (await latest_version(session, document.id)).id == version.id:
+            return document, version
+    return None
+
+
+async def _document_for(session: AsyncSession, upload: Upload) -> Document:
+    source_hash = current_keyring().lookup("source", upload.name)
+    new = Document(source_hash=source_hash, title=upload.title or upload.name, title_given=upload.title is not None)
+    # Two uploads of one name at once: the second waits here, and becomes the next version.
+    await session.execute(insert(Document).values(new.column_values()).on_conflict_do_nothing())
+    query = select(Document).where(Document.source_hash == source_hash).with_for_update()
+    return (await session.scalars(query)).one()
+
+
+async def _add_version(
+    session: AsyncSession,
+    queue: Queue,
+    storage: LocalStorage,
+    document: Document,
+    upload: Upload,
+    content_hash: bytes,
+) -> DocumentVersion:
+    version = DocumentVersion(
+        document_id=document.id,
+        content_hash=content_hash,
+        file_name=upload.name,
+        media_type=upload.media_type,
+        size=len(upload.data),
+    )
+    session.add(version)
+    await session.flush()
+    await storage.put(document.tenant_id, version.id, sealed_file(version.id, upload.data))
+    await _defer(session, queue, "documents:ingest", document.id, {"version_id": version.id})
+    return version
+
+
+async def _defer(session: AsyncSession, queue: Queue, task: str, document_id: UUID, ids: dict[str, UUID]) -> None:
+    tenant_id = current_keyring().tenant_id
+    await queue.defer(session, task, INGESTION, lock=f"document:{document_id}", ids={"tenant_id": tenant_id, **ids})

@@ -1,0 +1,1 @@
+"""Tenants' keys, and the transactions in which they are open."""

@@ -1,0 +1,37 @@
+"""All tables. Importing this package registers every one of them on `Base.metadata`."""
+
+from app.models.accounts import ApiKey, ConnectionKey, Profile, StoredResponse, Tenant, TenantKey
+from app.models.agents import Agent
+from app.models.base import Base, ConnectionScoped, Encrypted, Row, SealedBytes, TenantScoped, new_id, now
+from app.models.channels import Connection, Delivery, InboundEvent
+from app.models.conversations import Contact, Conversation, Handoff, Message, Turn
+from app.models.documents import Document, DocumentChunk, DocumentVersion
+
+__all__ = [
+    "Agent",
+    "ApiKey",
+    "Base",
+    "Connection",
+    "ConnectionKey",
+    "ConnectionScoped",
+    "Contact",
+    "Conversation",
+    "Delivery",
+    "Document",
+    "DocumentChunk",
+    "DocumentVersion",
+    "Encrypted",
+    "Handoff",
+    "InboundEvent",
+    "Message",
+    "Profile",
+    "Row",
+    "SealedBytes",
+    "StoredResponse",
+    "Tenant",
+    "TenantKey",
+    "TenantScoped",
+    "Turn",
+    "new_id",
+    "now",
+]

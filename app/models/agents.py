@@ -1,0 +1,36 @@
+"""A tenant's agents: who answers, how, and from what."""
+
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Float
+from sqlalchemy import Uuid as UuidType
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Encrypted, TenantScoped, encrypted_text, sealed
+
+
+class Agent(TenantScoped):
+    """One agent; an empty `document_ids` means that it knows every document of its tenant."""
+
+    __tablename__ = "agents"
+
+    name_sealed: Mapped[bytes] = sealed()
+    name: Encrypted[str] = encrypted_text("name_sealed")
+    instructions_sealed: Mapped[bytes] = sealed()
+    instructions: Encrypted[str] = encrypted_text("instructions_sealed")
+    tone_sealed: Mapped[bytes] = sealed()
+    tone: Encrypted[str] = encrypted_text("tone_sealed")
+    greeting_message_sealed: Mapped[bytes] = sealed()
+    greeting_message: Encrypted[str] = encrypted_text("greeting_message_sealed")
+    thanks_message_sealed: Mapped[bytes] = sealed()
+    thanks_message: Encrypted[str] = encrypted_text("thanks_message_sealed")
+    handoff_message_sealed: Mapped[bytes] = sealed()
+    handoff_message: Encrypted[str] = encrypted_text("handoff_message_sealed")
+    allowed_urls_sealed: Mapped[bytes] = sealed()
+    allowed_urls: Encrypted[list[str]] = Encrypted(
+        "allowed_urls_sealed",
+        lambda value: "\n".join(value).encode(),
+        lambda value: value.decode().split("\n") if value else [],
+    )
+    document_ids: Mapped[list[UUID]] = mapped_column(ARRAY(UuidType), default=list)
+    groundedness_threshold: Mapped[float] = mapped_column(Float, default=0.5)

@@ -1,0 +1,154 @@
+"""What all tables share: ids, tenant scope, encrypted columns, and the list of what row-level security covers."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar, overload
+from uuid import UUID
+
+from sqlalchemy import DateTime, ForeignKey, LargeBinary, MetaData, inspect
+from sqlalchemy.orm import DeclarativeBase, Mapped, MappedColumn, declared_attr, mapped_column
+from sqlalchemy.types import TypeDecorator
+from uuid_utils.compat import uuid7
+
+from app.crypto import current_keyring, place, seal, unseal
+
+T = TypeVar("T")
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+def new_id() -> UUID:
+    """A UUIDv7 (RFC 9562): unique, and ordered by time, so that indexes stay compact and pages have an order."""
+    return uuid7()
+
+
+def now() -> datetime:
+    """The present moment, in UTC."""
+    return datetime.now(UTC)
+
+
+class Base(DeclarativeBase):
+    """The root of all models."""
+
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map = {datetime: DateTime(timezone=True)}  # noqa: RUF012
+
+
+class SealedBytes(TypeDecorator[bytes]):
+    """A column that holds only ciphertext; the type marks it as encrypted for the catalogue's tests."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+
+def sealed() -> MappedColumn[Any]:
+    """The column under an `Encrypted` attribute."""
+    return mapped_column(SealedBytes)
+
+
+class Encrypted(Generic[T]):
+    """An attribute that is encrypted in its column and plain in Python, inside the tenant's transaction only.
+
+    The key is that of the row's connection where the table has one, else the tenant's.
+    """
+
+    def __init__(self, column: str, encode: Callable[[T], bytes], decode: Callable[[bytes], T]) -> None:
+        self._column = column
+        self._encode = encode
+        self._decode = decode
+
+    @overload
+    def __get__(self, row: None, owner: type) -> "Encrypted[T]": ...
+
+    @overload
+    def __get__(self, row: "Row", owner: type) -> T: ...
+
+    def __get__(self, row: "Row | None", owner: type) -> "T | Encrypted[T]":
+        if row is None:
+            return self
+        stored: bytes | None = getattr(row, self._column)
+        if stored is None:
+            return None  # type: ignore[return-value]  # T is optional where the column is
+        return self._decode(unseal(self._key(row), stored, self._place(row)))
+
+    def __set__(self, row: "Row", value: T) -> None:
+        stored = None if value is None else seal(self._key(row), self._encode(value), self._place(row))
+        setattr(row, self._column, stored)
+
+    def _key(self, row: "Row") -> bytes:
+        return current_keyring().key(row.key_scope())
+
+    def _place(self, row: "Row") -> bytes:
+        name = inspect(type(row)).attrs[self._column].columns[0].name
+        return place(str(row.__table__), name, row.id)
+
+
+def encrypted_text(column: str) -> "Encrypted[str]":
+    """Encrypted text; the column must not be null."""
+    return Encrypted(column, str.encode, bytes.decode)
+
+
+def optional_text(column: str) -> "Encrypted[str | None]":
+    """Encrypted text that may be absent."""
+    return Encrypted(column, lambda value: (value or "").encode(), bytes.decode)
+
+
+class Row(Base):
+    """A row with an id of our own making; `id` and the scope come first, because encryption needs them."""
+
+    __abstract__ = True
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+    def __init__(self, **values: Any) -> None:
+        scope = {name: values.pop(name) for name in ("tenant_id", "connection_id") if name in values}
+        super().__init__(id=values.pop("id", None) or new_id(), created_at=now(), **scope)
+        for name, value in values.items():
+            if not hasattr(type(self), name):
+                raise TypeError(f"{type(self).__name__} has no attribute {name}")
+            setattr(self, name, value)
+
+    def key_scope(self) -> UUID | None:
+        """The connection whose key encrypts this row, or None for the tenant's own key."""
+        return None
+
+    def column_values(self) -> dict[str, Any]:
+        """The row as column names and values, for statements the ORM cannot make (insert on conflict)."""
+        mapper = inspect(type(self))
+        return {
+            attr.columns[0].name: getattr(self, attr.key) for attr in mapper.column_attrs if attr.key in self.__dict__
+        }
+
+
+class TenantScoped(Row):
+    """A row of schema `tenant`: row-level security is forced on its table, on `tenant_id`."""
+
+    __abstract__ = True
+
+    @declared_attr.directive
+    def __table_args__(self) -> Any:
+        return {"schema": "tenant"}
+
+    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("platform.tenants.id", ondelete="CASCADE"), index=True)
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(tenant_id=values.pop("tenant_id", None) or current_keyring().tenant_id, **values)
+
+
+class ConnectionScoped(TenantScoped):
+    """A tenant's row that belongs to one channel connection: encrypted by its key, erased with it."""
+
+    __abstract__ = True
+
+    connection_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.connections.id", ondelete="CASCADE"), index=True)
+
+    def key_scope(self) -> UUID | None:
+        """The row's own connection."""
+        return self.connection_id

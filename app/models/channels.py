@@ -1,0 +1,71 @@
+"""Connections to channels, the events that came in over them, and the deliveries that go out."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import orjson
+from sqlalchemy import ForeignKey, LargeBinary, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import ConnectionScoped, Encrypted, TenantScoped, encrypted_text, optional_text, sealed
+
+ConnectionState = Literal["active", "needs_reauthorisation", "erasing", "disconnected"]
+DeliveryState = Literal["queued", "sending", "sent", "failed", "unknown", "cancelled"]
+
+
+class Connection(TenantScoped):
+    """A channel account that a tenant connected; `epoch` moves at a disconnect, and writes of older work stop."""
+
+    __tablename__ = "connections"
+    __table_args__ = (UniqueConstraint("tenant_id", "channel", "account_hash"), {"schema": "tenant"})
+
+    channel: Mapped[str] = mapped_column(Text)
+    agent_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.agents.id"), index=True)
+    state: Mapped[str] = mapped_column(Text, default="active")
+    epoch: Mapped[int] = mapped_column(default=0)
+    simulated: Mapped[bool] = mapped_column(default=False)
+    account_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
+    account_id_sealed: Mapped[bytes] = sealed()
+    account_id: Encrypted[str] = encrypted_text("account_id_sealed")
+    display_name_sealed: Mapped[bytes] = sealed()
+    display_name: Encrypted[str] = encrypted_text("display_name_sealed")
+    credentials_sealed: Mapped[bytes | None] = sealed()
+    credentials: Encrypted[dict[str, Any]] = Encrypted("credentials_sealed", orjson.dumps, orjson.loads)
+
+    def key_scope(self) -> UUID | None:
+        """A connection is encrypted by its own key."""
+        return self.id
+
+
+class InboundEvent(ConnectionScoped):
+    """A webhook body as it came, kept until it is handled; its keyed hash makes a repeated one a no-op."""
+
+    __tablename__ = "inbound_events"
+    __table_args__ = (UniqueConstraint("connection_id", "dedup_hash"), {"schema": "tenant"})
+
+    dedup_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    body_sealed: Mapped[bytes | None] = sealed()
+    body: Encrypted[bytes] = Encrypted("body_sealed", lambda value: value, lambda value: value)
+    epoch: Mapped[int]
+    handled_at: Mapped[datetime | None]
+
+
+class Delivery(ConnectionScoped):
+    """One provider call to be made: part `part` of a turn's reply. It leaves `sending` only by the provider's word."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (UniqueConstraint("turn_id", "part"), {"schema": "tenant"})
+
+    turn_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.turns.id", ondelete="CASCADE"))
+    message_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.messages.id", ondelete="CASCADE"), index=True)
+    conversation_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.conversations.id", ondelete="CASCADE"), index=True)
+    part: Mapped[int]
+    state: Mapped[str] = mapped_column(Text, default="queued")
+    epoch: Mapped[int]
+    attempts: Mapped[int] = mapped_column(default=0)
+    error_code: Mapped[str | None] = mapped_column(Text)
+    sent_at: Mapped[datetime | None]
+    provider_message_id_sealed: Mapped[bytes | None] = sealed()
+    provider_message_id: Encrypted[str | None] = optional_text("provider_message_id_sealed")
+    provider_message_hash: Mapped[bytes | None] = mapped_column(LargeBinary, index=True)

@@ -1,0 +1,107 @@
+"""Contacts, their conversations, the messages in them, the turns that answer them, and handoffs to people."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import orjson
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, LargeBinary, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import ConnectionScoped, Encrypted, encrypted_text, optional_text, sealed
+
+TurnState = Literal["running", "replied", "handed_off", "superseded", "skipped"]
+MessageStatus = Literal["received", "queued", "sending", "sent", "failed", "unknown", "cancelled", "deleted"]
+
+
+class Contact(ConnectionScoped):
+    """A customer, as one connection knows them."""
+
+    __tablename__ = "contacts"
+    __table_args__ = (UniqueConstraint("connection_id", "customer_hash"), {"schema": "tenant"})
+
+    customer_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    customer_id_sealed: Mapped[bytes] = sealed()
+    customer_id: Encrypted[str] = encrypted_text("customer_id_sealed")
+    name_sealed: Mapped[bytes | None] = sealed()
+    name: Encrypted[str | None] = optional_text("name_sealed")
+
+
+class Conversation(ConnectionScoped):
+    """A thread of the provider. `agent_paused_at` is set while a person has taken over."""
+
+    __tablename__ = "conversations"
+    __table_args__ = (UniqueConstraint("connection_id", "provider_hash"), {"schema": "tenant"})
+
+    contact_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.contacts.id", ondelete="CASCADE"), index=True)
+    provider_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    provider_id_sealed: Mapped[bytes] = sealed()
+    provider_id: Encrypted[str] = encrypted_text("provider_id_sealed")
+    business_connection_id_sealed: Mapped[bytes | None] = sealed()
+    business_connection_id: Encrypted[str | None] = optional_text("business_connection_id_sealed")
+    agent_paused_at: Mapped[datetime | None]
+    blocked_at: Mapped[datetime | None]
+    last_message_at: Mapped[datetime | None] = mapped_column(index=True)
+
+
+class Turn(ConnectionScoped):
+    """One answer to one or more messages of a customer: at most one of a conversation is `running`."""
+
+    __tablename__ = "turns"
+    __table_args__ = (
+        Index("uq_turns_running", "conversation_id", unique=True, postgresql_where=text("state = 'running'")),
+        {"schema": "tenant"},
+    )
+
+    conversation_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.conversations.id", ondelete="CASCADE"), index=True)
+    agent_id: Mapped[UUID | None] = mapped_column(ForeignKey("tenant.agents.id", ondelete="SET NULL"), index=True)
+    state: Mapped[str] = mapped_column(Text, default="running")
+    reason: Mapped[str | None] = mapped_column(Text)
+    finished_at: Mapped[datetime | None]
+    model: Mapped[str | None] = mapped_column(Text)
+    prompt_tokens: Mapped[int] = mapped_column(default=0)
+    completion_tokens: Mapped[int] = mapped_column(default=0)
+    cost_micros: Mapped[int] = mapped_column(BigInteger, default=0)
+    timings: Mapped[dict[str, float] | None] = mapped_column(JSONB)
+    record_sealed: Mapped[bytes | None] = sealed()
+    record: Encrypted[dict[str, Any]] = Encrypted("record_sealed", orjson.dumps, orjson.loads)
+
+
+class Message(ConnectionScoped):
+    """One message, in or out. `position` is the order in which Jobx stored it."""
+
+    __tablename__ = "messages"
+    __table_args__ = (
+        UniqueConstraint("connection_id", "dedup_hash"),
+        Index("ix_messages_conversation_position", "conversation_id", "position"),
+        {"schema": "tenant"},
+    )
+
+    conversation_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.conversations.id", ondelete="CASCADE"))
+    position: Mapped[int] = mapped_column(BigInteger, Identity(always=True), index=True)
+    direction: Mapped[str] = mapped_column(Text)
+    author: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(Text, default="text")
+    status: Mapped[str] = mapped_column(Text)
+    text_sealed: Mapped[bytes] = sealed()
+    text: Encrypted[str] = encrypted_text("text_sealed")
+    dedup_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    provider_message_hash: Mapped[bytes | None] = mapped_column(LargeBinary, index=True)
+    sent_at: Mapped[datetime]
+    turn_id: Mapped[UUID | None] = mapped_column(ForeignKey("tenant.turns.id", ondelete="SET NULL"), index=True)
+
+
+class Handoff(ConnectionScoped):
+    """A conversation, or one answer in it, that waits for a person."""
+
+    __tablename__ = "handoffs"
+    __table_args__ = (
+        Index("uq_handoffs_open", "conversation_id", unique=True, postgresql_where=text("resolved_at is null")),
+        {"schema": "tenant"},
+    )
+
+    conversation_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.conversations.id", ondelete="CASCADE"), index=True)
+    turn_id: Mapped[UUID | None] = mapped_column(ForeignKey("tenant.turns.id", ondelete="SET NULL"), index=True)
+    reason: Mapped[str] = mapped_column(Text)
+    resolved_at: Mapped[datetime | None]

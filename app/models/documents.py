@@ -1,0 +1,65 @@
+"""A tenant's knowledge: documents, their versions, and the chunks that passages come from."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, LargeBinary, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Encrypted, TenantScoped, encrypted_text, optional_text, sealed
+
+DocumentStatus = Literal["pending", "running", "ready", "failed"]
+
+
+class Document(TenantScoped):
+    """One source, known by its name: new bytes under the same name are its next version.
+
+    `current_version_id` is the version that answers; it stays in force while the next one is worked on.
+    """
+
+    __tablename__ = "documents"
+    __table_args__ = (UniqueConstraint("tenant_id", "source_hash"), {"schema": "tenant"})
+
+    source_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
+    title_sealed: Mapped[bytes] = sealed()
+    title: Encrypted[str] = encrypted_text("title_sealed")
+    title_given: Mapped[bool] = mapped_column(default=False)
+    current_version_id: Mapped[UUID | None]
+    deleted_at: Mapped[datetime | None]
+
+
+class DocumentVersion(TenantScoped):
+    """The bytes of a document at one time, and what became of them."""
+
+    __tablename__ = "document_versions"
+
+    document_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.documents.id", ondelete="CASCADE"), index=True)
+    content_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    file_name_sealed: Mapped[bytes | None] = sealed()
+    file_name: Encrypted[str | None] = optional_text("file_name_sealed")
+    media_type: Mapped[str | None] = mapped_column(Text)
+    size: Mapped[int] = mapped_column(BigInteger)
+    status: Mapped[str] = mapped_column(Text, default="pending")
+    error_code: Mapped[str | None] = mapped_column(Text)
+    error_sealed: Mapped[bytes | None] = sealed()
+    error: Encrypted[str | None] = optional_text("error_sealed")
+    pages: Mapped[int] = mapped_column(default=0)
+    chunks: Mapped[int] = mapped_column(default=0)
+    finished_at: Mapped[datetime | None]
+
+
+class DocumentChunk(TenantScoped):
+    """A piece of a version; its id is its point's id in the vector index."""
+
+    __tablename__ = "chunks"
+    __table_args__ = (UniqueConstraint("version_id", "position"), {"schema": "tenant"})
+
+    document_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.documents.id", ondelete="CASCADE"), index=True)
+    version_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.document_versions.id", ondelete="CASCADE"))
+    position: Mapped[int]
+    page: Mapped[int | None]
+    heading_sealed: Mapped[bytes] = sealed()
+    heading: Encrypted[str] = encrypted_text("heading_sealed")
+    text_sealed: Mapped[bytes] = sealed()
+    text: Encrypted[str] = encrypted_text("text_sealed")

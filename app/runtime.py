@@ -1,0 +1,50 @@
+"""The parts of a running Jobx, made once at start-up and handed to requests and jobs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from fastapi import Request
+from procrastinate import JobContext
+
+from app.db import Database
+from app.keys.service import Vault
+from app.queue import Queue
+from app.settings import Settings
+from app.storage import LocalStorage
+from graphs.llm import LanguageModel
+from ingestion.parse import Parser
+from vectorstore.embeddings import Embedder
+from vectorstore.index import VectorIndex
+
+
+@dataclass(slots=True, repr=False)
+class Runtime:
+    """Everything a feature may need; tests build one with loopback parts."""
+
+    settings: Settings
+    db: Database
+    vault: Vault
+    queue: Queue
+    storage: LocalStorage
+    index: VectorIndex
+    embedder: Embedder
+    parser: Parser
+    llm: LanguageModel
+    provider_http: httpx.AsyncClient
+    simulated_http: Mapping[str, httpx.AsyncClient]
+
+
+def of_request(request: Request) -> Runtime:
+    """The runtime of the application that serves a request."""
+    runtime: Runtime = request.app.state.runtime
+    return runtime
+
+
+def of_job(context: JobContext) -> Runtime:
+    """The runtime of the worker that runs a job."""
+    runtime: Any = (context.additional_context or {})["runtime"]
+    if not isinstance(runtime, Runtime):
+        raise TypeError("the worker was started without a runtime")
+    return runtime

@@ -1,0 +1,65 @@
+"""Configuration from the environment, read once at the entry points (main, worker, cli) and passed on as values."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AliasChoices, BaseModel, Field, HttpUrl, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class TelegramSettings(BaseModel):
+    """Where the Telegram Bot API answers."""
+
+    api_base: str = "https://api.telegram.org"
+
+
+class Settings(BaseSettings):
+    """Every setting; the environment variable is the name in capitals with the prefix JOBX_."""
+
+    model_config = SettingsConfigDict(env_prefix="JOBX_", env_nested_delimiter="__", extra="ignore")
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=1, le=65535)
+    data_dir: Path = Path(".jobx")
+    public_url: HttpUrl | None = None
+    database_url: SecretStr | None = None
+    master_key: SecretStr | None = None
+    master_key_file: Path | None = None
+    log_level: str = "INFO"
+
+    models: Annotated[tuple[str, ...], NoDecode] = ()
+    model_api_base: str | None = None
+    model_timeout_seconds: float = Field(30.0, gt=0)
+    anthropic_api_key: SecretStr | None = Field(None, validation_alias=AliasChoices("ANTHROPIC_API_KEY"))
+    openai_api_key: SecretStr | None = Field(None, validation_alias=AliasChoices("OPENAI_API_KEY"))
+    embedding_model: str | None = None
+
+    burst_wait_seconds: float = Field(3.0, ge=0)
+    burst_cap_seconds: float = Field(12.0, ge=0)
+    answer_concurrency: int = Field(64, ge=1)
+    ingestion_concurrency: int = Field(1, ge=1)
+    max_document_bytes: int = Field(32 * 1024 * 1024, ge=1)
+    parse_seconds: float = Field(60.0, gt=0)
+
+    telegram: TelegramSettings = TelegramSettings()
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """Model strings hold colons and slashes, so a plain comma list is easier to write than JSON."""
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("data_dir", mode="after")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @property
+    def base_url(self) -> str:
+        """Where providers and people reach this service, without a trailing slash."""
+        if self.public_url is not None:
+            return str(self.public_url).rstrip("/")
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"

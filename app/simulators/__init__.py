@@ -1,0 +1,1 @@
+"""Providers at the wire, for the sample connection, for developers and for tests."""

@@ -1,0 +1,41 @@
+"""/webhooks/{channel}/{connection}: providers post here."""
+
+import time
+from collections.abc import Callable
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+
+from app.channels.registry import provider_for
+from app.errors import NotFound, Unauthorized
+from app.runtime import of_request
+from app.webhooks.service import record_event
+
+router = APIRouter(prefix="/webhooks", tags=["Webhooks"], include_in_schema=False)
+
+SecretResolver = Callable[[str, UUID], str]
+
+
+@router.post("/{channel}/{connection_id}")
+async def receive_webhook(channel: str, connection_id: str, request: Request) -> Response:
+    """Check the signature over the raw bytes before anything else, make the event durable, acknowledge it.
+
+    An empty body is answered: Telegram would run a method named in a JSON answer.
+    """
+    runtime = of_request(request)
+    provider = provider_for(channel, runtime.settings)
+    connection = _connection_id(connection_id)
+    body = await request.body()
+    resolve: SecretResolver = request.app.state.webhook_secret
+    if not provider.verify(request.headers, body, resolve(channel, connection), time.time()):
+        raise Unauthorized("The webhook's signature is missing or wrong.")
+    if await record_event(runtime, channel, connection, body) == "unknown_connection":
+        raise NotFound("There is no such connection.")
+    return Response(status_code=200)
+
+
+def _connection_id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound("There is no such connection.") from None

@@ -1,0 +1,42 @@
+"""The job behind every stored webhook."""
+
+from uuid import UUID
+
+import procrastinate
+from procrastinate import JobContext
+
+from app.channels.base import Credentials, InboundEvent
+from app.channels.outbox import lock_connection
+from app.channels.registry import client_for, provider_for
+from app.conversations import inbound
+from app.models import InboundEvent as StoredEvent
+from app.models import now
+from app.queue import INBOUND, RETRY
+from app.runtime import of_job
+
+blueprint = procrastinate.Blueprint()
+
+
+@blueprint.task(name="webhooks:handle_event", queue=INBOUND, retry=RETRY, pass_context=True)
+async def handle_event(context: JobContext, tenant_id: str, event_id: str) -> None:
+    """Turn a stored body into messages, edits and jobs; the body is dropped once that is done."""
+    runtime = of_job(context)
+    tapped: list[InboundEvent] = []
+    async with runtime.vault.session(UUID(tenant_id)) as session:
+        stored = await session.get(StoredEvent, UUID(event_id), with_for_update=True)
+        if stored is None or stored.handled_at is not None:
+            return
+        stored.handled_at = now()
+        connection = await lock_connection(session, stored.connection_id, stored.epoch, states=inbound.STATES)
+        if connection is None:
+            stored.body_sealed = None
+            return
+        provider = provider_for(connection.channel, runtime.settings)
+        for event in provider.parse(stored.body, connection.account_id):
+            await inbound.take(session, runtime.queue, connection, event)
+            if event.callback_id is not None:
+                tapped.append(event)
+        stored.body_sealed = None
+        credentials = Credentials(connection.credentials)
+    for event in tapped:
+        await provider.acknowledge(client_for(connection, runtime), credentials, event)

@@ -1,0 +1,1 @@
+"""The agent: LangGraph state machines and the one door to the language models."""

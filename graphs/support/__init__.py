@@ -1,0 +1,1 @@
+"""The support agent's graph: screen, rewrite, retrieve, draft, check, then dispatch or hand off."""

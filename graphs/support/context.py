@@ -1,0 +1,75 @@
+"""What a run of the support graph is given: who answers, with which model, retriever and channel."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from langchain.tools import BaseTool, tool
+from pydantic import BaseModel, Field
+
+from graphs.support.state import Passage
+
+if TYPE_CHECKING:
+    from graphs.llm import LanguageModel
+
+Retrieve = Callable[[str], Awaitable[Sequence[Passage]]]
+Embed = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[float]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentProfile:
+    """A tenant's agent as the graph needs it.
+
+    `allowed_urls` are URL prefixes the agent may send though no passage has them; `max_characters` is the channel's
+    limit for one reply, all parts together. The fixed texts are sent without a model: `handoff_message` with every
+    handoff, `greeting_message` and `thanks_message` to a message that only greets or thanks.
+    """
+
+    name: str
+    instructions: str = ""
+    tone: str = "friendly and brief"
+    handoff_message: str = "Thank you for your message. A colleague will get back to you here."
+    greeting_message: str = "Hello! I am an automated assistant. What can I help you with?"
+    thanks_message: str = "You are welcome! Just write again if there is anything else."
+    allowed_urls: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    max_characters: int = 4096
+    max_message_characters: int = 8000
+    groundedness_threshold: float = 0.5
+
+
+class ChannelInput(BaseModel):
+    """What the graph hands to the channel tool: a reply with its citations, or the fixed text with a handoff reason.
+
+    Citations are `graphs.support.state.Citation` as dictionaries. Use it as the tool's `args_schema`.
+    """
+
+    text: str
+    citations: list[dict[str, str | int | None]] = Field(default_factory=list)
+    handoff_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SupportContext:
+    """Tools and identity of one run; nothing here is saved.
+
+    `channel` is a LangChain tool called with the fields of `ChannelInput`, once a run; it queues the reply (or hands
+    the conversation over) and returns "queued", "superseded" or "skipped". `embed` gives one vector a text, in order.
+    """
+
+    agent: AgentProfile
+    llm: "LanguageModel"
+    retrieve: Retrieve
+    embed: Embed
+    channel: BaseTool
+
+
+def preview_channel() -> BaseTool:
+    """A channel that reaches nobody, for trying an agent out."""
+
+    @tool("reply", args_schema=ChannelInput)
+    async def reply(text: str, citations: list[dict[str, Any]] | None = None, handoff_reason: str | None = None) -> str:
+        """Say that the reply was queued."""
+        return "queued"
+
+    return reply

@@ -1,0 +1,81 @@
+"""Numbers, dates, times, prices and phone numbers: what a reply may only repeat, never make up."""
+
+import re
+
+from graphs.support.languages import NUMBER_WORDS
+from graphs.support.urls import addresses
+
+_PHONE = re.compile(r"\+?\d(?:(?:[ \u00a0/.-]|\) ?| ?\()?\d){6,}")
+_DATE = re.compile(r"\d{1,4}([./-])\d{1,2}\1\d{1,4}")
+_NUMBER = re.compile(r"\d+(?:[.,'’:/–-]\d+)*")
+_THOUSANDS = re.compile(r"\d{1,3}(?:([.,'’])\d{3})(?:\1\d{3})*")
+_DECIMAL = re.compile(r"(.*)[.,](\d+)")
+_WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
+
+
+def invented(sentence: str, sources: str) -> list[str]:
+    """The sentence's numbers that do not stand in the sources, as written; spelled numbers count as digits.
+
+    Web and mail addresses are left to `graphs.support.urls`.
+    """
+    phones, text = _phones_apart(_without_addresses(sentence))
+    known_phones, rest = _phones_apart(_without_addresses(sources))
+    known = {_digits(phone) for phone in known_phones}
+    values = {value for number in _numbers(rest) for value in _readings(number) | set(_parts(number))}
+    return [phone for phone in phones if _digits(phone) not in known] + [
+        number for number in _numbers(text) if not _known(number, values)
+    ]
+
+
+def _without_addresses(text: str) -> str:
+    for address in sorted(addresses(text), key=len, reverse=True):
+        if not _NUMBER.fullmatch(address):
+            text = text.replace(address, " ")
+    return text
+
+
+def _phones_apart(text: str) -> tuple[list[str], str]:
+    """The phone numbers of a text, and the text without them."""
+    phones = [match.group() for match in _PHONE.finditer(text) if not _DATE.search(match.group())]
+    for phone in phones:
+        text = text.replace(phone, " ")
+    return phones, text
+
+
+def _digits(text: str) -> str:
+    return re.sub(r"\D", "", text)
+
+
+def _numbers(text: str) -> list[str]:
+    spelled = [word for word in _WORD.findall(text) if word.casefold() in NUMBER_WORDS]
+    return _NUMBER.findall(text) + spelled
+
+
+def _known(number: str, known: set[str]) -> bool:
+    """Whether one way to read the number is known, or all parts of a date, a time or a range are."""
+    parts = _parts(number)
+    return bool(_readings(number) & known) or (len(parts) > 1 and all(part in known for part in parts))
+
+
+def _parts(number: str) -> list[str]:
+    """The parts of a date, time or range without empty and zero ones; a plain number is its own only part."""
+    pieces = re.split(r"[:/–-]", number)
+    if _DATE.fullmatch(number) or number.count(".") > 1:
+        pieces = re.split(r"[./-]", number)
+    plain = [min(_readings(piece), key=len) for piece in pieces if piece.strip("0")]
+    return plain or ["0"]
+
+
+def _readings(number: str) -> set[str]:
+    """The values a written number may have: 1.500 is both fifteen hundred and one and a half."""
+    if number.casefold() in NUMBER_WORDS:
+        return {NUMBER_WORDS[number.casefold()]}
+    readings = {number}
+    if _THOUSANDS.fullmatch(number):
+        readings.add(re.sub(r"\D", "", number).lstrip("0") or "0")
+    if decimal := _DECIMAL.fullmatch(number):
+        whole, fraction = re.sub(r"\D", "", decimal.group(1)).lstrip("0") or "0", decimal.group(2).rstrip("0")
+        readings.add(f"{whole}.{fraction}" if fraction else whole)
+    if number.isdecimal():
+        readings.add(number.lstrip("0") or "0")
+    return readings

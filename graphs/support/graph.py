@@ -1,0 +1,95 @@
+"""The wiring: screen, rewrite when there is history, retrieve, draft, check, then dispatch or hand off.
+
+There is no checkpointer: a run is stateless, and the messages table is the memory.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import lru_cache
+from typing import Any, cast
+
+from langchain.messages import AnyMessage
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langsmith import tracing_context
+
+from graphs.support import nodes
+from graphs.support.context import SupportContext
+from graphs.support.state import SupportState
+
+SupportGraph = CompiledStateGraph[SupportState, SupportContext, SupportState, SupportState]
+
+
+@lru_cache(maxsize=1)
+def build() -> SupportGraph:
+    """The compiled graph; it holds nothing of a run, so one serves all."""
+    builder = StateGraph(SupportState, context_schema=SupportContext)
+    builder.add_node(nodes.screen)
+    builder.add_node(nodes.rewrite)
+    builder.add_node(nodes.retrieve)
+    builder.add_node(nodes.draft)
+    builder.add_node(nodes.check)
+    builder.add_node(nodes.dispatch)
+    builder.add_node(nodes.handoff)
+    builder.add_edge(START, "screen")
+    builder.add_conditional_edges("screen", after_screen, ["rewrite", "retrieve", "dispatch", "handoff"])
+    builder.add_edge("rewrite", "retrieve")
+    builder.add_conditional_edges("retrieve", unless_ended("draft"), ["draft", "handoff"])
+    builder.add_conditional_edges("draft", unless_ended("check"), ["check", "handoff"])
+    builder.add_conditional_edges("check", after_check, ["dispatch", "draft", "handoff"])
+    builder.add_edge("dispatch", END)
+    builder.add_edge("handoff", END)
+    return builder.compile(name="support")
+
+
+def after_screen(state: SupportState) -> str:
+    """Small talk is answered at once, what was refused or needs a person is handed over, the rest goes on."""
+    if "outcome" in state:
+        return "dispatch" if state["outcome"] == "replied" else "handoff"
+    return "rewrite" if state["history"] else "retrieve"
+
+
+def unless_ended(following: str) -> Callable[[SupportState], str]:
+    """The next node, or the handoff if the node before decided on it."""
+
+    def route(state: SupportState) -> str:
+        return "handoff" if "outcome" in state else following
+
+    return route
+
+
+def after_check(state: SupportState) -> str:
+    """A reply that passed goes out, a first draft that failed is written again, a second is handed over."""
+    outcome = state.get("outcome")
+    return "draft" if outcome is None else "dispatch" if outcome == "replied" else "handoff"
+
+
+async def run(context: SupportContext, message: str, history: Sequence[AnyMessage] = ()) -> SupportState:
+    """One turn from the customer's message to the channel; the final state.
+
+    Raises what the retriever, the embedder or the channel raise; see `graphs.support.nodes`.
+    """
+    with tracing_context(enabled=False):  # an environment that traces other programs must not get customers' messages
+        return cast(SupportState, await build().ainvoke(_start(message, history), context=context))
+
+
+async def run_events(
+    context: SupportContext, message: str, history: Sequence[AnyMessage] = ()
+) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    """The same turn as events: `("node", {"node", "ms"})` as each ends, then `("result", state)`.
+
+    Nothing of a draft is shown before its check has passed, so the reply comes with the result only.
+    """
+    final: Any = None
+    with tracing_context(enabled=False):
+        stream = build().astream(_start(message, history), context=context, stream_mode=["updates", "values"])
+        async for mode, data in cast(AsyncIterator[tuple[str, Any]], stream):
+            if mode == "values":
+                final = data
+                continue
+            for name, update in data.items():
+                yield "node", {"node": name, "ms": update["timings"][name]}
+    yield "result", final
+
+
+def _start(message: str, history: Sequence[AnyMessage]) -> SupportState:
+    return {"message": message, "history": list(history)}

