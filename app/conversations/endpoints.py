@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
@@ -14,6 +14,8 @@ from app.conversations import service
 from app.conversations.schemas import (
     ConversationList,
     ConversationOut,
+    ConversationUpdate,
+    HandoffOut,
     MessageList,
     MessageOut,
     ReplyOut,
@@ -21,7 +23,7 @@ from app.conversations.schemas import (
     TurnOut,
 )
 from app.errors import JobxError
-from app.models import Conversation, Message, Turn
+from app.models import Conversation, Handoff, Message, Turn
 from app.runtime import of_request
 from app.web import Page, next_cursor, page
 from graphs.support.graph import run, run_events
@@ -32,17 +34,30 @@ replies = APIRouter(prefix="/v1/agents", tags=["Agents"], route_class=LongRoute)
 
 
 @router.get("", dependencies=[needs("conversations:read")])
-async def list_all(session: CurrentSession, page: Annotated[Page, Depends(page)]) -> ConversationList:
+async def list_all(
+    session: CurrentSession,
+    page: Annotated[Page, Depends(page)],
+    waiting: Annotated[bool, Query(description="Only those that wait for a person.")] = False,
+) -> ConversationList:
     """List conversations, newest first."""
-    found = await service.list_conversations(session, page)
-    cursor = next_cursor([conversation.id for conversation in found], page.limit)
-    return ConversationList(conversations=[_conversation(item) for item in found[: page.limit]], next_cursor=cursor)
+    found = await service.list_conversations(session, page, waiting=waiting)
+    cursor = next_cursor([conversation.id for conversation, _ in found], page.limit)
+    return ConversationList(conversations=[_conversation(*item) for item in found[: page.limit]], next_cursor=cursor)
 
 
 @router.get("/{conversation_id}", dependencies=[needs("conversations:read")])
 async def get(conversation_id: UUID, session: CurrentSession) -> ConversationOut:
     """Read one conversation."""
-    return _conversation(await service.get_conversation(session, conversation_id))
+    return _conversation(*await service.get_conversation(session, conversation_id))
+
+
+@router.patch("/{conversation_id}", dependencies=[needs("conversations:write")])
+async def update(conversation_id: UUID, body: ConversationUpdate, session: CurrentSession) -> ConversationOut:
+    """Pause the agent in a conversation or let it answer again; close the handoff once a person has taken care."""
+    changed = await service.update_conversation(
+        session, conversation_id, agent_paused=body.agent_paused, handoff_resolved=body.handoff_resolved
+    )
+    return _conversation(*changed)
 
 
 @router.get("/{conversation_id}/messages", dependencies=[needs("conversations:read")])
@@ -102,12 +117,13 @@ def _reply(state: SupportState) -> ReplyOut:
     )
 
 
-def _conversation(conversation: Conversation) -> ConversationOut:
+def _conversation(conversation: Conversation, handoff: Handoff | None) -> ConversationOut:
     return ConversationOut(
         id=conversation.id,
         connection_id=conversation.connection_id,
         contact_id=conversation.contact_id,
         agent_paused=conversation.agent_paused_at is not None,
+        handoff=None if handoff is None else HandoffOut(reason=handoff.reason, created_at=handoff.created_at),
         created_at=conversation.created_at,
         last_message_at=conversation.last_message_at,
     )

@@ -1,5 +1,6 @@
 """What an event does to a conversation."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -31,7 +32,7 @@ async def take(session: AsyncSession, queue: Queue, connection: Connection, even
         business_connection_id=event.business_connection_id,
     )
     if event.kind == "edit":
-        await _edit(session, conversation, event)
+        await _edit(session, queue, conversation, event)
     elif event.kind == "delete":
         await _delete(session, conversation, event)
     elif event.kind == "blocked":
@@ -102,6 +103,12 @@ async def _echo(session: AsyncSession, conversation: Conversation, event: Inboun
 
 
 async def _insert(session: AsyncSession, conversation: Conversation, message: Message) -> bool:
+    """Store a message unless it is known: by its event, or by its provider's id from an edit that came first."""
+    known = select(Message.id).where(
+        Message.conversation_id == conversation.id, Message.provider_message_hash == message.provider_message_hash
+    )
+    if message.provider_message_hash is not None and await session.scalar(known) is not None:
+        return False
     statement = insert(Message).values(message.column_values()).on_conflict_do_nothing()
     if await session.scalar(statement.returning(Message.id)) is None:
         return False
@@ -127,20 +134,32 @@ def _row(conversation: Conversation, event: InboundEvent, direction: str, author
     )
 
 
-async def _edit(session: AsyncSession, conversation: Conversation, event: InboundEvent) -> None:
-    """An edited message that was not answered yet is answered as it reads now."""
-    for message in await _targets(session, conversation, event):
+async def _edit(session: AsyncSession, queue: Queue, conversation: Conversation, event: InboundEvent) -> None:
+    """A message that was not answered yet is answered as it reads now.
+
+    Events come in any order: an edit that overtakes its message stands in for it.
+    """
+    if event.target_id is None:
+        return
+    found = await _find(session, conversation, [event.target_id])
+    for message in found:
         message.text = event.text or ""
+    if not found and event.direction == "in":
+        await _message(session, queue, conversation, replace(event, message_id=event.target_id))
 
 
 async def _delete(session: AsyncSession, conversation: Conversation, event: InboundEvent) -> None:
-    for message in await _targets(session, conversation, event):
-        message.text = ""
-        message.status = "deleted"
+    """A message that was taken back is answered no more; one that comes after its removal is not, either."""
+    for target in event.target_ids or (event.target_id or "",):
+        found = await _find(session, conversation, [target])
+        for message in found:
+            message.text, message.status = "", "deleted"
+        if not found and target:
+            gone = replace(event, message_id=target, dedup_id=f"{event.dedup_id} {target}", text=None)
+            await _insert(session, conversation, _row(conversation, gone, "in", "customer", "deleted"))
 
 
-async def _targets(session: AsyncSession, conversation: Conversation, event: InboundEvent) -> list[Message]:
-    ids = [*event.target_ids, *([event.target_id] if event.target_id else [])]
+async def _find(session: AsyncSession, conversation: Conversation, ids: list[str]) -> list[Message]:
     hashes = [current_keyring().lookup("message", target, conversation.connection_id) for target in ids]
     query = select(Message).where(Message.conversation_id == conversation.id, Message.provider_message_hash.in_(hashes))
     return list(await session.scalars(query))

@@ -75,13 +75,30 @@ class ReplyOut(BaseModel):
     timings: dict[str, float]
 
 
+class HandoffOut(BaseModel):
+    """Why a conversation waits for a person, and since when."""
+
+    reason: str
+    created_at: datetime
+
+
+class ConversationUpdate(BaseModel):
+    """What is to change; fields that are absent stay."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"agent_paused": False, "handoff_resolved": True}]})
+
+    agent_paused: bool | None = None
+    handoff_resolved: Literal[True] | None = None
+
+
 class ConversationOut(BaseModel):
-    """A conversation with one contact."""
+    """A conversation with one contact; `handoff` is there while it waits for a person."""
 
     id: UUID
     connection_id: UUID
     contact_id: UUID
     agent_paused: bool
+    handoff: HandoffOut | None
     created_at: datetime
     last_message_at: datetime | None
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from langchain.messages import AIMessage, AnyMessage, HumanMessage
 from langchain.tools import BaseTool, tool
-from sqlalchemy import select
+from sqlalchemy import Select, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.service import get_agent, profile_of
@@ -18,7 +18,7 @@ from app.channels.registry import client_for, provider_for
 from app.conversations.turns import Due
 from app.documents.search import retriever
 from app.errors import NotFound
-from app.models import Conversation, Message, Turn
+from app.models import Conversation, Handoff, Message, Turn, now
 from app.runtime import Runtime
 from app.web import Page
 from graphs.support.context import AgentProfile, ChannelInput, SupportContext
@@ -67,20 +67,48 @@ async def _nobody(text: str, citations: list[dict[str, Any]] | None = None, hand
     return "queued"
 
 
-async def list_conversations(session: AsyncSession, page: Page) -> list[Conversation]:
-    """A page of conversations, newest first, and one more if there is one."""
-    query = select(Conversation).order_by(Conversation.id.desc()).limit(page.limit + 1)
+Listed = tuple[Conversation, Handoff | None]
+
+
+async def list_conversations(session: AsyncSession, page: Page, *, waiting: bool = False) -> list[Listed]:
+    """A page of conversations with their open handoffs, newest first, and one more if there is one.
+
+    `waiting` leaves out those that wait for nobody.
+    """
+    query = _with_handoff().order_by(Conversation.id.desc()).limit(page.limit + 1)
     if page.after is not None:
         query = query.where(Conversation.id < page.after)
-    return list(await session.scalars(query))
+    if waiting:
+        query = query.where(Handoff.id.is_not(None))
+    return [(row[0], row[1]) for row in await session.execute(query)]
 
 
-async def get_conversation(session: AsyncSession, conversation_id: UUID) -> Conversation:
-    """One conversation; raises NotFound."""
-    conversation = await session.get(Conversation, conversation_id)
-    if conversation is None:
+async def get_conversation(session: AsyncSession, conversation_id: UUID) -> Listed:
+    """One conversation and its open handoff; raises NotFound."""
+    query = _with_handoff().where(Conversation.id == conversation_id)
+    found = (await session.execute(query)).first()
+    if found is None:
         raise NotFound("There is no such conversation.")
-    return conversation
+    return found[0], found[1]
+
+
+async def update_conversation(
+    session: AsyncSession, conversation_id: UUID, *, agent_paused: bool | None, handoff_resolved: bool | None
+) -> Listed:
+    """Pause or resume the agent, and close the open handoff."""
+    await session.get(Conversation, conversation_id, with_for_update=True)
+    conversation, handoff = await get_conversation(session, conversation_id)
+    if agent_paused is not None:
+        conversation.agent_paused_at = (conversation.agent_paused_at or now()) if agent_paused else None
+    if handoff_resolved and handoff is not None:
+        handoff.resolved_at = now()
+        handoff = None
+    return conversation, handoff
+
+
+def _with_handoff() -> Select[Conversation, Handoff | None]:
+    waits = and_(Handoff.conversation_id == Conversation.id, Handoff.resolved_at.is_(None))
+    return select(Conversation, Handoff).outerjoin(Handoff, waits)
 
 
 async def list_messages(session: AsyncSession, conversation_id: UUID, page: Page) -> list[tuple[Message, Turn | None]]:

@@ -65,7 +65,7 @@ async def await_documents(runtime: Runtime, sample: Sample, progress: Callable[[
     while True:
         async with runtime.vault.session(sample.tenant_id) as session:
             rows = await session.execute(select(DocumentVersion.status, func.count()).group_by(DocumentVersion.status))
-            counts = dict(rows.tuples().all())
+            counts = {row[0]: row[1] for row in rows}
         open_ones = counts.get("pending", 0) + counts.get("running", 0)
         total = sum(counts.values())
         progress(total - open_ones, total)

@@ -18,7 +18,8 @@ STEMMERS = {
 
 _STOP = {
     "en": """
-        available happen happens offer offered
+        available bring come find give go happen happens look make offer offered put see take takes taking use used
+        using
         a about after all also am an and any are as at be been before but by can could did do does doing for from get
         got had has have he her hers him his how however i if in into is it its just let like long many may me might
         more most much must my near need no nor not of off often on one only onto or our out over please really she
@@ -158,7 +159,7 @@ _COURTESY = """
     spero ajuda ajudar bom dia dúvida dúvidas obrigada obrigado olá perguntas pergunta dag fijne graag helpen hoop
     vraag vragen welkom groeten вопрос вопросы день добрый здравствуйте обращайтесь пожалуйста помочь привет рады
     спасибо будем вітаю дякую допомогти питання привіт радо cześć dobry dzień dziękuję pomóc pozdrawiam pytania witam
-    günler iyi merhaba rica sorularınız sorunuz teşekkürler yardımcı
+    geschehen günler iyi merhaba rica sorularınız sorunuz teşekkürler yardımcı
 """
 COURTESY = frozenset(_COURTESY.split())
 
@@ -206,6 +207,7 @@ _SYNONYMS = """
 SYNONYMS = {stem: group.split()[0] for group in _SYNONYMS.strip().splitlines() for stem in group.split()}
 _IRREGULAR = """
     sent:send bought:buy paid:pay got:get lost:lose broke:broken kept:keep took:take taken:take came:come gone:go
-    went:go chose:choose chosen:choose brought:bring given:give gave:give cheaper:cheap arrived:arrive arrival:arrive
+    went:go chose:choose chosen:choose brought:bring given:give gave:give forgotten:forgot cheaper:cheap
+    arrived:arrive arrival:arrive
 """
 IRREGULAR = dict(pair.split(":") for pair in _IRREGULAR.split())

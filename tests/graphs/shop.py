@@ -26,7 +26,7 @@ REFUNDS = passage(
 ACCOUNT = passage(
     4,
     "Your account",
-    "Choose “Forgotten password” on the sign-in page and open the link we send you.",
+    "Choose “Forgotten password” and open the link we send you.",
     "Forgotten password",
 )
 PAYMENT = passage(5, "Payment", "You can pay with cards, gift cards and by bank transfer. We do not accept cheques.")

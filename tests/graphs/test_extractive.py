@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from langchain.messages import HumanMessage, SystemMessage
 
@@ -12,6 +14,7 @@ from tests.graphs.shop import SHOP
 
 pytestmark = pytest.mark.filterwarnings(*LITELLM_WARNINGS)
 AGENT = AgentProfile("Ada")
+TOKENS = re.compile(r"\w+|[^\w\s]")
 
 
 def prompt(question: str, *passages: Passage) -> str:
@@ -27,7 +30,7 @@ def prompt(question: str, *passages: Passage) -> str:
         ("When will I get my money back?", "We pay refunds within 5 working days."),
         (
             "how do I reset my password",
-            "Choose “Forgotten password” on the sign-in page and open the link we send you.",
+            "Choose “Forgotten password” and open the link we send you.",
         ),
         ("do you take gift cards", "gift cards"),
         ("what's your phone number?", "Phone: +44 20 7946 0100"),
@@ -113,9 +116,7 @@ async def test_it_is_a_litellm_provider_with_an_honest_count(llm: LanguageModel)
     assert completion.model == EXTRACTIVE
     assert completion.text == answer(question)
     assert completion.usage.cost_micros == 0
-    assert completion.usage.completion_tokens == len(
-        ["You", "can", "return", "any", "item", "within", "30", "days", "of", "delivery", ".", "[", "1", "]"]
-    )
+    assert completion.usage.completion_tokens == len(TOKENS.findall(completion.text)) == 27
     assert completion.usage.prompt_tokens > len(question.split())
     await llm.aclose()
 
@@ -127,7 +128,5 @@ async def test_it_streams(llm: LanguageModel) -> None:
     assert len(pieces) > 5
     assert "".join(pieces) == answer(question)
     assert stream.completion is not None
-    assert stream.completion.usage.completion_tokens == len(
-        ["You", "can", "return", "any", "item", "within", "30", "days", "of", "delivery", ".", "[", "1", "]"]
-    )
+    assert stream.completion.usage.completion_tokens == 27
     await llm.aclose()

@@ -1,6 +1,7 @@
 """From webhook to reply, through the real endpoint, queue, graph and outbox, with a Bot API at the wire."""
 
 import asyncio
+import time
 from uuid import UUID
 
 import pytest
@@ -249,16 +250,20 @@ async def test_the_vector_store_being_down_is_retried_and_then_handed_over(shop,
     assert [handoff.reason for handoff in await _rows(shop, Handoff)] == ["internal_error"]
 
 
-async def test_an_edit_before_the_answer_changes_the_question(shop, telegram, run_jobs):
+@pytest.mark.parametrize("in_order", [True, False])
+async def test_an_edit_before_the_answer_changes_the_question(shop, telegram, run_jobs, in_order):
     chat = {"id": 9, "type": "private", "first_name": "A"}
     person = {"id": 9, "is_bot": False, "first_name": "A"}
     first = {"message_id": 1, "from": person, "chat": chat, "date": 1789814498, "text": "Do you sell spaceships?"}
     edited = {**first, "text": "How many days do I have to return an item?", "edit_date": 1789814499}
-    await shop.post(shop.connection, {"update_id": 71, "message": first})
-    await shop.post(shop.connection, {"update_id": 72, "edited_message": edited})
+    updates = [{"update_id": 71, "message": first}, {"update_id": 72, "edited_message": edited}]
     shop.runtime.settings.burst_wait_seconds = 0.5
+    for update_ in updates if in_order else updates[::-1]:
+        await shop.post(shop.connection, update_)
     await run_jobs()
+    assert len(telegram.sent) == 1
     assert "30 days" in telegram.sent[0].text
+    assert len(await shop.messages()) == 2
 
 
 async def test_a_sticker_is_not_met_with_silence(shop, telegram, run_jobs):
@@ -291,3 +296,53 @@ async def test_history_is_part_of_the_question(shop, telegram, run_jobs):
     await shop.write(shop.connection, "And what does it cost by post?")
     await run_jobs()
     assert "2.95" in telegram.sent[1].text
+
+
+async def test_a_tenant_sees_who_waits_and_says_when_it_took_care(shop, telegram, run_jobs):
+    await shop.write(shop.connection, "Do you sell spaceships to Mars?", chat_id=1)
+    await shop.write(shop.connection, "How many days do I have to return an item?", chat_id=2)
+    await run_jobs()
+    (waiting,) = (await shop.http.get("/v1/conversations", params={"waiting": True})).json()["conversations"]
+    assert waiting["handoff"]["reason"] in ("ungrounded", "no_passages")
+    path = f"/v1/conversations/{waiting['id']}"
+    assert (await shop.http.patch(path, json={"handoff_resolved": True})).json()["handoff"] is None
+    assert (await shop.http.get(path)).json()["handoff"] is None
+    await shop.write(shop.connection, "Do you sell spaceships to Venus?", chat_id=1)
+    await run_jobs()
+    assert len([sent for sent in telegram.sent if sent.chat_id == "1"]) == 2
+
+
+async def test_a_paused_agent_is_silent_until_it_is_let_go_on(shop, telegram, run_jobs):
+    await shop.write(shop.connection, "How many days do I have to return an item?")
+    await run_jobs()
+    (conversation,) = (await shop.http.get("/v1/conversations")).json()["conversations"]
+    path = f"/v1/conversations/{conversation['id']}"
+    assert (await shop.http.patch(path, json={"agent_paused": True})).json()["agent_paused"] is True
+    await shop.write(shop.connection, "How many days do I have to return an item?")
+    await run_jobs()
+    assert len(telegram.sent) == 1
+    assert (await shop.http.patch(path, json={"agent_paused": False})).json()["agent_paused"] is False
+    await shop.write(shop.connection, "How many days do I have to return an item?")
+    await run_jobs()
+    assert len(telegram.sent) == 2
+
+
+async def test_a_persons_reply_in_the_owners_app_pauses_the_agent(shop, telegram, run_jobs):
+    chat = {"id": 9, "type": "private", "first_name": "A"}
+    question = {
+        "message_id": 1,
+        "business_connection_id": "b1",
+        "from": {"id": 9, "is_bot": False, "first_name": "A"},
+        "chat": chat,
+        "date": int(time.time()),
+        "text": "How many days do I have to return an item?",
+    }
+    owner = {**question, "message_id": 2, "from": {"id": 77, "is_bot": False, "first_name": "Owner"}, "text": "Hi A"}
+    await shop.post(shop.connection, {"update_id": 1, "business_message": owner})
+    await run_jobs()
+    await shop.post(shop.connection, {"update_id": 2, "business_message": question})
+    await run_jobs()
+    assert len(telegram.sent) == 0
+    (conversation,) = (await shop.http.get("/v1/conversations")).json()["conversations"]
+    assert conversation["agent_paused"] is True
+    assert [message["author"] for message in await shop.messages()] == ["person", "customer"]

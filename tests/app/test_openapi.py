@@ -1,0 +1,72 @@
+"""The API as it describes itself."""
+
+import pytest
+
+OPEN = {"/livez", "/readyz"}
+
+
+@pytest.fixture
+async def api(tenant):
+    return (await tenant.http.get("/openapi.json")).json()
+
+
+async def test_every_operation_says_what_it_does_and_needs_a_key(api):
+    for path, operations in api["paths"].items():
+        for method, operation in operations.items():
+            assert operation.get("description"), (method, path)
+            if path not in OPEN:
+                assert operation["security"], (method, path)
+
+
+async def test_bodies_have_examples(api):
+    missing = []
+    for path, operations in api["paths"].items():
+        for method, operation in operations.items():
+            content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+            if content is None:
+                continue
+            schema = content["schema"]
+            name = schema.get("$ref", "").rpartition("/")[2]
+            schema = api["components"]["schemas"][name] if name else schema
+            if "examples" not in schema and method != "patch":
+                missing.append((method, path))
+    assert missing == []
+
+
+async def test_errors_are_problems(api, tenant):
+    for response in (
+        await tenant.http.get("/nowhere"),
+        await tenant.http.put("/v1/agents"),
+        await tenant.http.get("/v1/agents/not-an-id"),
+    ):
+        assert response.headers["content-type"] == "application/problem+json"
+        body = response.json()
+        assert body["status"] == response.status_code
+        assert {"type", "title", "code", "detail"} <= set(body)
+
+
+async def test_an_error_never_repeats_what_was_sent(tenant):
+    canary = "canary-4711"
+    for response in (
+        await tenant.http.post("/v1/agents", json={"name": canary * 100}),
+        await tenant.http.post("/v1/agents", json={"name": "a", "groundedness_threshold": canary}),
+        await tenant.http.post("/v1/search", json={"query": "x", "limit": canary}),
+        await tenant.http.post("/v1/search", content=f'{{"query": "{canary}'.encode()),
+        await tenant.http.get(f"/v1/agents/{canary}"),
+        await tenant.http.get("/v1/agents", params={"cursor": canary}),
+        await tenant.http.get("/v1/agents", params={"limit": canary}),
+    ):
+        assert response.status_code in (400, 422)
+        assert canary not in response.text
+
+
+async def test_the_service_is_alive_and_ready(tenant, monkeypatch):
+    assert (await tenant.http.get("/livez")).status_code == 200
+    assert (await tenant.http.get("/readyz")).json() == {"status": "ok", "parts": {"start": "ok", "database": "ok"}}
+
+    async def down():
+        raise ConnectionError
+
+    monkeypatch.setattr(tenant.runtime.db, "ping", down)
+    response = await tenant.http.get("/readyz")
+    assert (response.status_code, response.json()["parts"]["database"]) == (503, "down")

@@ -1,0 +1,132 @@
+import asyncio
+import math
+from pathlib import Path
+
+import pytest
+
+from vectorstore.embeddings import Embedder, RecentQueries
+
+LONG = "The delivery of a parcel takes about three days. " * 40
+
+
+def dot(one: list[float], other: list[float]) -> float:
+    return sum(a * b for a, b in zip(one, other, strict=True))
+
+
+async def test_vectors_have_unit_length_and_the_model_s_dimension(embedder: Embedder) -> None:
+    vectors = await embedder.embed(["A refund takes five days.", "", "x", LONG, "NUL \x00, half \ud800 a pair"])
+
+    assert embedder.dimension == 384
+    assert [len(vector) for vector in vectors] == [384] * 5
+    assert [math.hypot(*vector) for vector in vectors] == pytest.approx([1.0] * 5, abs=1e-5)
+
+
+async def test_no_texts_no_vectors(embedder: Embedder) -> None:
+    assert await embedder.embed([]) == []
+
+
+async def test_texts_keep_their_order_and_do_not_touch_each_other(embedder: Embedder) -> None:
+    texts = [f"{'very ' * (i % 7)}short text about subject {i}" for i in range(20)]
+
+    together = await embedder.embed(texts)
+
+    assert together == [(await embedder.embed([text]))[0] for text in texts]
+
+
+async def test_question_is_nearest_to_its_answer(embedder: Embedder) -> None:
+    answers = ["Your money is refunded within a week.", "Our shop opens at nine.", "The oven cleans itself."]
+    question = await embedder.embed_query("When do I get my money back?")
+
+    likeness = [dot(question, answer) for answer in await embedder.embed(answers)]
+
+    assert likeness[0] == max(likeness)
+    assert likeness[0] > likeness[1] + 0.3
+
+
+async def test_tokens_are_counted_without_limit_and_marks(embedder: Embedder) -> None:
+    assert embedder.count_tokens("") == 0
+    assert embedder.count_tokens("hello world") == len(embedder.tokenize("hello world")) == 2
+    assert embedder.count_tokens(LONG) == 40 * embedder.count_tokens("The delivery of a parcel takes about three days.")
+
+
+async def test_text_counts_up_to_256_tokens(embedder: Embedder) -> None:
+    within, beyond = "word " * 240, "word " * 400
+
+    cut, cut_elsewhere, differs = await embedder.embed([beyond, beyond + "refund", within + "refund"])
+
+    assert cut == cut_elsewhere
+    assert dot(cut, differs) < 0.999
+
+
+async def test_question_does_not_wait_for_documents(embedder: Embedder) -> None:
+    await embedder.prepare()
+    documents = asyncio.create_task(embedder.embed([LONG] * 60))
+    await asyncio.sleep(0)
+
+    await embedder.embed_query("Is anybody there?")
+
+    assert not documents.done()
+    documents.cancel()
+
+
+async def test_question_asked_again_is_remembered(embedder: Embedder) -> None:
+    assert await embedder.embed_query("Where is it?") is await embedder.embed_query("Where is it?")
+    assert await embedder.embed_query("Where is it?") is not await embedder.embed_query("Where was it?")
+
+
+async def test_prepared_model_needs_no_time_to_be_told_of(embedder: Embedder) -> None:
+    await embedder.prepare()
+    told: list[str] = []
+
+    await embedder.prepare(told.append)
+
+    assert told == []
+    assert embedder.name == "all-MiniLM-L6-v2"
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_remembered_query_is_forgotten_in_time() -> None:
+    clock = Clock()
+    recent = RecentQueries(10, 600, clock)
+    recent.put("a", [1.0])
+    clock.now = 300
+    recent.put("b", [2.0])
+
+    clock.now = 599
+    assert recent.get("a") == [1.0]
+    clock.now = 600
+    assert recent.get("a") is None
+    assert recent.get("b") == [2.0]
+    clock.now = 900
+    assert recent.get("b") is None
+
+
+def test_only_so_many_queries_are_remembered() -> None:
+    recent = RecentQueries(2, 600, Clock())
+    for text in ("a", "b", "a", "c"):
+        recent.put(text, [float(ord(text))])
+
+    assert recent.get("b") is None
+    assert recent.get("a") == [97.0]
+    assert recent.get("c") == [99.0]
+
+
+def test_remembered_queries_hold_no_text() -> None:
+    recent = RecentQueries(2, 600, Clock())
+    recent.put("my secret question", [1.0])
+
+    assert "secret" not in repr(vars(recent))
+
+
+async def test_closed_embedder_lets_its_threads_go(tmp_path: Path) -> None:
+    embedder = Embedder(None, tmp_path)
+    embedder.close()
+
+    with pytest.raises(RuntimeError, match="shutdown"):
+        await embedder.embed_query("Is anybody there?")
