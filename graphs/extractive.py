@@ -20,25 +20,36 @@ _ENOUGH, _ENOUGH_OF_FEW, _FEW = 0.45, 0.6, 2
 _CONTEXT = 0.9  # a word that only the heading has counts this much
 _EXPECTED = 0.4  # for a number where one is asked for
 _FIRST = 0.05  # for opening the passage
+_ASIDE = 0.15  # against a heading that is about something else, such as an exception
+_GENERIC_WEIGHT = 0.5
 _HEADED = 0.3  # for a passage whose title and heading name the topic
 _RANK = 0.4  # for what the retriever thinks of the passage
 _NEAR = 0.5  # of the best sentence's score, to be quoted beside it
 
+_SPAN = (
+    r"\d\W{0,3}(?:\w+\W{1,3}){0,3}?(?:day|week|month|year|hour|minute|am\b|pm\b|tag|werktag|woche|monat|jahr|stunde|uhr|d[íi]a|"
+    r"semana|mes|año|hora|jour|semaine|mois|heure|giorn|settiman|ore\b|dag|maand|uur|д[не]|недел|месяц|час|год|тиж|рок|"
+    r"dni|dzie|tyg|miesi|godz|gün|hafta|ay\b|saat)"
+)
 _ASKED_AND_EXPECTED = (
     (
-        r"how (long|soon|late|often|many)|\bwhen\b|\bwann\b|wie (lange|viele)|cu[áa]ndo|cu[áa]nt[oa]s|cu[áa]nto tiempo|"
-        r"\bquand\b|combien de|сколько|когда|quant[oi] tempo|kiedy|hoe lang|wanneer|ne zaman",
-        r"\d",
+        r"how (long|soon|late|often)|\bwhen\b|\bwann\b|wie lange|cu[áa]ndo|cu[áa]nto tiempo|\bquand\b|combien de temps|"
+        r"сколько времени|скільки часу|когда|коли|quanto tempo|kiedy|jak długo|ile czasu|hoe lang|wanneer|ne zaman",
+        _SPAN,
     ),
+    (r"how many|wie viele|cu[áa]nt[oa]s|combien|quant[ie]\b|quant[oa]s|сколько|hoeveel|ile|kaç", r"\d"),
     (
-        r"how much|\b(price|costs?|fees?)\b|kosten|kostet|teuer|cu[áa]nto (cuesta|vale)|combien|стоит|"
+        r"how much|\b(price|costs?|fees?)\b|kosten|kostet|teuer|cu[áa]nto (cuesta|vale)|combien|стоит|коштує|"
         r"quanto (costa|custa)|ile kosztuje|hoeveel|ne kadar",
-        r"[€$£¥₽₴₺]|\b(eur|usd|gbp|free|kostenlos|gratis|gratuit)",
+        r"[€$£¥₽₴₺]|\b(eur|usd|gbp|free|kostenlos|gratis|gratuit|рубл|грн|zł)",
     ),
     (r"\b(phone|call|telefon|tel[ée]fono|t[ée]l[ée]phone|телефон)", r"\+?\d[\d ()/-]{5,}\d"),
     (r"\b(e-?mail|correo|почт)", r"\S+@\S+\.\S+"),
 )
 _EXPECTATIONS = [tuple(re.compile(part, re.IGNORECASE) for part in pair) for pair in _ASKED_AND_EXPECTED]
+# In a shop these are about everything; a question is rarely decided by them.
+_GENERIC_WORDS = "item order parcel thing artikel war produkt bestell articul product pedid article produit товар заказ"
+_GENERIC = frozenset(_GENERIC_WORDS.split())
 _SAID_OTHERWISE = (
     (r"\b(send|sent|bring|take|give|giving|sending)\b.*\bback\b", "return"),
     (r"\bmoney back\b", "refund"),
@@ -57,6 +68,7 @@ class _Unit:
     text: str
     stems: frozenset[str]
     over: frozenset[str]
+    heading: frozenset[str]
     context: frozenset[str]
     opener: "_Unit | None"
     quotable: bool
@@ -94,7 +106,9 @@ def _wanted(question: str, language: str) -> frozenset[str]:
 
 
 def _units(passage: FencedPassage, language: str) -> list[_Unit]:
-    over = content(f"{passage.title} {passage.heading}", language)
+    title = content(passage.title, language)
+    over = title + content(passage.heading, language)
+    aside = frozenset(over) - frozenset(title)
     listed, opener, heading = set(bullets(passage.text)), None, list[str]()
     units: list[_Unit] = []
     for position, text in enumerate(sentences(passage.text)):
@@ -102,7 +116,7 @@ def _units(passage: FencedPassage, language: str) -> list[_Unit]:
         announces = text not in listed and _announces(text)
         opener = opener if text in listed else None
         above = frozenset([*over, *heading, *(opener.stems if opener else ())])
-        unit = _Unit(passage, position, text, frozenset(stems), frozenset(over), above, opener, not announces)
+        unit = _Unit(passage, position, text, frozenset(stems), frozenset(over), aside, above, opener, not announces)
         units.append(unit)
         if text.endswith(":"):
             opener = unit
@@ -122,7 +136,10 @@ def _weights(wanted: frozenset[str], units: Sequence[_Unit]) -> dict[str, float]
     """How much each word of the question counts: 1 if no sentence has it, down to a half if all do."""
     total = math.log(1 + len(units))
     counts = {stem: sum(stem in unit.stems for unit in units) for stem in wanted}
-    return {stem: 1.0 - 0.5 * math.log(1 + count) / total for stem, count in counts.items()}
+    return {
+        stem: (1.0 - 0.5 * math.log(1 + count) / total) * (_GENERIC_WEIGHT if stem in _GENERIC else 1.0)
+        for stem, count in counts.items()
+    }
 
 
 def _chosen(units: Sequence[_Unit], weights: Mapping[str, float], question: str) -> list[_Unit]:
@@ -159,4 +176,10 @@ def _score(unit: _Unit, weights: Mapping[str, float], expected: Sequence[re.Patt
 def _standing(unit: _Unit, weights: Mapping[str, float]) -> float:
     """What speaks for the unit's passage as a whole: its headings, the retriever's score, and coming first in it."""
     headed = sum(weight * related(stem, unit.over) for stem, weight in weights.items()) / sum(weights.values())
-    return _HEADED * headed + _RANK * min(unit.passage.score, 1.0) + (_FIRST if unit.position == 0 else 0.0)
+    aside = sum(not related(stem, weights) for stem in unit.heading) / max(len(unit.heading), 1)
+    return (
+        _HEADED * headed
+        - _ASIDE * aside
+        + _RANK * min(unit.passage.score, 1.0)
+        + (_FIRST if unit.position == 0 else 0.0)
+    )

@@ -1,4 +1,4 @@
-"""Values a run of the graph is given in tests: a retriever over a few passages and a channel that keeps what it is told."""
+"""Values that a run of the graph is given in tests: a retriever over a few passages, a channel that keeps a record."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from langchain.messages import AIMessage, HumanMessage
+from langsmith import utils
 
 from graphs import draw
 from graphs.llm import LanguageModel
@@ -202,8 +203,6 @@ async def test_events_name_the_nodes_and_end_with_the_checked_reply(quoting: Sup
 async def test_no_run_is_traced_whatever_the_environment_asks(
     quoting: SupportContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from langsmith import utils
-
     monkeypatch.setenv("LANGSMITH_TRACING", "true")
     utils.get_env_var.cache_clear()
     seen: list[bool | str] = []

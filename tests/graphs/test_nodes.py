@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import cast
 
 import pytest
 from langchain.messages import AIMessage, HumanMessage
@@ -121,8 +122,7 @@ async def test_retrieve_lets_a_store_that_is_down_be_seen(quoting: SupportContex
 
 def drafting(**more: object) -> SupportState:
     state: SupportState = {"message": "m", "question": "q", "history": [], "passages": [RETURNS, DELIVERY]}
-    state.update(more)  # type: ignore[typeddict-item]
-    return state
+    return cast(SupportState, {**state, **more})
 
 
 async def test_draft_keeps_the_text_the_model_and_what_it_took(writing: SupportContext, server: FakeOpenAI) -> None:

@@ -1,11 +1,16 @@
 import asyncio
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.embedding_cache import CACHE
 from vectorstore.embeddings import Embedder, RecentQueries
 
+PROJECT = Path(__file__).resolve().parents[2]
 LONG = "The delivery of a parcel takes about three days. " * 40
 
 
@@ -130,3 +135,21 @@ async def test_closed_embedder_lets_its_threads_go(tmp_path: Path) -> None:
 
     with pytest.raises(RuntimeError, match="shutdown"):
         await embedder.embed_query("Is anybody there?")
+
+
+async def test_onnxruntime_reports_nothing_to_its_maker(embedder: Embedder, tmp_path: Path) -> None:
+    """Its reporting begins by putting a device id and a queue of events into the home folder."""
+    await embedder.prepare()
+    script = (
+        "import asyncio, sys, pathlib, vectorstore.embeddings as e\n"
+        "print(len(asyncio.run(e.Embedder(None, pathlib.Path(sys.argv[1])).embed(['text']))))"
+    )
+    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+    command = [sys.executable, "-c", script, str(CACHE)]
+    environment = {**kept, "HOME": str(tmp_path)}
+    done = await asyncio.to_thread(
+        subprocess.run, command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=True
+    )
+
+    assert (done.stdout, done.stderr) == ("1\n", "")
+    assert os.listdir(tmp_path) == []
