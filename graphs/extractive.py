@@ -15,16 +15,15 @@ from graphs.support.text import bullets, content, language_of, related, sentence
 MAX_SENTENCES = 3
 MAX_LIST_ITEMS = 6
 _HEADING_WORDS = 9
-# Tuned on the questions of tests/graphs/test_extractive.py; a question of few words must be met almost whole.
+# Tuned on questions to the sample knowledge base; a question of few words has to be met more fully.
 _ENOUGH, _ENOUGH_OF_FEW, _FEW = 0.45, 0.6, 2
-_CONTEXT = 0.9  # a word that only the heading has counts this much
+_CONTEXT = 0.75  # a word that only the heading has counts this much
 _EXPECTED = 0.4  # for a number where one is asked for
-_FIRST = 0.05  # for opening the passage
-_ASIDE = 0.15  # against a heading that is about something else, such as an exception
-_GENERIC_WEIGHT = 0.5
+_CONDITIONAL = 0.25  # off what holds for a case that the question does not name: "Outlet items: 14 days"
+_GENERIC_WEIGHT = 0.3  # of a word that is about everything in a shop
 _HEADED = 0.3  # for a passage whose title and heading name the topic
-_RANK = 0.4  # for what the retriever thinks of the passage
-_NEAR = 0.5  # of the best sentence's score, to be quoted beside it
+_RANK = 0.5  # for what the retriever thinks of the passage
+_NEAR = 0.45  # of the best sentence's score, to be quoted beside it
 
 _SPAN = (
     r"\d\W{0,3}(?:\w+\W{1,3}){0,3}?(?:day|week|month|year|hour|minute|am\b|pm\b|tag|werktag|woche|monat|jahr|stunde|uhr|d[íi]a|"
@@ -47,7 +46,11 @@ _ASKED_AND_EXPECTED = (
     (r"\b(e-?mail|correo|почт)", r"\S+@\S+\.\S+"),
 )
 _EXPECTATIONS = [tuple(re.compile(part, re.IGNORECASE) for part in pair) for pair in _ASKED_AND_EXPECTED]
-# In a shop these are about everything; a question is rarely decided by them.
+_CONDITION = re.compile(
+    r"(?:\W*(?:if|when|for|in case|wenn|falls|bei|für|si|cuando|para|pour|se|quando|per|als|bij|voor|если|для|якщо|"
+    r"jeśli|dla)\b[^,.:]*,|\W*[^:.!?]{2,40}:\W)",
+    re.IGNORECASE,
+)
 _GENERIC_WORDS = "item order parcel thing artikel war produkt bestell articul product pedid article produit товар заказ"
 _GENERIC = frozenset(_GENERIC_WORDS.split())
 _SAID_OTHERWISE = (
@@ -68,9 +71,9 @@ class _Unit:
     text: str
     stems: frozenset[str]
     over: frozenset[str]
-    heading: frozenset[str]
     context: frozenset[str]
     opener: "_Unit | None"
+    condition: frozenset[str]
     quotable: bool
 
 
@@ -106,17 +109,19 @@ def _wanted(question: str, language: str) -> frozenset[str]:
 
 
 def _units(passage: FencedPassage, language: str) -> list[_Unit]:
-    title = content(passage.title, language)
-    over = title + content(passage.heading, language)
-    aside = frozenset(over) - frozenset(title)
+    over = content(f"{passage.title} {passage.heading}", language)
     listed, opener, heading = set(bullets(passage.text)), None, list[str]()
     units: list[_Unit] = []
     for position, text in enumerate(sentences(passage.text)):
         stems = content(text, language)
         announces = text not in listed and _announces(text)
+        named = _CONDITION.match(text)
+        condition = frozenset(content(named.group(), language)) if named else frozenset[str]()
         opener = opener if text in listed else None
         above = frozenset([*over, *heading, *(opener.stems if opener else ())])
-        unit = _Unit(passage, position, text, frozenset(stems), frozenset(over), aside, above, opener, not announces)
+        unit = _Unit(
+            passage, position, text, frozenset(stems), frozenset(over), above, opener, condition, not announces
+        )
         units.append(unit)
         if text.endswith(":"):
             opener = unit
@@ -168,18 +173,14 @@ def _score(unit: _Unit, weights: Mapping[str, float], expected: Sequence[re.Patt
         for stem, weight in weights.items()
     )
     score = direct + above / whole
+    if any(not related(stem, weights) for stem in unit.condition):
+        score *= 1 - _CONDITIONAL
     if expected and all(not pattern.search(unit.text) for pattern in expected):
         return score * (1 - _EXPECTED)
     return score
 
 
 def _standing(unit: _Unit, weights: Mapping[str, float]) -> float:
-    """What speaks for the unit's passage as a whole: its headings, the retriever's score, and coming first in it."""
+    """What speaks for the unit's passage as a whole: its headings and the retriever's score."""
     headed = sum(weight * related(stem, unit.over) for stem, weight in weights.items()) / sum(weights.values())
-    aside = sum(not related(stem, weights) for stem in unit.heading) / max(len(unit.heading), 1)
-    return (
-        _HEADED * headed
-        - _ASIDE * aside
-        + _RANK * min(unit.passage.score, 1.0)
-        + (_FIRST if unit.position == 0 else 0.0)
-    )
+    return _HEADED * headed + _RANK * min(unit.passage.score, 1.0)
