@@ -16,6 +16,7 @@ from app.db import Database, DatabaseAddress
 from app.documents.tasks import blueprint as document_tasks
 from app.egress import model_client, provider_client, simulator_client
 from app.embedded.postgres import DataDirInUseError, EmbeddedPostgres
+from app.errors import ConfigurationError
 from app.keys.service import Vault, load_master_key
 from app.migrations.runner import migrate
 from app.queue import Queue
@@ -74,7 +75,12 @@ def service_address(admin: DatabaseAddress, app_password: str | None) -> Databas
 
 def prepare_data_dir(settings: Settings) -> None:
     """Make the folder that holds all state of the embedded defaults, for its owner only."""
-    settings.data_dir.mkdir(mode=_OWNER_ONLY, parents=True, exist_ok=True)
+    try:
+        settings.data_dir.mkdir(mode=_OWNER_ONLY, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The data folder {settings.data_dir} cannot be made ({error.strerror}); set JOBX_DATA_DIR to another."
+        ) from None
 
 
 @asynccontextmanager

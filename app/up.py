@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
@@ -97,8 +98,9 @@ async def _prepare(runtime: Runtime, app: FastAPI, console: Console) -> None:
 
 def _tell(runtime: Runtime, sample: Sample, console: Console) -> None:
     settings = runtime.settings
-    question = "How long do I have to return an item?"
-    line = shlex.join([sys.executable, "-m", "app.cli", "simulate", "telegram", question])
+    line = shlex.join([sys.executable, "-m", "app.cli", "simulate", "telegram", sampling.QUESTION])
+    if settings.data_dir != Path.cwd() / ".jobx":
+        line = f"JOBX_DATA_DIR={shlex.quote(str(settings.data_dir))} {line}"
     console.print(f"""
 Jobx is running.
 

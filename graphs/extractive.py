@@ -17,7 +17,7 @@ MAX_LIST_ITEMS = 6
 _HEADING_WORDS = 9
 # Tuned on questions to the sample knowledge base; a question of few words has to be met more fully.
 _ENOUGH, _ENOUGH_OF_FEW, _FEW = 0.45, 0.6, 2
-_CONTEXT = 0.75  # a word that only the heading has counts this much
+_CONTEXT = 0.7  # a word that only the heading has counts this much
 _EXPECTED = 0.4  # for a number where one is asked for
 _CONDITIONAL = 0.25  # off what holds for a case that the question does not name: "Outlet items: 14 days"
 _GENERIC_WEIGHT = 0.3  # of a word that is about everything in a shop

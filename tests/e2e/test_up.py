@@ -17,11 +17,13 @@ import httpx
 import psutil
 import pytest
 
+from app.embedded.sample import KNOWLEDGE
 from app.simulators.telegram import text_update
 from tests.embedding_cache import CACHE
 
 ROOT = Path(__file__).resolve().parents[2]
 HANDOFF = "Thank you for your message. A colleague will get back to you here."
+README = (ROOT / "README.md").read_text()
 _START_SECONDS = 150
 _REPLY_SECONDS = 60
 
@@ -129,6 +131,23 @@ def _servers(data_dir: Path) -> list[psutil.Process]:
     return found
 
 
+def _follow_the_readme(up: Up, folder: Path) -> None:
+    """Run the README's calls of the API as they stand there."""
+    block = next(part for part in README.split("```") if part.startswith("sh\ncurl"))
+    script = block.removeprefix("sh\n").replace("http://127.0.0.1:8000", up.first_run["url"])
+    assert script.count("curl ") == 2
+    if shutil.which("curl") is None:
+        return
+    (folder / "handbook.pdf").write_bytes((KNOWLEDGE / "warranty.pdf").read_bytes())
+    env = {**up.env, "KEY": up.first_run["api_key"]}
+    for command in script.replace("\\\n", " ").splitlines():
+        shown = subprocess.run(
+            command, shell=True, cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=True
+        )
+        answer = json.loads(shown.stdout)
+        assert "id" in answer or answer["passages"]
+
+
 def test_the_first_hour(start, data_dir):
     up = start()
     up.ready()
@@ -142,8 +161,10 @@ def test_the_first_hour(start, data_dir):
 
     # What the user is told to paste, from the folder of the project.
     line = next(line.strip() for line in printed.splitlines() if "simulate telegram" in line)
+    assert line.startswith("JOBX_DATA_DIR=")
+    plain_env = {name: value for name, value in up.env.items() if not name.startswith("JOBX_")}
     shown = subprocess.run(
-        line, shell=True, cwd=ROOT, env=up.env, capture_output=True, text=True, timeout=90, check=False
+        line, shell=True, cwd=ROOT, env=plain_env, capture_output=True, text=True, timeout=90, check=False
     )
     assert shown.returncode == 0, shown.stderr
     assert "30 days" in shown.stdout
@@ -154,6 +175,8 @@ def test_the_first_hour(start, data_dir):
     response = httpx.request(webhook["method"], webhook["url"], headers=webhook["headers"], content=webhook["body"])
     assert response.status_code == 200
     assert "30 days" in up.reply(2)["text"]
+
+    _follow_the_readme(up, data_dir)
 
     up.write("Do you sell spaceships to Mars?", 11)
     handoff = up.reply(3)
