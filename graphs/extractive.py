@@ -53,12 +53,15 @@ _CONDITION = re.compile(
 )
 _GENERIC_WORDS = "item order parcel thing artikel war produkt bestell articul product pedid article produit товар заказ"
 _GENERIC = frozenset(_GENERIC_WORDS.split())
+# What customers say, and the word that help pages have for it.
 _SAID_OTHERWISE = (
-    (r"\b(send|sent|bring|take|give|giving|sending)\b.*\bback\b", "return"),
     (r"\bmoney back\b", "refund"),
-    (r"\bwhere('s| is| are) my\b|\bwann kommt\b|\bwo (ist|bleibt) mein", "track sendungsverfolgung"),
-    (r"\bgeld\b.*\bzurück\b", "erstattung"),
+    (r"\b(?:send|sent|sending|bring|take|give|giving)\b(.*)\bback\b", r"return \1"),
+    (r"\bwhere(?:'s| is| are) my\b", "track"),
+    (r"\b(?:wo ist|wo bleibt|wann kommt) mein\w*\b", "sendungsverfolgung"),
+    (r"\bgeld\b(.*)\bzurück\b", r"erstattung \1"),
     (r"\bdinero\b", "reembolso"),
+    (r"\b(phone|telephone) number\b", r"\1"),
 )
 
 
@@ -103,9 +106,9 @@ def plain(text: str) -> str:
 
 
 def _wanted(question: str, language: str) -> frozenset[str]:
-    meant = [word for pattern, word in _SAID_OTHERWISE if re.search(pattern, question, re.IGNORECASE)]
-    asked = re.sub(r"\b(phone|telephone) number", r"\1", question, flags=re.IGNORECASE)
-    return frozenset(content(" ".join([asked, *meant]), language))
+    for said, meant in _SAID_OTHERWISE:
+        question = re.sub(said, meant, question, flags=re.IGNORECASE)
+    return frozenset(content(question, language))
 
 
 def _units(passage: FencedPassage, language: str) -> list[_Unit]:

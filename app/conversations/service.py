@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from langchain.messages import AIMessage, AnyMessage, HumanMessage
-from langchain.tools import BaseTool, tool
+from langchain.tools import BaseTool
 from sqlalchemy import Select, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,7 +21,7 @@ from app.errors import NotFound
 from app.models import Conversation, Handoff, Message, Turn, now
 from app.runtime import Runtime
 from app.web import Page
-from graphs.support.context import AgentProfile, ChannelInput, SupportContext
+from graphs.support.context import AgentProfile, SupportContext, preview_channel
 from graphs.support.graph import run
 from graphs.support.state import SupportState
 
@@ -58,13 +58,7 @@ async def preview_context(runtime: Runtime, tenant_id: UUID, agent_id: UUID) -> 
     async with runtime.vault.session(tenant_id) as session:
         agent = await get_agent(session, agent_id)
         profile, document_ids = profile_of(agent, PREVIEW_CHARACTERS), tuple(agent.document_ids)
-    return build_context(runtime, tenant_id, profile, document_ids, _nobody)
-
-
-@tool("reply", args_schema=ChannelInput)
-async def _nobody(text: str, citations: list[dict[str, Any]] | None = None, handoff_reason: str | None = None) -> str:
-    """Take the reply of a preview, which goes to nobody."""
-    return "queued"
+    return build_context(runtime, tenant_id, profile, document_ids, preview_channel())
 
 
 Listed = tuple[Conversation, Handoff | None]

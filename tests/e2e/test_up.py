@@ -20,6 +20,7 @@ import pytest
 from app.embedded.sample import KNOWLEDGE
 from app.simulators.telegram import text_update
 from tests.embedding_cache import CACHE
+from vectorstore.embeddings import Embedder
 
 ROOT = Path(__file__).resolve().parents[2]
 HANDOFF = "Thank you for your message. A colleague will get back to you here."
@@ -87,8 +88,9 @@ class Up:
 
 
 @pytest.fixture
-def data_dir(tmp_path: Path) -> Path:
+def data_dir(tmp_path: Path, embedder: Embedder) -> Path:
     """A data folder with a space in its name; the embedding model is prepared already, as after a first start."""
+    assert embedder.dimension > 0
     folder = tmp_path / "data of jobx"
     folder.mkdir(mode=0o700)
     shutil.copytree(CACHE, folder / "models")

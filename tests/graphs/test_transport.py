@@ -72,15 +72,20 @@ async def test_claude_is_asked_to_cache_the_system_prompt() -> None:
 
 
 async def test_an_ollama_model_is_asked_by_the_given_client_alone() -> None:
-    answer = {"model": "qwen", "message": {"role": "assistant", "content": "hello"}, "done": True, "eval_count": 3}
+    answer = {
+        "model": "qwen-of-test",
+        "message": {"role": "assistant", "content": "hello"},
+        "done": True,
+        "eval_count": 3,
+    }
     wire = Provider(answer)
     llm = LanguageModel([ModelConfig("ollama/qwen-of-test", "http://model.test")], http=wire.client)
-    await llm.warm_up()
     with _lookups() as looked_up:
         completion = await llm.complete(ASK, max_tokens=5)
+        await _drained(llm)
     await llm.aclose()
     assert (completion.text, completion.model, completion.usage.cost_micros) == ("hello", "ollama/qwen-of-test", 0)
-    assert [str(request.url) for request in wire.requests] == ["http://model.test/api/chat"]
+    assert [str(request.url) for request in wire.requests] == ["http://model.test/api/chat"] * 2
     assert looked_up == []
 
 
