@@ -27,6 +27,7 @@ from app.storage import LocalStorage
 from app.webhooks.tasks import blueprint as webhook_tasks
 from graphs.llm import LanguageModel
 from graphs.models import models_from
+from graphs.support.context import Embed
 from ingestion.parse import Parser
 from vectorstore.edge import EdgeIndex
 from vectorstore.embeddings import Embedder
@@ -105,7 +106,7 @@ async def running(
         stack.push_async_callback(parser.close)
         provider_http = await stack.enter_async_context(provider_client())
         model_http = await stack.enter_async_context(model_client(settings.model_timeout_seconds))
-        llm = language_model(settings, model_http)
+        llm = language_model(settings, model_http, embedder.embed)
         stack.push_async_callback(llm.aclose)
         # Message ids go on counting across restarts, as Telegram's do.
         simulator = TelegramSimulator(accept_any_token=True, first_message_id=int(time.time()))
@@ -125,7 +126,7 @@ async def running(
         )
 
 
-def language_model(settings: Settings, http: httpx.AsyncClient) -> LanguageModel:
+def language_model(settings: Settings, http: httpx.AsyncClient, embed: Embed) -> LanguageModel:
     """The models that the settings name, or the extractive one."""
     configs = models_from(
         _secret(settings.anthropic_api_key),
@@ -134,7 +135,7 @@ def language_model(settings: Settings, http: httpx.AsyncClient) -> LanguageModel
         settings.model_api_base,
         settings.model_timeout_seconds,
     )
-    return LanguageModel(configs, http=http)
+    return LanguageModel(configs, http=http, embed=embed)
 
 
 def master_key(settings: Settings) -> MasterKey:

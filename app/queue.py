@@ -18,6 +18,7 @@ INBOUND = "inbound"
 ANSWERS = "answers"
 DELIVERIES = "deliveries"
 INGESTION = "ingestion"
+MAINTENANCE = "maintenance"
 
 MAX_ATTEMPTS = 6
 # 2, 4, 8 … seconds: a part that restarts is back before the attempts are used up.

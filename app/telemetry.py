@@ -1,5 +1,6 @@
 """Logs without personal data: ids, counts and error types, never values."""
 
+import copy
 import logging
 import sys
 import traceback
@@ -18,6 +19,15 @@ class SafeFormatter(logging.Formatter):
 
     The text of Jobx's own errors is shown: they are written not to hold any.
     """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format without what other formatters or filters (LiteLLM adds some) have kept of the error's text."""
+        clean = copy.copy(record)
+        clean.exc_text = None
+        if record.name == "asyncio":
+            # Its messages go on with the repr of a task, which holds that of the error.
+            clean.msg, clean.args = record.getMessage().partition("\n")[0], None
+        return super().format(clean)
 
     def formatException(  # noqa: N802
         self,

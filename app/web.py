@@ -9,7 +9,7 @@ from uuid import UUID
 
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import AfterValidator, BaseModel
+from pydantic import AfterValidator, BaseModel, StringConstraints
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -152,10 +152,17 @@ def _from_cursor(cursor: str) -> UUID:
         raise BadRequest("The cursor is not one that this API gave.", code="bad_cursor") from None
 
 
-def _without_nul(value: str) -> str:
-    if "\x00" in value:
-        raise ValueError("must not contain NUL characters")
+def _storable(value: str) -> str:
+    if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise ValueError("must not contain NUL characters or half characters")
     return value
 
 
-CleanText = Annotated[str, AfterValidator(_without_nul)]
+def stored_text(value: str) -> str:
+    """A text as it can be stored: without NUL, and with half characters replaced."""
+    return value.replace("\x00", "").encode("utf-8", "replace").decode()
+
+
+# For names and settings, which a person can type again; and for what others wrote, which is taken as it can be.
+CleanText = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_storable)]
+AnyText = Annotated[str, AfterValidator(stored_text)]

@@ -1,9 +1,11 @@
 """The worker: runs the queue's jobs, with slots of their own for answers and for documents."""
 
 import asyncio
+import itertools
 import logging
 
-from app.queue import ANSWERS, DELIVERIES, INBOUND, INGESTION
+from app.queue import ANSWERS, DELIVERIES, INBOUND, INGESTION, MAINTENANCE
+from app.rescue import rescue
 from app.runtime import Runtime
 
 logger = logging.getLogger(__name__)
@@ -11,6 +13,7 @@ logger = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 5.0
 STALLED_SECONDS = 30.0
 _POLL_SECONDS = 1.0
+_ROUNDS_BETWEEN_RESCUES = 10
 
 
 async def run_worker(runtime: Runtime, stop: asyncio.Event, *, sole: bool = False) -> None:
@@ -22,7 +25,7 @@ async def run_worker(runtime: Runtime, stop: asyncio.Event, *, sole: bool = Fals
     await runtime.queue.release_stalled(0 if sole else STALLED_SECONDS)
     settings = runtime.settings
     workers = [
-        _worker(runtime, "answers", [INBOUND, ANSWERS, DELIVERIES], settings.answer_concurrency),
+        _worker(runtime, "answers", [INBOUND, ANSWERS, DELIVERIES, MAINTENANCE], settings.answer_concurrency),
         _worker(runtime, "documents", [INGESTION], settings.ingestion_concurrency),
     ]
     tasks = [asyncio.create_task(worker) for worker in workers]
@@ -56,13 +59,14 @@ async def _worker(runtime: Runtime, name: str, queues: list[str], concurrency: i
 
 
 async def _rescue(runtime: Runtime) -> None:
-    """Put the jobs of workers that died back into the queue, again and again."""
-    while True:
+    """Put the jobs of workers that died back into the queue, and replace those that are gone, again and again."""
+    for round_number in itertools.count(1):
         await asyncio.sleep(STALLED_SECONDS)
         try:
-            count = await runtime.queue.release_stalled(STALLED_SECONDS)
-            if count:
-                logger.warning("%d jobs of dead workers were put back", count)
+            released = await runtime.queue.release_stalled(STALLED_SECONDS)
+            renewed = 0 if round_number % _ROUNDS_BETWEEN_RESCUES else await rescue(runtime)
+            if released or renewed:
+                logger.warning("%d jobs of dead workers were put back, %d lost ones renewed", released, renewed)
         except Exception:
             # The database may be away for a while; the next round tries again.
-            logger.exception("stalled jobs could not be looked for")
+            logger.exception("lost jobs could not be looked for")

@@ -11,6 +11,7 @@ from langchain.messages import AnyMessage
 
 from graphs.models import EXTRACTIVE, Completion, ModelConfig, ModelError, ModelRefused, ModelUnavailable, label
 from graphs.router import build_router, check_version, load
+from graphs.support.context import Embed
 from graphs.support.state import Usage
 
 MAX_BACKOFF = 8.0
@@ -25,7 +26,8 @@ class LanguageModel:
     `retries` counts the attempts after the first at each model, `backoff` seconds is the first pause and doubles (a
     provider's Retry-After wins, both end at 8 s), and a model whose attempts all failed is left out for `cooldown`
     seconds if another can answer. `http` carries all traffic of the providers in `graphs.transport`; it belongs to the
-    caller. An instance lives on one event loop. A LiteLLM other than the pinned one raises `UnsupportedVersion`.
+    caller. With `embed` the extractive model compares meanings and not only words. An instance lives on one event loop.
+    A LiteLLM other than the pinned one raises `UnsupportedVersion`.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class LanguageModel:
         retries: int = 2,
         backoff: float = 0.5,
         cooldown: float = 30.0,
+        embed: Embed | None = None,
     ) -> None:
         if not models:
             raise ValueError("at least one model is needed")
@@ -43,6 +46,7 @@ class LanguageModel:
         self._models = {model.name: model for model in models}
         self._http = http
         self._retries, self._backoff, self._cooldown = retries, backoff, cooldown
+        self._embed = embed
         self._litellm: Any = None
         self._router: Any = None
         self._opening = asyncio.Lock()
@@ -113,7 +117,7 @@ class LanguageModel:
                 self._litellm = await asyncio.to_thread(load)
                 models = tuple(self._models.values())
                 self._router = build_router(
-                    self._litellm, models, self._http, self._retries, self._cooldown, self._pause
+                    self._litellm, models, self._http, self._retries, self._cooldown, self._pause, self._embed
                 )
         return self._router
 

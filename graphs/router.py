@@ -14,8 +14,9 @@ from typing import Any
 
 import httpx
 
-from graphs.models import ModelConfig, UnsupportedVersion
+from graphs.models import EXTRACTIVE, ModelConfig, UnsupportedVersion
 from graphs.provider import ExtractiveProvider
+from graphs.support.context import Embed
 from graphs.transport import client_for
 
 PINNED = "1.106.2"
@@ -60,8 +61,12 @@ def build_router(
     retries: int,
     cooldown: float,
     pause: Callable[..., float],
+    embed: Embed | None = None,
 ) -> Any:
-    """A Router of one deployment a model, its id the model's name; `pause` gives the seconds before a retry."""
+    """A Router of one deployment a model, its id the model's name; `pause` gives the seconds before a retry.
+
+    `embed` serves the extractive model of this Router alone.
+    """
     for model in models:
         if model.route.startswith("ollama_chat/"):
             # Without an entry it is looked up at its server by a blocking call outside the given HTTP client.
@@ -73,6 +78,8 @@ def build_router(
         cooldown_time=cooldown,
     )
     clients = {model.name: client_for(litellm, model, http) for model in models}
+    if EXTRACTIVE in clients:
+        clients[EXTRACTIVE] = embed
     inherited = router._get_client
 
     def client_of(deployment: Any, kwargs: Any, client_type: str | None = None) -> Any:

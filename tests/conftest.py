@@ -123,7 +123,7 @@ async def runtime(
     queue = Queue(address, BLUEPRINTS)
     index = EdgeIndex(tmp_path / "qdrant", embedder.dimension)
     parser = Parser()
-    llm = LanguageModel([ModelConfig(EXTRACTIVE)])
+    llm = LanguageModel([ModelConfig(EXTRACTIVE)], embed=embedder.embed)
     async with queue.app.open_async(), httpx.AsyncClient(transport=httpx.ASGITransport(telegram.app)) as wire:
         yield Runtime(
             settings=settings,

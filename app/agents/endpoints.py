@@ -7,14 +7,14 @@ from fastapi import APIRouter, Depends
 
 from app.agents import service
 from app.agents.schemas import AgentCreate, AgentList, AgentOut, AgentUpdate, Knowledge
-from app.auth.route import CurrentSession, TenantRoute, needs
+from app.auth.route import CurrentSession, TenantRoute, needs, repeatable
 from app.models import Agent
 from app.web import Page, next_cursor, page
 
 router = APIRouter(prefix="/v1/agents", tags=["Agents"], route_class=TenantRoute)
 
 
-@router.post("", status_code=201, dependencies=[needs("agents:write")])
+@router.post("", status_code=201, dependencies=[needs("agents:write"), repeatable])
 async def create(body: AgentCreate, session: CurrentSession) -> AgentOut:
     """Make an agent."""
     return _out(await service.create_agent(session, _values(body.model_dump())))

@@ -13,6 +13,7 @@ Instructions = Annotated[CleanText, Field(max_length=8000)]
 Tone = Annotated[CleanText, Field(min_length=1, max_length=200)]
 Template = Annotated[CleanText, Field(min_length=1, max_length=1000)]
 UrlPrefix = Annotated[CleanText, Field(pattern=r"^https?://[^\s/]+(/\S*)?$", max_length=2000)]
+UrlPrefixes = Annotated[list[UrlPrefix], Field(max_length=100)]
 Threshold = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -37,7 +38,7 @@ class AgentCreate(BaseModel):
     greeting_message: Template = "Hello! I am an automated assistant. What can I help you with?"
     thanks_message: Template = "You are welcome! Just write again if there is anything else."
     handoff_message: Template = "Thank you for your message. A colleague will get back to you here."
-    allowed_urls: list[UrlPrefix] = Field(default_factory=list, max_length=100)
+    allowed_urls: UrlPrefixes = Field(default_factory=list)
     knowledge: Knowledge = Field(default_factory=Knowledge)
     groundedness_threshold: Threshold = 0.5
 
@@ -51,7 +52,7 @@ class AgentUpdate(BaseModel):
     greeting_message: Template | None = None
     thanks_message: Template | None = None
     handoff_message: Template | None = None
-    allowed_urls: list[UrlPrefix] | None = None
+    allowed_urls: UrlPrefixes | None = None
     knowledge: Knowledge | None = None
     groundedness_threshold: Threshold | None = None
 

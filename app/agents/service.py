@@ -23,9 +23,9 @@ async def create_agent(session: AsyncSession, values: Values) -> Agent:
     return agent
 
 
-async def get_agent(session: AsyncSession, agent_id: UUID) -> Agent:
+async def get_agent(session: AsyncSession, agent_id: UUID, *, lock: bool = False) -> Agent:
     """One agent; raises NotFound."""
-    agent = await session.get(Agent, agent_id)
+    agent = await session.get(Agent, agent_id, with_for_update=lock)
     if agent is None:
         raise NotFound("There is no such agent.")
     return agent
@@ -41,7 +41,7 @@ async def list_agents(session: AsyncSession, page: Page) -> list[Agent]:
 
 async def update_agent(session: AsyncSession, agent_id: UUID, values: Values) -> Agent:
     """Change an agent; the next turn uses it as it is then."""
-    agent = await get_agent(session, agent_id)
+    agent = await get_agent(session, agent_id, lock=True)
     await _check_documents(session, values.get("document_ids", []))
     for name, value in values.items():
         setattr(agent, name, value)
@@ -51,7 +51,8 @@ async def update_agent(session: AsyncSession, agent_id: UUID, values: Values) ->
 
 async def delete_agent(session: AsyncSession, agent_id: UUID) -> None:
     """Remove an agent that answers on no connection."""
-    agent = await get_agent(session, agent_id)
+    # The lock keeps a connect from taking the agent up meanwhile.
+    agent = await get_agent(session, agent_id, lock=True)
     if await session.scalar(select(func.count()).select_from(Connection).where(Connection.agent_id == agent_id)):
         raise Conflict("The agent answers on a connection; give that another agent first.", code="agent_in_use")
     await session.delete(agent)

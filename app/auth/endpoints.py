@@ -5,14 +5,14 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 
 from app.auth import service
-from app.auth.route import CurrentPrincipal, CurrentSession, TenantRoute, needs
+from app.auth.route import CurrentPrincipal, CurrentSession, TenantRoute, needs, repeatable
 from app.auth.schemas import ApiKeyCreate, ApiKeyCreated, ApiKeyList, ApiKeyOut
 from app.models import ApiKey
 
 router = APIRouter(prefix="/v1/api-keys", tags=["API keys"], route_class=TenantRoute)
 
 
-@router.post("", status_code=201, dependencies=[needs("keys:write")])
+@router.post("", status_code=201, dependencies=[needs("keys:write"), repeatable])
 async def create(
     body: ApiKeyCreate, session: CurrentSession, principal: CurrentPrincipal, response: Response
 ) -> ApiKeyCreated:

@@ -54,6 +54,7 @@ class LongRoute(APIRoute):
             tenant_id, secret_hash = await _identify(request)
             async with of_request(request).vault.session(tenant_id) as session:
                 request.state.principal = await principal_of(session, tenant_id, secret_hash)
+            await request.body()
             return await endpoint(request)
 
         return handle
@@ -125,10 +126,20 @@ def _session(request: Request) -> AsyncSession:
 def _principal(
     request: Request,
     _credentials: Annotated[Any, Security(_bearer)] = None,
-    _key: Annotated[str | None, Header(alias="Idempotency-Key", description="Makes a POST safe to repeat.")] = None,
 ) -> Principal:
     principal: Principal = request.state.principal
     return principal
+
+
+def _idempotency_key(
+    _key: Annotated[
+        str | None, Header(alias="Idempotency-Key", description="Makes the request safe to repeat.")
+    ] = None,
+) -> None:
+    """Names the header in the API's description; the route itself reads it."""
+
+
+repeatable = Depends(_idempotency_key)
 
 
 CurrentSession = Annotated[AsyncSession, Depends(_session)]

@@ -202,13 +202,17 @@ class Provider(Protocol):
         """
         ...
 
-    async def connect(
-        self, client: httpx.AsyncClient, credentials: Credentials, webhook_url: str, secret: str
-    ) -> Account:
-        """Check the credentials, point the provider's webhook at us and return the account.
+    async def identify(self, client: httpx.AsyncClient, credentials: Credentials) -> Account:
+        """Whose credentials these are; changes nothing at the provider.
 
         Raises ConnectRefused in words for the owner, ProviderUnavailable when trying again may help.
         """
+        ...
+
+    async def subscribe(
+        self, client: httpx.AsyncClient, credentials: Credentials, webhook_url: str, secret: str
+    ) -> None:
+        """Point the account's webhook at us; safe to repeat. Raises as `identify` does."""
         ...
 
     async def disconnect(self, client: httpx.AsyncClient, credentials: Credentials) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,54 +16,74 @@ from app.queue import DELIVERIES, Queue
 from app.runtime import Runtime
 from app.web import Page
 
+LIVE = ("active", "needs_reauthorisation")
+
 
 async def connect(
     runtime: Runtime, tenant_id: UUID, channel: str, agent_id: UUID, credentials: Credentials
 ) -> Connection:
-    """Check the credentials with the provider, point its webhook at us, and keep the connection.
+    """Check the credentials with the provider, keep the connection, and point the provider's webhook at it.
 
     No transaction is open while the provider is asked. An account that is connected already keeps its connection,
-    with the new credentials and agent: its webhook must not end up at a second one.
+    with the new credentials and agent, and goes on working with the old ones if the provider refuses.
     """
     async with runtime.vault.session(tenant_id) as session:
-        if await session.get(Agent, agent_id) is None:
-            raise NotFound("There is no such agent.")
-    connection_id = new_id()
-    account = await _subscribe(runtime, channel, credentials, connection_id)
+        await _check_agent(session, agent_id)
+    account = await provider_for(channel, runtime.settings).identify(runtime.provider_http, credentials)
+    connection_id, is_new = await _reserve(runtime, tenant_id, channel, agent_id, account, credentials)
+    try:
+        await subscribe(runtime, channel, connection_id, credentials)
+    except Exception:
+        if is_new:
+            await _drop(runtime, tenant_id, connection_id)
+        raise
     async with runtime.vault.session(tenant_id) as session:
-        known = await session.scalar(
-            select(Connection.id).where(Connection.account_hash == account_hash(channel, account.account_id))
-        )
-        if known is None:
-            return await _store_new(session, connection_id, channel, agent_id, account, credentials)
-    await _subscribe(runtime, channel, credentials, known)
-    async with runtime.vault.session(tenant_id) as session:
-        connection = await get_connection(session, known, lock=True)
-        connection.credentials = dict(credentials)
-        connection.agent_id = agent_id
-        connection.state = "active"
+        connection = await session.get(Connection, connection_id, with_for_update=True)
+        if connection is None or connection.state not in LIVE:
+            raise Conflict("The connection was removed meanwhile; connect again.")
+        await _check_agent(session, agent_id)
+        connection.credentials, connection.agent_id, connection.state = dict(credentials), agent_id, "active"
         return connection
 
 
-async def _subscribe(runtime: Runtime, channel: str, credentials: Credentials, connection_id: UUID) -> Account:
-    provider = provider_for(channel, runtime.settings)
+async def subscribe(runtime: Runtime, channel: str, connection_id: UUID, credentials: Credentials) -> None:
+    """Point the provider's webhook at a connection, with the secret that only the two know."""
     url = f"{runtime.settings.base_url}/webhooks/{channel}/{connection_id}"
     secret = runtime.vault.master.webhook_secret(connection_id)
-    return await provider.connect(runtime.provider_http, credentials, url, secret)
+    await provider_for(channel, runtime.settings).subscribe(runtime.provider_http, credentials, url, secret)
 
 
-async def _store_new(
-    session: AsyncSession,
-    connection_id: UUID,
-    channel: str,
-    agent_id: UUID,
-    account: Account,
-    credentials: Credentials,
-) -> Connection:
+async def live_connection(session: AsyncSession, channel: str, account_id: str) -> Connection | None:
+    """The tenant's connection of an account that is not disconnected, if there is one."""
+    return await session.scalar(select(Connection).where(Connection.account_hash == account_hash(channel, account_id)))
+
+
+async def _reserve(
+    runtime: Runtime, tenant_id: UUID, channel: str, agent_id: UUID, account: Account, credentials: Credentials
+) -> tuple[UUID, bool]:
+    """The id of the account's connection, and whether it was made now: the webhook is set once, for the right one."""
     try:
-        return await store(session, connection_id, channel, agent_id, account, dict(credentials), simulated=False)
+        async with runtime.vault.session(tenant_id) as session:
+            known = await live_connection(session, channel, account.account_id)
+            if known is not None:
+                return known.id, False
+            await _check_agent(session, agent_id)
+            made = await store(session, new_id(), channel, agent_id, account, dict(credentials), simulated=False)
+            return made.id, True
     except IntegrityError:
         raise Conflict("This account is being connected by another request; try again.") from None
+
+
+async def _drop(runtime: Runtime, tenant_id: UUID, connection_id: UUID) -> None:
+    async with runtime.vault.session(tenant_id) as session:
+        await session.execute(delete(Connection).where(Connection.id == connection_id))
+        await session.execute(delete(ConnectionKey).where(ConnectionKey.connection_id == connection_id))
+
+
+async def _check_agent(session: AsyncSession, agent_id: UUID) -> None:
+    # Shared with other connects, but not with a deletion of the agent.
+    if await session.get(Agent, agent_id, with_for_update={"read": True}) is None:
+        raise NotFound("There is no such agent.")
 
 
 async def store(

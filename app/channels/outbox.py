@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.channels.base import Capabilities
+from app.channels.connections import LIVE
 from app.channels.registry import provider_for
 from app.channels.split import split_text
 from app.crypto import current_keyring
@@ -54,7 +55,7 @@ async def send(
     Returns "queued", "superseded" (a newer message will be answered together with this one) or "skipped".
     """
     async with runtime.vault.session(turning.tenant_id) as session:
-        connection = await lock_connection(session, turning.connection_id, turning.epoch)
+        connection = await lock_connection(session, turning.connection_id, turning.epoch, LIVE)
         conversation = await session.get_one(Conversation, turning.conversation_id, with_for_update=True)
         turn = await session.get_one(Turn, turning.turn_id, with_for_update=True)
         if turn.state != "running":
@@ -63,12 +64,13 @@ async def send(
         if connection is None or obstacle is not None:
             return _finish(turn, *(obstacle or _STOPPED))
         limits = provider_for(connection.channel, runtime.settings).capabilities
-        open_window = await window_is_open(session, conversation, limits)
-        reason = handoff_reason if open_window else "window_closed"
+        parts = split_text(text, limits.max_length, limits.unit)
+        hindrance = await hindrance_to_send(session, connection, conversation, limits)
+        reason = hindrance or handoff_reason or (None if parts else "internal_error")
         promised = reason is not None and not await _open_handoff(session, turning, reason)
         # A promise that stands is not made again.
-        if open_window and not promised:
-            await _queue_reply(session, runtime, turning, split_text(text, limits.max_length, limits.unit))
+        if parts and hindrance is None and not promised:
+            await _queue_reply(session, runtime, turning, parts)
             turn.record = {"citations": citations}
         return _finish(turn, "handed_off" if reason else "replied", reason, QUEUED)
 
@@ -97,7 +99,16 @@ async def lock_connection(
     return connection
 
 
-async def window_is_open(session: AsyncSession, conversation: Conversation, limits: Capabilities) -> bool:
+async def hindrance_to_send(
+    session: AsyncSession, connection: Connection, conversation: Conversation, limits: Capabilities
+) -> str | None:
+    """Why nothing can be sent though the turn is to be answered: a reason code for the handoff, or None."""
+    if connection.state != "active":
+        return "connection_needs_reauthorisation"
+    return None if await _window_is_open(session, conversation, limits) else "window_closed"
+
+
+async def _window_is_open(session: AsyncSession, conversation: Conversation, limits: Capabilities) -> bool:
     """Whether the channel still takes a reply, with a margin for the way there."""
     hours = limits.business_window_hours if conversation.business_connection_id else limits.window_hours
     if hours is None:
@@ -141,6 +152,7 @@ async def _queue_reply(session: AsyncSession, runtime: Runtime, turning: Turning
         session,
         "channels:deliver_message",
         DELIVERIES,
+        lock=f"delivery:{deliveries[0].id}",
         ids={"tenant_id": turning.tenant_id, "delivery_id": deliveries[0].id},
     )
 

@@ -10,8 +10,8 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.channels.base import Credentials, Provider, ProviderUnavailable, SendResult
-from app.channels.connections import get_connection
-from app.channels.outbox import lock_connection, window_is_open
+from app.channels.connections import LIVE, get_connection, live_connection, subscribe
+from app.channels.outbox import hindrance_to_send, lock_connection
 from app.channels.registry import client_for, provider_for
 from app.crypto import current_keyring
 from app.errors import NotFound
@@ -22,6 +22,8 @@ from app.runtime import Runtime, of_job
 blueprint = procrastinate.Blueprint()
 
 MAX_SENDS = 8
+INTERRUPTED = "interrupted"
+_TURN_WAIT_SECONDS = 1.0
 _FIRST_WAIT_SECONDS = 2.0
 _LONGEST_WAIT_SECONDS = 300.0
 
@@ -65,18 +67,29 @@ async def release(context: JobContext, tenant_id: str, connection_id: str) -> No
     runtime = of_job(context)
     async with runtime.vault.session(UUID(tenant_id)) as session:
         connection = await get_connection(session, UUID(connection_id))
-        if connection.credentials_sealed is None:
+        if connection.credentials_sealed is None or connection.state != "disconnected":
             return
         credentials = Credentials(connection.credentials)
-    try:
-        await provider_for(connection.channel, runtime.settings).disconnect(
-            client_for(connection, runtime), credentials
-        )
-    except ProviderUnavailable:
-        if context.job.attempts < MAX_ATTEMPTS - 1:
-            raise
-    async with runtime.vault.session(UUID(tenant_id)) as session:
-        (await get_connection(session, UUID(connection_id), lock=True)).credentials_sealed = None
+        successor = await live_connection(session, connection.channel, connection.account_id)
+    if successor is None:
+        try:
+            await provider_for(connection.channel, runtime.settings).disconnect(
+                client_for(connection, runtime), credentials
+            )
+        except ProviderUnavailable:
+            if context.job.attempts < MAX_ATTEMPTS - 1:
+                raise
+    await _forget(runtime, UUID(tenant_id), connection)
+
+
+async def _forget(runtime: Runtime, tenant_id: UUID, connection: Connection) -> None:
+    """Drop the credentials; an account that was connected again meanwhile gets the webhook that was just taken."""
+    async with runtime.vault.session(tenant_id) as session:
+        (await get_connection(session, connection.id, lock=True)).credentials_sealed = None
+        successor = await live_connection(session, connection.channel, connection.account_id)
+        credentials = None if successor is None else Credentials(successor.credentials)
+    if successor is not None and credentials is not None:
+        await subscribe(runtime, successor.channel, successor.id, credentials)
 
 
 async def _take(session: AsyncSession, runtime: Runtime, delivery_id: UUID) -> _Parcel | None:
@@ -84,26 +97,17 @@ async def _take(session: AsyncSession, runtime: Runtime, delivery_id: UUID) -> _
     found = await session.get(Delivery, delivery_id)
     if found is None:
         return None
-    connection = await lock_connection(session, found.connection_id, found.epoch)
+    connection = await lock_connection(session, found.connection_id, found.epoch, LIVE)
     conversation = await session.get_one(Conversation, found.conversation_id, with_for_update=True)
     delivery = await session.get_one(Delivery, delivery_id, with_for_update=True, populate_existing=True)
-    if delivery.state == "sending":
-        # The process that took it died before it could write down the answer: it may have been sent.
-        await _close(session, runtime, delivery, "unknown", "interrupted")
-        return None
-    if delivery.state != "queued":
-        return None
-    if connection is None or conversation.agent_paused_at or conversation.blocked_at:
-        await _cancel_rest(session, delivery)
-        return None
-    provider = provider_for(connection.channel, runtime.settings)
-    if not await window_is_open(session, conversation, provider.capabilities):
-        await _close(session, runtime, delivery, "failed", "window_closed")
+    if connection is None or not await _may_go(session, runtime, connection, conversation, delivery):
+        if connection is None and delivery.state == "queued":
+            await _cancel_rest(session, delivery)
         return None
     delivery.attempts += 1
     message = await _mark(session, delivery, "sending")
     return _Parcel(
-        provider,
+        provider_for(connection.channel, runtime.settings),
         connection,
         Credentials(connection.credentials),
         conversation.provider_id,
@@ -112,9 +116,45 @@ async def _take(session: AsyncSession, runtime: Runtime, delivery_id: UUID) -> _
     )
 
 
+async def _may_go(
+    session: AsyncSession, runtime: Runtime, connection: Connection, conversation: Conversation, delivery: Delivery
+) -> bool:
+    """Whether a delivery may be sent now; if not, what follows from that is done."""
+    limits = provider_for(connection.channel, runtime.settings).capabilities
+    if delivery.state == "sending":
+        # The process that took it died before it could write down the answer: it may have been sent.
+        await _close(session, runtime, delivery, "unknown", INTERRUPTED)
+    elif delivery.state != "queued":
+        return False
+    elif conversation.agent_paused_at or conversation.blocked_at:
+        await _cancel_rest(session, delivery)
+    elif await _has_predecessor(session, delivery):
+        await _defer(session, runtime, delivery.id, _TURN_WAIT_SECONDS)
+    elif hindrance := await hindrance_to_send(session, connection, conversation, limits):
+        await _close(session, runtime, delivery, "failed", hindrance)
+    else:
+        return True
+    return False
+
+
+async def _has_predecessor(session: AsyncSession, delivery: Delivery) -> bool:
+    """Whether an older turn of the conversation is not delivered yet: replies arrive in the order of their turns."""
+    older = select(Delivery.id).where(
+        Delivery.conversation_id == delivery.conversation_id,
+        Delivery.turn_id != delivery.turn_id,
+        Delivery.id < delivery.id,
+        Delivery.state.in_(("queued", "sending")),
+    )
+    return await session.scalar(older.limit(1)) is not None
+
+
 async def _settle(session: AsyncSession, runtime: Runtime, delivery_id: UUID, result: SendResult) -> None:
-    delivery = await session.get_one(Delivery, delivery_id, with_for_update=True)
-    if delivery.state != "sending":
+    # The connection is locked first, as everywhere.
+    found = await session.get_one(Delivery, delivery_id)
+    connection = await get_connection(session, found.connection_id, lock=result.outcome == "reconnect")
+    delivery = await session.get_one(Delivery, delivery_id, with_for_update=True, populate_existing=True)
+    interrupted = delivery.state == "unknown" and delivery.error_code == INTERRUPTED
+    if delivery.state != "sending" and not (interrupted and result.outcome == "ok"):
         return
     delivery.error_code = result.code
     if result.outcome == "ok":
@@ -124,8 +164,7 @@ async def _settle(session: AsyncSession, runtime: Runtime, delivery_id: UUID, re
     elif result.outcome == "unknown":
         await _close(session, runtime, delivery, "unknown", result.code)
     else:
-        if result.outcome == "reconnect":
-            connection = await get_connection(session, delivery.connection_id, lock=True)
+        if result.outcome == "reconnect" and connection.state == "active":
             connection.state = "needs_reauthorisation"
         await _close(session, runtime, delivery, "failed", result.code)
 
@@ -188,6 +227,7 @@ async def _defer(session: AsyncSession, runtime: Runtime, delivery_id: UUID, del
         session,
         "channels:deliver_message",
         DELIVERIES,
+        lock=f"delivery:{delivery_id}",
         delay_seconds=delay_seconds,
         ids={"tenant_id": current_keyring().tenant_id, "delivery_id": delivery_id},
     )

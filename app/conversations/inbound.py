@@ -10,10 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.channels.base import InboundEvent
 from app.crypto import current_keyring
-from app.models import Connection, Contact, Conversation, Message, now
+from app.models import Connection, Contact, Conversation, Message, Turn, now
 from app.queue import ANSWERS, Queue
-
-STATES = ("active", "needs_reauthorisation")
 
 
 async def take(session: AsyncSession, queue: Queue, connection: Connection, event: InboundEvent) -> None:
@@ -34,7 +32,7 @@ async def take(session: AsyncSession, queue: Queue, connection: Connection, even
     if event.kind == "edit":
         await _edit(session, queue, conversation, event)
     elif event.kind == "delete":
-        await _delete(session, conversation, event)
+        await _delete(session, queue, conversation, event)
     elif event.kind == "blocked":
         conversation.blocked_at = now()
     elif event.kind == "echo":
@@ -85,13 +83,7 @@ async def _message(session: AsyncSession, queue: Queue, conversation: Conversati
     message = _row(conversation, event, "in", "customer", "received")
     conversation.blocked_at = None
     if await _insert(session, conversation, message):
-        await queue.defer(
-            session,
-            "conversations:answer",
-            ANSWERS,
-            lock=f"conversation:{conversation.id}",
-            ids={"tenant_id": conversation.tenant_id, "message_id": message.id},
-        )
+        await _defer_answer(session, queue, message)
 
 
 async def _echo(session: AsyncSession, conversation: Conversation, event: InboundEvent) -> None:
@@ -143,20 +135,41 @@ async def _edit(session: AsyncSession, queue: Queue, conversation: Conversation,
         return
     found = await _find(session, conversation, [event.target_id])
     for message in found:
-        message.text = event.text or ""
+        if message.status != "deleted":
+            message.text = event.text or ""
+            await _start_over(session, queue, message)
     if not found and event.direction == "in":
         await _message(session, queue, conversation, replace(event, message_id=event.target_id))
 
 
-async def _delete(session: AsyncSession, conversation: Conversation, event: InboundEvent) -> None:
+async def _delete(session: AsyncSession, queue: Queue, conversation: Conversation, event: InboundEvent) -> None:
     """A message that was taken back is answered no more; one that comes after its removal is not, either."""
     for target in event.target_ids or (event.target_id or "",):
         found = await _find(session, conversation, [target])
         for message in found:
             message.text, message.status = "", "deleted"
+            await _start_over(session, queue, message)
         if not found and target:
             gone = replace(event, message_id=target, dedup_id=f"{event.dedup_id} {target}", text=None)
             await _insert(session, conversation, _row(conversation, gone, "in", "customer", "deleted"))
+
+
+async def _start_over(session: AsyncSession, queue: Queue, message: Message) -> None:
+    """A turn that is being answered does not know of the change: it ends here, and its messages get another."""
+    turn = None if message.turn_id is None else await session.get(Turn, message.turn_id, with_for_update=True)
+    if turn is not None and turn.state == "running":
+        turn.state, turn.finished_at = "superseded", now()
+        await _defer_answer(session, queue, message)
+
+
+async def _defer_answer(session: AsyncSession, queue: Queue, message: Message) -> None:
+    await queue.defer(
+        session,
+        "conversations:answer",
+        ANSWERS,
+        lock=f"conversation:{message.conversation_id}",
+        ids={"tenant_id": message.tenant_id, "message_id": message.id},
+    )
 
 
 async def _find(session: AsyncSession, conversation: Conversation, ids: list[str]) -> list[Message]:

@@ -6,16 +6,16 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.web import CleanText
+from app.web import AnyText
 
-Text = Annotated[str, Field(max_length=100_000)]
+Text = Annotated[AnyText, Field(max_length=100_000)]
 
 
 class HistoryItem(BaseModel):
     """An earlier message of the conversation."""
 
     role: Literal["customer", "user", "agent", "assistant"]
-    text: Annotated[CleanText, Field(max_length=20_000)]
+    text: Annotated[AnyText, Field(max_length=20_000)]
 
 
 class ReplyRequest(BaseModel):

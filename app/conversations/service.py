@@ -149,8 +149,8 @@ async def _typing(runtime: Runtime, due: Due) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        # A sign that could not be shown is no reason not to answer.
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _show_typing(runtime: Runtime, due: Due) -> None:

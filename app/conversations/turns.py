@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.service import profile_of
 from app.channels.base import Credentials
+from app.channels.connections import LIVE
 from app.channels.outbox import Turning
 from app.channels.registry import provider_for
-from app.conversations.inbound import STATES
 from app.models import Agent, Connection, Conversation, Delivery, Handoff, Message, Turn, now
 from app.settings import Settings
 from graphs.support.context import AgentProfile
@@ -39,18 +39,20 @@ class Due:
 async def burst_wait(session: AsyncSession, message_id: UUID, burst: timedelta, cap: timedelta) -> timedelta | None:
     """How long a message's job has to wait before it answers, or None when it has nothing to do.
 
-    Nothing to do: the message was answered or deleted, or a later one's job will answer both.
+    Nothing to do: the message was answered, or a later one's job will answer both. The job of a message that was
+    deleted goes on for those before it, which had left their answer to it.
     """
     message = await session.get(Message, message_id, populate_existing=True)
     if message is None:
         return None
     waiting = await _waiting(session, message.conversation_id)
-    if message_id not in {item.id for item in waiting}:
+    waits = message_id in {item.id for item in waiting}
+    if not waiting or not (waits or message.status == "deleted"):
         return None
     latest = waiting[0].created_at + cap
-    if waiting[-1].id != message_id and latest > now():
+    if waits and waiting[-1].id != message_id and latest > now():
         return None
-    return max(min(message.created_at + burst, latest) - now(), timedelta())
+    return max(min(waiting[-1].created_at + burst, latest) - now(), timedelta())
 
 
 async def begin_turn(session: AsyncSession, message_id: UUID, settings: Settings) -> Due | None:
@@ -64,7 +66,7 @@ async def begin_turn(session: AsyncSession, message_id: UUID, settings: Settings
         Conversation, message.conversation_id, with_for_update=True, populate_existing=True
     )
     waiting = await _waiting(session, conversation.id)
-    if not waiting or connection.state not in STATES:
+    if not waiting or connection.state not in LIVE:
         return None
     turn = await _turn_for(session, conversation, connection, waiting)
     if conversation.agent_paused_at is not None or conversation.blocked_at is not None:
@@ -76,7 +78,7 @@ async def begin_turn(session: AsyncSession, message_id: UUID, settings: Settings
         profile=profile_of(agent, provider_for(connection.channel, settings).capabilities.max_length),
         document_ids=tuple(agent.document_ids),
         text="\n".join(item.text for item in waiting if item.text),
-        history=await _history(session, conversation.id, waiting[0].position),
+        history=await _history(session, conversation.id, min(item.position for item in waiting)),
         connection=connection,
         credentials=Credentials(connection.credentials),
         conversation_id=conversation.provider_id,
@@ -117,7 +119,8 @@ async def _waiting(session: AsyncSession, conversation_id: UUID) -> list[Message
             Message.status == "received",
             or_(Message.turn_id.is_(None), Turn.state.in_(("running", "superseded"))),
         )
-        .order_by(Message.position)
+        # By the provider's clock, which counts whole seconds; within one, as they came.
+        .order_by(Message.sent_at, Message.position)
     )
     return list(await session.scalars(query))
 

@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 
-from app.auth.route import CurrentPrincipal, CurrentSession, LongRoute, TenantRoute, needs
+from app.auth.route import CurrentPrincipal, CurrentSession, LongRoute, TenantRoute, needs, repeatable
 from app.documents import search as searching
 from app.documents import service
 from app.documents.schemas import (
@@ -25,7 +25,7 @@ from app.documents.service import Upload
 from app.errors import Unprocessable
 from app.models import Document, DocumentVersion
 from app.runtime import of_request
-from app.web import Page, next_cursor, page
+from app.web import Page, next_cursor, page, stored_text
 
 router = APIRouter(prefix="/v1/documents", tags=["Documents"], route_class=TenantRoute)
 searches = APIRouter(prefix="/v1/search", tags=["Documents"], route_class=LongRoute)
@@ -50,7 +50,7 @@ _BODY: dict[str, Any] = {
 }
 
 
-@router.post("", status_code=202, openapi_extra=_BODY, dependencies=[needs("documents:write")])
+@router.post("", status_code=202, openapi_extra=_BODY, dependencies=[needs("documents:write"), repeatable])
 async def create(request: Request, session: CurrentSession) -> DocumentAccepted:
     """Upload a file or a text. The same bytes again change nothing; a known name gets a new version."""
     runtime = of_request(request)
@@ -119,12 +119,19 @@ async def _upload(request: Request) -> Upload:
 
 
 async def _file(request: Request) -> Upload:
+    try:
+        return await _form_file(request)
+    except (LookupError, UnicodeError):
+        raise Unprocessable("The form names a character set that cannot be used.", code="bad_charset") from None
+
+
+async def _form_file(request: Request) -> Upload:
     async with request.form(max_files=1, max_fields=10) as form:
         file, title = form.get("file"), form.get("title")
         if not isinstance(file, UploadFile):
             raise Unprocessable("The form has no file in its field `file`.", code="file_missing")
-        name = (file.filename or "").replace("\x00", "").strip() or service.FALLBACK_NAME
-        given = title.replace("\x00", "").strip()[:500] if isinstance(title, str) else ""
+        name = stored_text(file.filename or "").strip()[:500] or service.FALLBACK_NAME
+        given = stored_text(title).strip()[:500] if isinstance(title, str) else ""
         return Upload(name=name, data=await file.read(), media_type=_media_type(file), title=given or None)
 
 

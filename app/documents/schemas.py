@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.web import CleanText
+from app.web import AnyText, CleanText
 
 Title = Annotated[CleanText, Field(min_length=1, max_length=500)]
 
@@ -20,7 +20,7 @@ class TextDocument(BaseModel):
     )
 
     title: Title
-    text: Annotated[str, Field(min_length=1)]
+    text: Annotated[AnyText, Field(min_length=1)]
 
 
 class DocumentAccepted(BaseModel):
@@ -53,7 +53,7 @@ class SearchRequest(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"query": "how long can I return shoes", "limit": 5}]})
 
-    query: Annotated[CleanText, Field(min_length=1, max_length=4000)]
+    query: Annotated[AnyText, Field(min_length=1, max_length=4000)]
     limit: Annotated[int, Field(ge=1, le=50)] = 8
 
 

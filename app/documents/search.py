@@ -15,6 +15,7 @@ from vectorstore.sparse import SparseEncoder
 
 PASSAGES = 8
 _SPARE = 3
+_DEEPEST = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,8 @@ async def search(
     async with runtime.vault.session(tenant_id):
         encoder = SparseEncoder(current_keyring().index_key())
     vectors = _Query(await runtime.embedder.embed_query(query), encoder.encode_query(query))
-    passages, stale = await _find(runtime, tenant_id, vectors, limit, document_ids)
-    if stale:
+    passages, dropped = await _find(runtime, tenant_id, vectors, limit, document_ids)
+    if dropped:
         # A document changed between the two look-ups; now both see it as it is.
         passages, _ = await _find(runtime, tenant_id, vectors, limit, document_ids)
     return passages
@@ -51,13 +52,18 @@ def retriever(
 async def _find(
     runtime: Runtime, tenant_id: UUID, query: _Query, limit: int, document_ids: Sequence[UUID]
 ) -> tuple[list[Passage], bool]:
-    # More than asked for: while a document is replaced, each of its passages may be there twice.
-    matches = await runtime.index.search(
-        tenant_id, query.dense, query.sparse, limit * _SPARE, list(document_ids) or None
-    )
-    rows = await _rows(runtime, tenant_id, matches)
-    passages = [_passage(match, *rows[match.chunk_id]) for match in matches if match.chunk_id in rows]
-    return passages[:limit], len(passages) < min(limit, len(matches))
+    """Passages of the versions in force, and whether one of the best matches was of another.
+
+    Goes deeper where versions that are being replaced or removed crowd the top.
+    """
+    depth = limit * _SPARE
+    while True:
+        matches = await runtime.index.search(tenant_id, query.dense, query.sparse, depth, list(document_ids) or None)
+        rows = await _rows(runtime, tenant_id, matches)
+        passages = [_passage(match, *rows[match.chunk_id]) for match in matches if match.chunk_id in rows]
+        if len(passages) >= limit or len(matches) < depth or depth >= _DEEPEST:
+            return passages[:limit], any(match.chunk_id not in rows for match in matches[:limit])
+        depth *= 4
 
 
 async def _rows(

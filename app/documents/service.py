@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.crypto import current_keyring, place, seal, unseal
 from app.errors import NotFound
 from app.models import Document, DocumentVersion, now
-from app.queue import INGESTION, Queue
+from app.queue import INGESTION, MAINTENANCE, Queue
 from app.storage import LocalStorage
 from app.web import Page
 
@@ -96,7 +96,8 @@ async def delete_document(session: AsyncSession, queue: Queue, document_id: UUID
     document = await get_document(session, document_id, lock=True)
     document.deleted_at = now()
     document.source_hash = None
-    await _defer(session, queue, "documents:remove", document_id, {"document_id": document_id})
+    # Not behind the reading of documents: until it is done, the vectors are in the way of others.
+    await _defer(session, queue, "documents:remove", MAINTENANCE, document_id, {"document_id": document_id})
 
 
 def sealed_file(version_id: UUID, data: bytes) -> bytes:
@@ -132,10 +133,14 @@ async def _same_content(session: AsyncSession, content_hash: bytes) -> tuple[Doc
 async def _document_for(session: AsyncSession, upload: Upload) -> Document:
     source_hash = current_keyring().lookup("source", upload.name)
     new = Document(source_hash=source_hash, title=upload.title or upload.name, title_given=upload.title is not None)
-    # Two uploads of one name at once: the second waits here, and becomes the next version.
-    await session.execute(insert(Document).values(new.column_values()).on_conflict_do_nothing())
     query = select(Document).where(Document.source_hash == source_hash).with_for_update()
-    return (await session.scalars(query)).one()
+    document: Document | None = None
+    while document is None:
+        # Two uploads of one name at once: the second waits here, and becomes the next version. If a deletion of the
+        # name comes between the two statements, there is nothing to find, and the name is free again.
+        await session.execute(insert(Document).values(new.column_values()).on_conflict_do_nothing())
+        document = await session.scalar(query)
+    return document
 
 
 async def _add_version(
@@ -156,10 +161,16 @@ async def _add_version(
     session.add(version)
     await session.flush()
     await storage.put(document.tenant_id, version.id, sealed_file(version.id, upload.data))
-    await _defer(session, queue, "documents:ingest", document.id, {"version_id": version.id})
+    try:
+        await _defer(session, queue, "documents:ingest", INGESTION, document.id, {"version_id": version.id})
+    except BaseException:
+        await storage.delete(document.tenant_id, version.id)
+        raise
     return version
 
 
-async def _defer(session: AsyncSession, queue: Queue, task: str, document_id: UUID, ids: dict[str, UUID]) -> None:
+async def _defer(
+    session: AsyncSession, queue: Queue, task: str, slot: str, document_id: UUID, ids: dict[str, UUID]
+) -> None:
     tenant_id = current_keyring().tenant_id
-    await queue.defer(session, task, INGESTION, lock=f"document:{document_id}", ids={"tenant_id": tenant_id, **ids})
+    await queue.defer(session, task, slot, lock=f"document:{document_id}", ids={"tenant_id": tenant_id, **ids})

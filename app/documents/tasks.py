@@ -13,7 +13,7 @@ from sqlalchemy import delete, select
 from app.crypto import current_keyring
 from app.documents.service import latest_version, opened_file
 from app.models import Document, DocumentChunk, DocumentVersion, now
-from app.queue import INGESTION, MAX_ATTEMPTS, RETRY
+from app.queue import INGESTION, MAINTENANCE, MAX_ATTEMPTS, RETRY
 from app.runtime import Runtime, of_job
 from ingestion.chunk import embedding_text
 from ingestion.pipeline import ingest as read
@@ -57,7 +57,7 @@ async def ingest(context: JobContext, tenant_id: str, version_id: str) -> None:
         await _fail(runtime, tenant, version, "internal_error", "Something went wrong on our side; upload it again.")
 
 
-@blueprint.task(name="documents:remove", queue=INGESTION, retry=RETRY, pass_context=True)
+@blueprint.task(name="documents:remove", queue=MAINTENANCE, retry=RETRY, pass_context=True)
 async def remove(context: JobContext, tenant_id: str, document_id: str) -> None:
     """Remove a deleted document's vectors (checked), files and rows."""
     runtime = of_job(context)
@@ -168,8 +168,16 @@ async def _forget_other_versions(runtime: Runtime, work: _Work) -> None:
 
 
 async def _fail(runtime: Runtime, tenant_id: UUID, version_id: UUID, code: str, words: str) -> None:
+    """Say why a version failed, and take away what it may have left: its file, and vectors that never answered."""
     async with runtime.vault.session(tenant_id) as session:
         version = await session.get(DocumentVersion, version_id)
-        if version is not None:
-            version.status, version.error_code, version.error = "failed", code, words
-            version.finished_at = now()
+        if version is None:
+            return
+        version.status, version.error_code, version.error = "failed", code, words
+        version.finished_at = now()
+        document = await session.get_one(Document, version.document_id)
+    await runtime.storage.delete(tenant_id, version_id)
+    if document.current_version_id is not None:
+        await runtime.index.drop_other_versions(tenant_id, document.id, document.current_version_id)
+    elif code != "superseded":
+        await runtime.index.delete(tenant_id, document.id)

@@ -25,7 +25,8 @@ def open_schemas() -> None:
     """Let the service into its schemas, and the backup into those that are in a backup."""
     op.execute("grant usage on schema platform, tenant, keys, queue to jobx_app")
     op.execute("grant usage on schema platform, tenant, queue to jobx_backup")
-    op.execute("grant select, insert, update, delete on platform.tenants to jobx_app")
+    # Not delete: it would cascade past row-level security into any tenant's rows.
+    op.execute("grant select, insert on platform.tenants to jobx_app")
     op.execute("grant select on platform.tenants to jobx_backup")
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.auth.service import find_tenant
+from app.channels.base import InboundEvent as ProviderEvent
 from app.channels.registry import provider_for
 from app.crypto import current_keyring
 from app.models import Connection, InboundEvent
@@ -33,19 +34,29 @@ async def record_event(runtime: Runtime, channel: str, connection_id: UUID, body
         if connection.state in ("erasing", "disconnected"):
             logger.info("webhook ignored: connection %s is %s", connection_id, connection.state)
             return "ignored"
-        key = _dedup_key(runtime, connection, body)
+        events = provider_for(channel, runtime.settings).parse(body, connection.account_id)
+        key = _dedup_key(connection, events, body)
         event = InboundEvent(connection_id=connection_id, dedup_hash=key, body=body, epoch=connection.epoch)
         statement = insert(InboundEvent).values(event.column_values()).on_conflict_do_nothing()
         if await session.scalar(statement.returning(InboundEvent.id)) is None:
             return "duplicate"
         await runtime.queue.defer(
-            session, "webhooks:handle_event", INBOUND, ids={"tenant_id": tenant_id, "event_id": event.id}
+            session,
+            "webhooks:handle_event",
+            INBOUND,
+            lock=_order_lock(connection, events),
+            ids={"tenant_id": tenant_id, "event_id": event.id},
         )
     return "recorded"
 
 
-def _dedup_key(runtime: Runtime, connection: Connection, body: bytes) -> bytes:
+def _order_lock(connection: Connection, events: list[ProviderEvent]) -> str:
+    """Events of one conversation are handled in the order in which they came; a keyed hash tells nobody whose."""
+    conversation = next((event.conversation_id for event in events if event.conversation_id), "")
+    return f"inbound:{current_keyring().lookup('order', conversation, connection.id).hex()}"
+
+
+def _dedup_key(connection: Connection, events: list[ProviderEvent], body: bytes) -> bytes:
     """The ids of the events in the body; a body without any is known by its own bytes."""
-    events = provider_for(connection.channel, runtime.settings).parse(body, connection.account_id)
     name = "\0".join(event.dedup_id for event in events) or hashlib.sha256(body).hexdigest()
     return current_keyring().lookup("event", name, connection.id)

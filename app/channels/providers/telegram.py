@@ -52,12 +52,8 @@ class Telegram:
         """The event of one update for the bot `account_id`."""
         return parse_update(body, account_id)
 
-    async def connect(
-        self, client: httpx.AsyncClient, credentials: Credentials, webhook_url: str, secret: str
-    ) -> Account:
-        """Ask whose token it is (getMe) and point that bot's webhook at us (setWebhook)."""
-        if not _SECRET.fullmatch(secret):
-            raise ValueError("a Telegram webhook secret is 1 to 256 of A-Z a-z 0-9 _ -")
+    async def identify(self, client: httpx.AsyncClient, credentials: Credentials) -> Account:
+        """Ask whose token it is (getMe)."""
         if not TOKEN.fullmatch(credentials.get("token", "")):
             raise ConnectRefused(
                 "That is not a Telegram bot token. BotFather gives one like 123456789: and 35 letters.",
@@ -67,7 +63,6 @@ class Telegram:
         bot_id = whole_number(me.result.get("id"))
         if not me.ok or bot_id is None:
             raise _connect_error(me)
-        await self._set_webhook(client, credentials, webhook_url, secret)
         return _account(bot_id, me.result)
 
     async def disconnect(self, client: httpx.AsyncClient, credentials: Credentials) -> None:
@@ -117,9 +112,12 @@ class Telegram:
             query = {"callback_query_id": event.callback_id}
             await self._call(client, credentials, "answerCallbackQuery", query)
 
-    async def _set_webhook(
+    async def subscribe(
         self, client: httpx.AsyncClient, credentials: Credentials, webhook_url: str, secret: str
     ) -> None:
+        """Point the bot's webhook at us (setWebhook)."""
+        if not _SECRET.fullmatch(secret):
+            raise ValueError("a Telegram webhook secret is 1 to 256 of A-Z a-z 0-9 _ -")
         webhook = {
             "url": webhook_url,
             "secret_token": secret,

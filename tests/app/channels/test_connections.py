@@ -1,5 +1,6 @@
 import pytest
 
+from app.channels.providers.telegram import Telegram
 from app.simulators.telegram import refused
 from tests.tenant import TOKEN
 
@@ -79,3 +80,69 @@ async def test_an_unknown_channel_is_refused(tenant, channel):
     agent = await tenant.add_agent()
     response = await tenant.http.post("/v1/connections", json={"channel": channel, "agent_id": agent, "token": TOKEN})
     assert response.status_code == 422
+
+
+async def test_a_bot_that_is_connected_again_keeps_its_webhook_whenever_the_release_comes(tenant, telegram, run_jobs):
+    agent = await tenant.add_agent()
+    old = await tenant.connect(agent)
+    assert (await tenant.http.delete(f"/v1/connections/{old}")).status_code == 204
+    new = await tenant.connect(agent)
+    await run_jobs()
+    (webhook,) = telegram.webhooks.values()
+    assert webhook["url"].endswith(new)
+    assert (await tenant.write(new, "Hello")).status_code == 200
+    await run_jobs()
+    assert len(telegram.sent) == 1
+
+
+async def test_a_bot_connected_while_its_release_runs_gets_its_webhook_back(tenant, telegram, run_jobs, monkeypatch):
+    agent = await tenant.add_agent()
+    old = await tenant.connect(agent)
+    assert (await tenant.http.delete(f"/v1/connections/{old}")).status_code == 204
+    disconnect, made = Telegram.disconnect, []
+
+    async def connecting_meanwhile(self, client, credentials):
+        made.append(await tenant.connect(agent))
+        await disconnect(self, client, credentials)
+
+    monkeypatch.setattr(Telegram, "disconnect", connecting_meanwhile)
+    await run_jobs()
+    (webhook,) = telegram.webhooks.values()
+    assert webhook["url"].endswith(made[0])
+
+
+async def test_a_disconnect_during_a_reconnect_wins(tenant, monkeypatch):
+    agent = await tenant.add_agent()
+    connection = await tenant.connect(agent)
+    subscribe = Telegram.subscribe
+
+    async def disconnected_meanwhile(self, *args):
+        await subscribe(self, *args)
+        assert (await tenant.http.delete(f"/v1/connections/{connection}")).status_code == 204
+
+    monkeypatch.setattr(Telegram, "subscribe", disconnected_meanwhile)
+    body = {"channel": "telegram", "agent_id": agent, "token": TOKEN}
+    assert (await tenant.http.post("/v1/connections", json=body)).status_code == 409
+    assert (await tenant.http.get(f"/v1/connections/{connection}")).json()["state"] == "disconnected"
+
+
+async def test_a_reconnect_that_fails_leaves_the_connection_working(tenant, telegram, run_jobs):
+    agent = await tenant.add_agent()
+    connection = await tenant.connect(agent)
+    telegram.fail("setWebhook", refused(429, "Too Many Requests", retry_after=3))
+    body = {"channel": "telegram", "agent_id": agent, "token": TOKEN}
+    assert (await tenant.http.post("/v1/connections", json=body)).status_code == 503
+    (webhook,) = telegram.webhooks.values()
+    assert webhook["url"].endswith(connection)
+    await tenant.write(connection, "Hello")
+    await run_jobs()
+    assert len(telegram.sent) == 1
+
+
+async def test_a_first_connect_that_fails_leaves_nothing(tenant, telegram):
+    agent = await tenant.add_agent()
+    telegram.fail("setWebhook", refused(400, "Bad Request: bad webhook"))
+    body = {"channel": "telegram", "agent_id": agent, "token": TOKEN}
+    assert (await tenant.http.post("/v1/connections", json=body)).status_code == 422
+    assert (await tenant.http.get("/v1/connections")).json()["connections"] == []
+    assert await tenant.connect(agent)

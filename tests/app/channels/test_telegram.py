@@ -50,8 +50,14 @@ async def send(wire, text="Hello", credentials=CREDENTIALS, **fields):
     return await wire.telegram.send(wire.client, credentials, CHAT, text, **fields)
 
 
+async def connect(telegram, client, credentials, hook, secret):
+    account = await telegram.identify(client, credentials)
+    await telegram.subscribe(client, credentials, hook, secret)
+    return account
+
+
 async def test_connect_asks_for_every_update_it_reads_and_disconnect_takes_it_back(wire):
-    account = await wire.telegram.connect(wire.client, CREDENTIALS, HOOK, SECRET)
+    account = await connect(wire.telegram, wire.client, CREDENTIALS, HOOK, SECRET)
     assert (account.account_id, account.display_name) == ("7000000001", "@shop_bot")
     assert account.extra == {"can_connect_to_business": True}
     webhook = wire.simulator.webhooks[7000000001]
@@ -75,7 +81,7 @@ async def test_connect_asks_for_every_update_it_reads_and_disconnect_takes_it_ba
 )
 async def test_connect_refuses_what_is_no_token_without_asking(wire, token):
     with pytest.raises(ConnectRefused, match="not a Telegram bot token") as raised:
-        await wire.telegram.connect(wire.client, Credentials(token=token), HOOK, SECRET)
+        await connect(wire.telegram, wire.client, Credentials(token=token), HOOK, SECRET)
     assert raised.value.code == "bad_token"
     assert not wire.simulator.calls
 
@@ -102,25 +108,25 @@ async def test_connect_says_in_words_what_is_wrong(wire, method, fault, refusal,
     error, code = refusal
     wire.simulator.fail(method, fault)
     with pytest.raises(error, match=words) as raised:
-        await wire.telegram.connect(wire.client, CREDENTIALS, HOOK, SECRET)
+        await connect(wire.telegram, wire.client, CREDENTIALS, HOOK, SECRET)
     assert raised.value.code == code
     assert raised.value.__context__ is None
 
 
 async def test_connect_says_that_nobody_answers(wire):
     with pytest.raises(ProviderUnavailable, match="Try again"):
-        await Telegram(f"http://127.0.0.1:{unused_port()}").connect(wire.client, CREDENTIALS, HOOK, SECRET)
+        await connect(Telegram(f"http://127.0.0.1:{unused_port()}"), wire.client, CREDENTIALS, HOOK, SECRET)
 
 
 async def test_connect_refuses_a_webhook_that_telegram_would_not_call(wire):
     with pytest.raises(ConnectRefused, match="https"):
-        await wire.telegram.connect(wire.client, CREDENTIALS, "http://jobx.example/hook", SECRET)
+        await connect(wire.telegram, wire.client, CREDENTIALS, "http://jobx.example/hook", SECRET)
 
 
 @pytest.mark.parametrize("secret", ["", "with space", "x" * 257])
 async def test_connect_with_a_secret_telegram_cannot_hold_is_our_mistake(wire, secret):
     with pytest.raises(ValueError, match="secret"):
-        await wire.telegram.connect(wire.client, CREDENTIALS, HOOK, secret)
+        await connect(wire.telegram, wire.client, CREDENTIALS, HOOK, secret)
 
 
 async def test_disconnect_with_a_revoked_token_is_done(wire):
@@ -297,7 +303,7 @@ async def test_in_process_the_provider_meets_the_same_faults():
     simulator = TelegramSimulator(accept_any_token=True)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(simulator.app)) as client:
         wire = SimpleNamespace(telegram=Telegram(), client=client)
-        assert (await wire.telegram.connect(client, CREDENTIALS, HOOK, SECRET)).account_id == "7000000001"
+        assert (await connect(wire.telegram, client, CREDENTIALS, HOOK, SECRET)).account_id == "7000000001"
         assert (await send(wire)).outcome == "ok"
         simulator.fail("sendMessage", cut(acts=True), refused(429, "x", retry_after=1))
         assert await send(wire) == SendResult("unknown", code="connection_lost")
@@ -318,7 +324,7 @@ async def test_the_token_is_in_no_log_line_and_no_exception(wire, caplog):
         await wire.telegram.typing(wire.client, CREDENTIALS, CHAT)
         for provider in (wire.telegram, nobody):
             for call in (
-                provider.connect(wire.client, CREDENTIALS, HOOK, SECRET),
+                connect(provider, wire.client, CREDENTIALS, HOOK, SECRET),
                 provider.disconnect(wire.client, CREDENTIALS),
             ):
                 try:

@@ -1,0 +1,195 @@
+"""What other requests, crashes and outages leave behind is taken up again, in order, and once."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select, text, update
+
+from app.models import Delivery, Handoff, InboundEvent, Message, Turn
+from app.rescue import rescue
+from app.simulators.telegram import refused, text_update
+
+QUESTION = "How many days do I have to return an item?"
+CHAT = {"id": 9, "type": "private", "first_name": "A"}
+PERSON = {"id": 9, "is_bot": False, "first_name": "A"}
+
+
+@pytest.fixture
+async def shop(tenant, run_jobs):
+    await tenant.add_text(
+        "Returns", "You can return any item within 30 days. Returning by post costs £2.95 per parcel."
+    )
+    await run_jobs()
+    tenant.connection = await tenant.connect(await tenant.add_agent())
+    return tenant
+
+
+async def _rows(shop, model):
+    async with shop.runtime.vault.session(shop.id) as session:
+        return list(await session.scalars(select(model).order_by(model.id)))
+
+
+async def _forget_jobs(admin_runtime):
+    async with admin_runtime.db.session() as session:
+        await session.execute(text("delete from queue.procrastinate_jobs"))
+
+
+def business(number, words, **more):
+    return {
+        "message_id": number,
+        "business_connection_id": "b1",
+        "from": PERSON,
+        "chat": CHAT,
+        "date": 1789814498 + number,
+        "text": words,
+        **more,
+    }
+
+
+async def test_an_event_whose_job_is_gone_is_handled_all_the_same(shop, telegram, run_jobs):
+    await shop.write(shop.connection, QUESTION)
+    await _forget_jobs(shop.runtime)
+    assert await rescue(shop.runtime) == 0
+    assert await rescue(shop.runtime, timedelta()) == 1
+    await run_jobs()
+    assert len(telegram.sent) == 1
+    assert await rescue(shop.runtime, timedelta()) == 0
+
+
+async def test_a_message_whose_job_is_gone_is_answered_all_the_same(shop, telegram, run_jobs):
+    await shop.write(shop.connection, QUESTION)
+    await run_jobs(once=True)
+    await _forget_jobs(shop.runtime)
+    assert await rescue(shop.runtime, timedelta()) == 1
+    await run_jobs()
+    assert len(telegram.sent) == 1
+
+
+async def test_a_delivery_whose_job_is_gone_is_sent_or_flagged(shop, telegram, run_jobs):
+    await shop.write(shop.connection, QUESTION)
+    await run_jobs(once=True)
+    await run_jobs(once=True)
+    await _forget_jobs(shop.runtime)
+    assert [delivery.state for delivery in await _rows(shop, Delivery)] == ["queued"]
+    assert await rescue(shop.runtime, timedelta()) == 1
+    await run_jobs()
+    assert len(telegram.sent) == 1
+    async with shop.runtime.vault.session(shop.id) as session:
+        await session.execute(update(Delivery).values(state="sending"))
+    assert await rescue(shop.runtime, timedelta()) == 1
+    await run_jobs()
+    assert len(telegram.sent) == 1
+    assert [handoff.reason for handoff in await _rows(shop, Handoff)] == ["send_unknown"]
+
+
+async def test_a_customer_is_not_met_with_silence_while_the_token_is_dead(shop, telegram, run_jobs):
+    telegram.fail("sendMessage", refused(401, "Unauthorized"))
+    for chat in (1, 2):
+        await shop.write(shop.connection, QUESTION, chat_id=chat)
+        await run_jobs()
+    assert [handoff.reason for handoff in await _rows(shop, Handoff)] == [
+        "send_failed",
+        "connection_needs_reauthorisation",
+    ]
+    waiting = (await shop.http.get("/v1/conversations", params={"waiting": True})).json()["conversations"]
+    assert len(waiting) == 2
+
+
+async def test_a_reply_that_waits_when_the_token_dies_becomes_a_handoff(shop, telegram, run_jobs):
+    telegram.fail("sendMessage", refused(429, "Too Many Requests", retry_after=1), refused(401, "Unauthorized"))
+    await shop.write(shop.connection, QUESTION, chat_id=1)
+    await run_jobs()
+    await shop.write(shop.connection, QUESTION, chat_id=2)
+    await run_jobs()
+    await asyncio.sleep(1.1)
+    await run_jobs()
+    assert len(telegram.sent) == 0
+    assert len(await _rows(shop, Handoff)) == 2
+
+
+async def test_the_rest_of_a_burst_is_answered_when_its_last_message_is_taken_back(shop, telegram, run_jobs):
+    shop.runtime.settings.burst_wait_seconds = 0.4
+    await shop.post(shop.connection, {"update_id": 1, "business_message": business(1, QUESTION)})
+    await shop.post(shop.connection, {"update_id": 2, "business_message": business(2, "And socks?")})
+    await run_jobs(once=True)
+    deleted = {"business_connection_id": "b1", "chat": CHAT, "message_ids": [2]}
+    await shop.post(shop.connection, {"update_id": 3, "deleted_business_messages": deleted})
+    await run_jobs()
+    turns = await _rows(shop, Turn)
+    assert [turn.state for turn in turns][-1] in ("replied", "handed_off")
+    assert all(message.turn_id or message.status == "deleted" for message in await _rows(shop, Message))
+
+
+@pytest.mark.parametrize("change", ["edit", "delete"])
+async def test_a_change_while_the_draft_is_made_starts_the_turn_again(shop, telegram, run_jobs, monkeypatch, change):
+    now_ms = {"date": 1789814498}
+    search, changed = shop.runtime.index.search, asyncio.Event()
+    first = business(1, "Do you sell spaceships to Mars?")
+    update_ = (
+        {"update_id": 2, "edited_business_message": {**first, "text": QUESTION, "edit_date": now_ms["date"] + 5}}
+        if change == "edit"
+        else {
+            "update_id": 2,
+            "deleted_business_messages": {"business_connection_id": "b1", "chat": CHAT, "message_ids": [1]},
+        }
+    )
+
+    async def slow_search(*args, **kwargs):
+        if not changed.is_set():
+            changed.set()
+            await shop.post(shop.connection, update_)
+            await run_jobs(once=True)
+        return await search(*args, **kwargs)
+
+    monkeypatch.setattr(shop.runtime.index, "search", slow_search)
+    monkeypatch.setattr("app.channels.outbox._window_is_open", _always)
+    await shop.post(shop.connection, {"update_id": 1, "business_message": first})
+    await run_jobs()
+    texts = [sent.text for sent in telegram.sent]
+    assert [("30 days" in words) for words in texts] == ([True] if change == "edit" else [])
+    assert (await _rows(shop, Turn))[0].state == "superseded"
+
+
+async def _always(*_args):
+    return True
+
+
+async def test_a_later_turn_waits_for_the_one_before(shop, telegram, run_jobs):
+    telegram.fail("sendMessage", refused(429, "Too Many Requests", retry_after=2))
+    await shop.write(shop.connection, QUESTION)
+    await run_jobs()
+    await shop.write(shop.connection, "What does it cost to return by post?")
+    await run_jobs()
+    assert len(telegram.sent) == 0
+    for _ in range(8):
+        await asyncio.sleep(0.6)
+        await run_jobs()
+    replies = [message["text"] for message in await shop.messages() if message["direction"] == "out"]
+    assert len(replies) == 2
+    assert [sent.text for sent in telegram.sent] == replies
+
+
+async def test_a_burst_reads_in_the_order_it_was_written(shop, telegram, run_jobs):
+    shop.runtime.settings.burst_wait_seconds = 0.3
+    for number in (1, 2, 3):
+        update_ = text_update(5001, f"Part {number}.", update_id=number, message_id=number, date=1789814498)
+        await shop.post(shop.connection, update_)
+    await run_jobs()
+    asked = [message["text"] for message in await shop.messages() if message["direction"] == "in"]
+    assert asked == ["Part 1.", "Part 2.", "Part 3."]
+
+
+async def test_a_time_beyond_all_calendars_does_no_harm(shop, telegram, run_jobs):
+    await shop.post(shop.connection, text_update(5001, QUESTION, update_id=1, message_id=1, date=10**12))
+    await run_jobs()
+    assert len(telegram.sent) == 1
+    assert all(event.handled_at for event in await _rows(shop, InboundEvent))
+
+
+async def test_a_failed_send_and_a_new_one_at_once_do_not_block_each_other(shop, telegram, run_jobs):
+    telegram.fail("sendMessage", *[refused(401, "Unauthorized")] * 3)
+    await asyncio.gather(*(shop.write(shop.connection, QUESTION, chat_id=chat) for chat in range(1, 7)))
+    await run_jobs()
+    async with shop.runtime.vault.session(shop.id) as session:
+        assert await session.scalar(select(func.count()).select_from(Handoff)) + len(telegram.sent) >= 6
