@@ -27,6 +27,7 @@ _ENOUGH_WORDS, _ENOUGH_OF_FEW, _FEW = 0.45, 0.6, 2
 _CLOSENESS, _CLOSENESS_ELSEWHERE = 0.5, 0.3
 _PARAPHRASE = 0.77  # of closeness alone, where the vectors can be trusted
 _CONDITIONAL = 0.25  # off what holds for a case that the question does not name: "Outlet items: 14 days"
+_HEADED = 0.2  # for a title or heading that names the matter, where units are compared
 _RANK = 0.2  # for what the retriever thinks of the passage
 _NEAR = 0.6  # of the best sentence's score, to be quoted beside it
 
@@ -35,6 +36,19 @@ _CONDITION = re.compile(
     r"jeśli|dla)\b[^,.:]*,|\W*[^:.!?]{2,40}:\W)",
     re.IGNORECASE,
 )
+
+# In a shop these are about everything: a question is rarely decided by them.
+_GENERIC_WORDS = "item order parcel thing artikel war produkt bestell articul product pedid article produit товар заказ"
+_GENERIC = frozenset(_GENERIC_WORDS.split())
+_GENERIC_WEIGHT = 0.5
+# "How long", "how much": an answer has a number in it.
+_ASKS_A_NUMBER = re.compile(
+    r"\bhow (?:long|much|many|soon|late|often|far|big|old|wide)\b|\bwie (?:lange?|viele?|oft|weit|teuer|hoch|groß)\b|"
+    r"\bcu[áa]nt[oa]s?\b|\bcombien\b|\bquant[ieoa]\b|\bсколько\b|\bскільки\b|\bhoe (?:lang|veel)\b|\bile\b|\bkaç\b",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"\d|\b(?:free|one|two|three|four|five|six|seven|eight|nine|ten)\b", re.IGNORECASE)
+_WITHOUT_A_NUMBER = 0.2
 
 # What customers say, and the word that help pages have for it: neither words nor vectors get from one to the other.
 _SAID_OTHERWISE = (
@@ -68,18 +82,24 @@ async def answer(prompt: str, embed: Embed | None = None) -> str:
     passages = _spoken(passages, language_of(question))
     language = language_of(" ".join(passage.text for passage in passages)) or language_of(question)
     question = _as_help_pages_say(question)
-    wanted = frozenset(content(question, language))
+    # "How long" over another matter is no sign of an answer; that a number is wanted is used below.
+    wanted = frozenset(content(_ASKS_A_NUMBER.sub(" ", question), language))
     units = [unit for passage in passages for unit in _units(passage, language)]
     if not units or all(stem.isdigit() for stem in wanted):
         return NO_ANSWER
     weights = _weights(wanted, units)
-    scored = {unit: _shared(unit, weights) for unit in units if unit.quotable}
+    numeric = bool(_ASKS_A_NUMBER.search(question))
+    scored = {
+        unit: _shared(unit, weights) * (1 - _WITHOUT_A_NUMBER * (numeric and not _NUMBER.search(unit.text)))
+        for unit in units
+        if unit.quotable
+    }
     enough = _ENOUGH_OF_FEW if len(wanted) <= _FEW else _ENOUGH_WORDS
     if embed is not None and scored:
         share = _CLOSENESS if language in ("", "en") else _CLOSENESS_ELSEWHERE
         scored = await _with_closeness(scored, question, embed, share)
         enough = _ENOUGH
-    chosen = _chosen(scored, enough)
+    chosen = _chosen(scored, weights, enough)
     return "\n".join(f"{plain(unit.text)} [{unit.passage.id}]" for unit in chosen) or NO_ANSWER
 
 
@@ -132,7 +152,10 @@ def _weights(wanted: frozenset[str], units: Sequence[_Unit]) -> dict[str, float]
     """How much each word of the question counts: 1 if no sentence has it, down to a half if all do."""
     total = math.log(1 + len(units))
     counts = {stem: sum(stem in unit.stems for unit in units) for stem in wanted}
-    return {stem: 1.0 - 0.5 * math.log(1 + count) / total for stem, count in counts.items()}
+    return {
+        stem: (1.0 - 0.5 * math.log(1 + count) / total) * (_GENERIC_WEIGHT if stem in _GENERIC else 1.0)
+        for stem, count in counts.items()
+    }
 
 
 def _shared(unit: _Unit, weights: Mapping[str, float]) -> float:
@@ -164,15 +187,20 @@ def _readings(unit: _Unit) -> tuple[str, str]:
     return text, f"{unit.passage.heading or unit.passage.title}: {opener}{text}"
 
 
-def _chosen(scored: Mapping[_Unit, float], enough: float) -> list[_Unit]:
+def _chosen(scored: Mapping[_Unit, float], weights: Mapping[str, float], enough: float) -> list[_Unit]:
     good = [unit for unit, score in scored.items() if score >= enough]
     if not good:
         return []
-    top = max(good, key=lambda unit: scored[unit] + _standing(unit))
+    top = max(good, key=lambda unit: scored[unit] + _standing(unit) + _HEADED * _headed(unit, weights))
     beside = [unit for unit in scored if unit.passage is top.passage and scored[unit] >= _NEAR * scored[top]]
     best = sorted(beside, key=lambda unit: -scored[unit])[: MAX_LIST_ITEMS if top.opener else MAX_SENTENCES]
     opened = [unit.opener for unit in best if unit.opener]
     return sorted({*best, *opened}, key=lambda unit: unit.position)
+
+
+def _headed(unit: _Unit, weights: Mapping[str, float]) -> float:
+    """The share, 0..1, of the question's words in title and headings: a page on the matter goes before a mention."""
+    return sum(weight * related(stem, unit.context) for stem, weight in weights.items()) / sum(weights.values())
 
 
 def _standing(unit: _Unit) -> float:

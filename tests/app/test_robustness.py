@@ -64,14 +64,15 @@ async def test_too_many_addresses_are_refused_on_change_as_on_creation(tenant):
     assert (await tenant.http.post("/v1/agents", json={"name": "A", "allowed_urls": urls})).status_code == 422
 
 
-async def test_half_characters_in_texts_are_replaced(tenant, run_jobs):
-    response = await tenant.http.post("/v1/documents", content=rb'{"title": "T", "text": "Half \ud800 a character."}')
-    assert response.status_code == 202
-    await run_jobs()
-    assert (await tenant.document(response.json()["id"]))["status"] == "ready"
+async def test_half_characters_are_refused_and_nul_in_what_a_customer_wrote_is_dropped(tenant):
     agent = await tenant.add_agent()
-    reply = await tenant.http.post(f"/v1/agents/{agent}/reply", content=rb'{"message": "\ud800 what is it?\u0000"}')
-    assert reply.status_code == 200
+    for path, body in (
+        ("/v1/documents", rb'{"title": "T", "text": "Half \ud800 a character."}'),
+        (f"/v1/agents/{agent}/reply", rb'{"message": "Half \ud800 a character."}'),
+    ):
+        response = await tenant.http.post(path, content=body, headers={"Content-Type": "application/json"})
+        assert (response.status_code, response.json()["code"]) == (422, "invalid_request")
+    assert (await tenant.reply(agent, "What is\x00 it?"))["outcome"] == "handoff"
 
 
 @pytest.mark.parametrize("charset", ["undefined", "unicode_escape", "raw_unicode_escape", "punycode", "no-such"])
