@@ -6,10 +6,8 @@
     ├── Forbidden (403)
     ├── NotFound (404)
     ├── Conflict (409)
-    ├── Gone (410)
     ├── TooLarge (413)
     ├── Unprocessable (422)
-    ├── TooManyRequests (429)
     ├── Unavailable (503)
     └── ConfigurationError (start-up, never answered over HTTP)
 
@@ -65,13 +63,6 @@ class Conflict(JobxError):
     code = "conflict"
 
 
-class Gone(JobxError):
-    """That was deleted."""
-
-    status_code = 410
-    code = "gone"
-
-
 class TooLarge(JobxError):
     """The body is larger than this endpoint takes."""
 
@@ -84,13 +75,6 @@ class Unprocessable(JobxError):
 
     status_code = 422
     code = "unprocessable"
-
-
-class TooManyRequests(JobxError):
-    """Too many requests; try again later."""
-
-    status_code = 429
-    code = "too_many_requests"
 
 
 class Unavailable(JobxError):
