@@ -4,6 +4,7 @@ A job that used up its attempts while the database or the queue was away leaves 
 unanswered or a delivery open. All three jobs do nothing when there is nothing to do, so a second one is harmless.
 """
 
+import logging
 from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -15,6 +16,8 @@ from app.channels.connections import LIVE
 from app.models import Connection, Delivery, InboundEvent, Message, Tenant, Turn, now
 from app.queue import ANSWERS, DELIVERIES, INBOUND
 from app.runtime import Runtime
+
+logger = logging.getLogger(__name__)
 
 # Longer than all attempts of a job together take, and no longer than an answer is still wanted.
 QUIET = timedelta(minutes=15)
@@ -36,14 +39,21 @@ async def rescue(runtime: Runtime, quiet: timedelta = QUIET) -> int:
     """Look through every tenant for work that nothing moved for `quiet`; returns how many jobs were added."""
     async with runtime.db.session() as session:
         tenants = list(await session.scalars(select(Tenant.id)))
-    return sum([await _rescue_tenant(runtime, tenant_id, quiet) for tenant_id in tenants])
+    count = 0
+    for tenant_id in tenants:
+        try:
+            count += await _rescue_tenant(runtime, tenant_id, quiet)
+        except Exception:
+            # One tenant's trouble must not keep the others waiting.
+            logger.exception("lost work of tenant %s could not be looked for", tenant_id)
+    return count
 
 
 async def _rescue_tenant(runtime: Runtime, tenant_id: UUID, quiet: timedelta) -> int:
     async with runtime.vault.session(tenant_id) as session:
         found = [
             *[
-                _Lost("webhooks:handle_event", INBOUND, "event_id", row, "event")
+                _Lost("webhooks:handle_event", INBOUND, "event_id", row, f"event:{row}")
                 for row in await _events(session, quiet)
             ],
             *await _messages(session, quiet),

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import procrastinate
 from procrastinate import JobContext
-from sqlalchemy import select, update
+from sqlalchemy import and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.channels.base import Credentials, Provider, ProviderUnavailable, SendResult
@@ -138,11 +138,12 @@ async def _may_go(
 
 
 async def _has_predecessor(session: AsyncSession, delivery: Delivery) -> bool:
-    """Whether an older turn of the conversation is not delivered yet: replies arrive in the order of their turns."""
+    """Whether an older turn, or an earlier part, is not delivered yet: what was said first arrives first."""
+    older_turn = and_(Delivery.turn_id != delivery.turn_id, Delivery.id < delivery.id)
+    earlier_part = and_(Delivery.turn_id == delivery.turn_id, Delivery.part < delivery.part)
     older = select(Delivery.id).where(
         Delivery.conversation_id == delivery.conversation_id,
-        Delivery.turn_id != delivery.turn_id,
-        Delivery.id < delivery.id,
+        or_(older_turn, earlier_part),
         Delivery.state.in_(("queued", "sending")),
     )
     return await session.scalar(older.limit(1)) is not None

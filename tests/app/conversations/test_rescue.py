@@ -2,11 +2,12 @@
 
 import asyncio
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select, text, update
 
-from app.models import Delivery, Handoff, InboundEvent, Message, Turn
+from app.models import Agent, Delivery, Handoff, InboundEvent, Message, TenantKey, Turn
 from app.rescue import rescue
 from app.simulators.telegram import refused, text_update
 
@@ -193,3 +194,31 @@ async def test_a_failed_send_and_a_new_one_at_once_do_not_block_each_other(shop,
     await run_jobs()
     async with shop.runtime.vault.session(shop.id) as session:
         assert await session.scalar(select(func.count()).select_from(Handoff)) + len(telegram.sent) >= 6
+
+
+async def test_a_later_part_never_overtakes_an_earlier_one(shop, telegram, run_jobs):
+    long = " ".join(f"Sentence number {number} of a very long promise." for number in range(200))
+    agent = (await shop.http.get("/v1/agents")).json()["agents"][0]["id"]
+    async with shop.runtime.vault.session(shop.id) as session:
+        (await session.get_one(Agent, UUID(agent))).handoff_message = long
+    telegram.fail("sendMessage", refused(429, "Too Many Requests", retry_after=1))
+    await shop.write(shop.connection, "Do you sell spaceships to Mars?")
+    await run_jobs()
+    assert len(telegram.sent) == 0
+    assert await rescue(shop.runtime, timedelta()) >= 2
+    for _ in range(8):
+        await asyncio.sleep(0.6)
+        await run_jobs()
+    assert "".join(sent.text for sent in telegram.sent).replace(" ", "") == long.replace(" ", "")
+
+
+async def test_one_tenants_trouble_keeps_no_other_waiting(make_tenant, run_jobs, telegram):
+    broken, fine = await make_tenant("Broken"), await make_tenant("Fine")
+    connection = await fine.connect(await fine.add_agent())
+    await fine.write(connection, "Hello")
+    async with broken.runtime.vault.session(broken.id) as session:
+        await session.execute(update(TenantKey).values(wrapped=b"no key"))
+    await _forget_jobs(fine.runtime)
+    assert await rescue(fine.runtime, timedelta()) == 1
+    await run_jobs()
+    assert len(telegram.sent) == 1
