@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.channels.connections import LIVE
@@ -19,9 +19,8 @@ from app.runtime import Runtime
 
 logger = logging.getLogger(__name__)
 
-# Longer than all attempts of a job together take, and no longer than an answer is still wanted.
+# Longer than all attempts of a job together take.
 QUIET = timedelta(minutes=15)
-_TOO_OLD = timedelta(hours=24)
 _AT_ONCE = 100
 
 
@@ -63,16 +62,25 @@ async def _rescue_tenant(runtime: Runtime, tenant_id: UUID, quiet: timedelta) ->
                 for row in await _deliveries(session, quiet)
             ],
         ]
-        for lost in found:
+        without_job = [lost for lost in found if not await _has_job(session, lost)]
+        for lost in without_job:
             ids = {"tenant_id": tenant_id, lost.argument: lost.row}
             await runtime.queue.defer(session, lost.task, lost.slot, lock=lost.lock, ids=ids)
-    return len(found)
+    return len(without_job)
+
+
+async def _has_job(session: AsyncSession, lost: _Lost) -> bool:
+    """Whether a job for it is waiting, for its time perhaps, or running."""
+    query = text(
+        "select 1 from queue.procrastinate_jobs"
+        " where task_name = :task and status in ('todo', 'doing') and args ->> :argument = :row limit 1"
+    )
+    values = {"task": lost.task, "argument": lost.argument, "row": str(lost.row)}
+    return await session.scalar(query, values) is not None
 
 
 async def _events(session: AsyncSession, quiet: timedelta) -> list[UUID]:
-    query = select(InboundEvent.id).where(
-        InboundEvent.handled_at.is_(None), InboundEvent.created_at.between(now() - _TOO_OLD, now() - quiet)
-    )
+    query = select(InboundEvent.id).where(InboundEvent.handled_at.is_(None), InboundEvent.created_at < now() - quiet)
     return list(await session.scalars(query.limit(_AT_ONCE)))
 
 
@@ -84,7 +92,7 @@ async def _messages(session: AsyncSession, quiet: timedelta) -> list[_Lost]:
         .where(
             Connection.state.in_(LIVE),
             Message.status == "received",
-            Message.created_at.between(now() - _TOO_OLD, now() - quiet),
+            Message.created_at < now() - quiet,
             or_(Message.turn_id.is_(None), Turn.state.in_(("running", "superseded"))),
         )
     )
@@ -95,7 +103,5 @@ async def _messages(session: AsyncSession, quiet: timedelta) -> list[_Lost]:
 
 
 async def _deliveries(session: AsyncSession, quiet: timedelta) -> list[UUID]:
-    query = select(Delivery.id).where(
-        Delivery.state.in_(("queued", "sending")), Delivery.created_at.between(now() - _TOO_OLD, now() - quiet)
-    )
+    query = select(Delivery.id).where(Delivery.state.in_(("queued", "sending")), Delivery.created_at < now() - quiet)
     return list(await session.scalars(query.limit(_AT_ONCE)))

@@ -215,8 +215,13 @@ class Provider(Protocol):
         """Point the account's webhook at us; safe to repeat. Raises as `identify` does."""
         ...
 
-    async def disconnect(self, client: httpx.AsyncClient, credentials: Credentials) -> None:
-        """Take the webhook back. Already dead credentials are fine; ProviderUnavailable if it is not confirmed."""
+    async def disconnect(
+        self, client: httpx.AsyncClient, credentials: Credentials, webhook_url: str | None = None
+    ) -> None:
+        """Take the webhook back; with `webhook_url` only if it is still the one that is set.
+
+        Already dead credentials are fine; ProviderUnavailable if it is not confirmed.
+        """
         ...
 
     async def send(

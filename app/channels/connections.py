@@ -16,7 +16,8 @@ from app.queue import DELIVERIES, Queue
 from app.runtime import Runtime
 from app.web import Page
 
-LIVE = ("active", "needs_reauthorisation")
+# A connection that is being made takes messages already: its webhook may call before the connect has ended.
+LIVE = ("connecting", "active", "needs_reauthorisation")
 
 
 async def connect(
@@ -48,9 +49,14 @@ async def connect(
 
 async def subscribe(runtime: Runtime, channel: str, connection_id: UUID, credentials: Credentials) -> None:
     """Point the provider's webhook at a connection, with the secret that only the two know."""
-    url = f"{runtime.settings.base_url}/webhooks/{channel}/{connection_id}"
+    url = webhook_url(runtime, channel, connection_id)
     secret = runtime.vault.master.webhook_secret(connection_id)
     await provider_for(channel, runtime.settings).subscribe(runtime.provider_http, credentials, url, secret)
+
+
+def webhook_url(runtime: Runtime, channel: str, connection_id: UUID) -> str:
+    """Where the provider sends a connection's events."""
+    return f"{runtime.settings.base_url}/webhooks/{channel}/{connection_id}"
 
 
 async def live_connection(session: AsyncSession, channel: str, account_id: str) -> Connection | None:
@@ -69,15 +75,19 @@ async def _reserve(
                 return known.id, False
             await _check_agent(session, agent_id)
             made = await store(session, new_id(), channel, agent_id, account, dict(credentials), simulated=False)
+            made.state = "connecting"
             return made.id, True
     except IntegrityError:
         raise Conflict("This account is being connected by another request; try again.") from None
 
 
 async def _drop(runtime: Runtime, tenant_id: UUID, connection_id: UUID) -> None:
+    """Remove a connection that could not be made, unless another request has made it meanwhile."""
     async with runtime.vault.session(tenant_id) as session:
-        await session.execute(delete(Connection).where(Connection.id == connection_id))
-        await session.execute(delete(ConnectionKey).where(ConnectionKey.connection_id == connection_id))
+        connection = await session.get(Connection, connection_id, with_for_update=True)
+        if connection is not None and connection.state == "connecting":
+            await session.delete(connection)
+            await session.execute(delete(ConnectionKey).where(ConnectionKey.connection_id == connection_id))
 
 
 async def _check_agent(session: AsyncSession, agent_id: UUID) -> None:

@@ -1,6 +1,5 @@
 """From a decision to deliveries: one transaction that checks again and queues a turn's only reply."""
 
-from collections.abc import Container
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -55,7 +54,7 @@ async def send(
     Returns "queued", "superseded" (a newer message will be answered together with this one) or "skipped".
     """
     async with runtime.vault.session(turning.tenant_id) as session:
-        connection = await lock_connection(session, turning.connection_id, turning.epoch, LIVE)
+        connection = await lock_connection(session, turning.connection_id, turning.epoch)
         conversation = await session.get_one(Conversation, turning.conversation_id, with_for_update=True)
         turn = await session.get_one(Turn, turning.turn_id, with_for_update=True)
         if turn.state != "running":
@@ -88,13 +87,11 @@ async def _obstacle(
     return None
 
 
-async def lock_connection(
-    session: AsyncSession, connection_id: UUID, epoch: int, states: Container[str] = ("active",)
-) -> Connection | None:
-    """The connection, locked against a disconnect, or None when it left `states` or was stopped since `epoch`."""
+async def lock_connection(session: AsyncSession, connection_id: UUID, epoch: int) -> Connection | None:
+    """The connection, locked against a disconnect, or None when it was stopped since `epoch`."""
     query = select(Connection).where(Connection.id == connection_id).with_for_update(read=True)
     connection = await session.scalar(query)
-    if connection is None or connection.state not in states or connection.epoch != epoch:
+    if connection is None or connection.state not in LIVE or connection.epoch != epoch:
         return None
     return connection
 
@@ -103,7 +100,7 @@ async def hindrance_to_send(
     session: AsyncSession, connection: Connection, conversation: Conversation, limits: Capabilities
 ) -> str | None:
     """Why nothing can be sent though the turn is to be answered: a reason code for the handoff, or None."""
-    if connection.state != "active":
+    if connection.state == "needs_reauthorisation":
         return "connection_needs_reauthorisation"
     return None if await _window_is_open(session, conversation, limits) else "window_closed"
 

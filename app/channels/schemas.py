@@ -28,7 +28,7 @@ class TelegramConnect(BaseModel):
 
 
 class ConnectionOut(BaseModel):
-    """A connection; `state` is active, needs_reauthorisation, erasing or disconnected."""
+    """A connection; `state` is connecting, active, needs_reauthorisation, erasing or disconnected."""
 
     id: UUID
     channel: str

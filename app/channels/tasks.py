@@ -9,8 +9,8 @@ from procrastinate import JobContext
 from sqlalchemy import and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.channels.base import Credentials, Provider, ProviderUnavailable, SendResult
-from app.channels.connections import LIVE, get_connection, live_connection, subscribe
+from app.channels.base import ConnectRefused, Credentials, Provider, ProviderUnavailable, SendResult
+from app.channels.connections import get_connection, live_connection, subscribe, webhook_url
 from app.channels.outbox import hindrance_to_send, lock_connection
 from app.channels.registry import client_for, provider_for
 from app.crypto import current_keyring
@@ -58,7 +58,7 @@ async def deliver_message(context: JobContext, tenant_id: str, delivery_id: str)
         delivery_id=delivery_id,
     )
     async with runtime.vault.session(tenant) as session:
-        await _settle(session, runtime, delivery, result)
+        await _settle(session, runtime, delivery, result, parcel.credentials)
 
 
 @blueprint.task(name="channels:release", queue=DELIVERIES, retry=RETRY, pass_context=True)
@@ -74,18 +74,23 @@ async def release(context: JobContext, tenant_id: str, connection_id: str) -> No
     if successor is None:
         try:
             await provider_for(connection.channel, runtime.settings).disconnect(
-                client_for(connection, runtime), credentials
+                client_for(connection, runtime), credentials, webhook_url(runtime, connection.channel, connection.id)
             )
         except ProviderUnavailable:
             if context.job.attempts < MAX_ATTEMPTS - 1:
                 raise
-    await _forget(runtime, UUID(tenant_id), connection)
-
-
-async def _forget(runtime: Runtime, tenant_id: UUID, connection: Connection) -> None:
-    """Drop the credentials; an account that was connected again meanwhile gets the webhook that was just taken."""
-    async with runtime.vault.session(tenant_id) as session:
+    try:
+        await _give_back(runtime, UUID(tenant_id), connection)
+    except (ConnectRefused, ProviderUnavailable):
+        if context.job.attempts < MAX_ATTEMPTS - 1:
+            raise
+    async with runtime.vault.session(UUID(tenant_id)) as session:
         (await get_connection(session, connection.id, lock=True)).credentials_sealed = None
+
+
+async def _give_back(runtime: Runtime, tenant_id: UUID, connection: Connection) -> None:
+    """Set the webhook of an account that was connected again meanwhile: it may have just been taken."""
+    async with runtime.vault.session(tenant_id) as session:
         successor = await live_connection(session, connection.channel, connection.account_id)
         credentials = None if successor is None else Credentials(successor.credentials)
     if successor is not None and credentials is not None:
@@ -97,11 +102,13 @@ async def _take(session: AsyncSession, runtime: Runtime, delivery_id: UUID) -> _
     found = await session.get(Delivery, delivery_id)
     if found is None:
         return None
-    connection = await lock_connection(session, found.connection_id, found.epoch, LIVE)
+    connection = await lock_connection(session, found.connection_id, found.epoch)
     conversation = await session.get_one(Conversation, found.conversation_id, with_for_update=True)
     delivery = await session.get_one(Delivery, delivery_id, with_for_update=True, populate_existing=True)
     if connection is None or not await _may_go(session, runtime, connection, conversation, delivery):
-        if connection is None and delivery.state == "queued":
+        if connection is None and delivery.state == "sending":
+            await _close(session, runtime, delivery, "unknown", INTERRUPTED)
+        elif connection is None and delivery.state == "queued":
             await _cancel_rest(session, delivery)
         return None
     delivery.attempts += 1
@@ -149,7 +156,9 @@ async def _has_predecessor(session: AsyncSession, delivery: Delivery) -> bool:
     return await session.scalar(older.limit(1)) is not None
 
 
-async def _settle(session: AsyncSession, runtime: Runtime, delivery_id: UUID, result: SendResult) -> None:
+async def _settle(
+    session: AsyncSession, runtime: Runtime, delivery_id: UUID, result: SendResult, used: Credentials
+) -> None:
     # The connection is locked first, as everywhere.
     found = await session.get_one(Delivery, delivery_id)
     connection = await get_connection(session, found.connection_id, lock=result.outcome == "reconnect")
@@ -158,9 +167,11 @@ async def _settle(session: AsyncSession, runtime: Runtime, delivery_id: UUID, re
     if delivery.state != "sending" and not (interrupted and result.outcome == "ok"):
         return
     delivery.error_code = result.code
+    # A refused token that was replaced meanwhile says nothing of the new one.
+    renewed = result.outcome == "reconnect" and connection.credentials not in (None, dict(used))
     if result.outcome == "ok":
         await _sent(session, runtime, delivery, result.message_id)
-    elif result.outcome == "retry" and delivery.attempts < MAX_SENDS:
+    elif (result.outcome == "retry" or renewed) and delivery.attempts < MAX_SENDS:
         await _try_later(session, runtime, delivery, result.retry_after)
     elif result.outcome == "unknown":
         await _close(session, runtime, delivery, "unknown", result.code)
@@ -186,8 +197,8 @@ async def _sent(session: AsyncSession, runtime: Runtime, delivery: Delivery, pro
 
 async def _try_later(session: AsyncSession, runtime: Runtime, delivery: Delivery, retry_after: float | None) -> None:
     await _mark(session, delivery, "queued")
-    wait = _FIRST_WAIT_SECONDS * 2 ** (delivery.attempts - 1) if retry_after is None else retry_after
-    await _defer(session, runtime, delivery.id, min(wait, _LONGEST_WAIT_SECONDS))
+    backoff = min(_FIRST_WAIT_SECONDS * 2 ** (delivery.attempts - 1), _LONGEST_WAIT_SECONDS)
+    await _defer(session, runtime, delivery.id, backoff if retry_after is None else retry_after)
 
 
 async def _close(

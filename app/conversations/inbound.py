@@ -135,7 +135,8 @@ async def _edit(session: AsyncSession, queue: Queue, conversation: Conversation,
         return
     found = await _find(session, conversation, [event.target_id])
     for message in found:
-        if message.status != "deleted":
+        # A live location, for one, is edited again and again without a word.
+        if message.status != "deleted" and message.text != (event.text or ""):
             message.text = event.text or ""
             await _start_over(session, queue, message)
     if not found and event.direction == "in":

@@ -50,7 +50,9 @@ async def burst_wait(session: AsyncSession, message_id: UUID, burst: timedelta, 
     if not waiting or not (waits or message.status == "deleted"):
         return None
     latest = waiting[0].created_at + cap
-    if waits and waiting[-1].id != message_id and latest > now():
+    place = next((number for number, item in enumerate(waiting) if item.id == message_id), len(waiting))
+    # A later message that a turn has taken up already had its job, which may be over.
+    if waits and latest > now() and any(item.turn_id is None for item in waiting[place + 1 :]):
         return None
     return max(min(waiting[-1].created_at + burst, latest) - now(), timedelta())
 
@@ -89,7 +91,7 @@ async def begin_turn(session: AsyncSession, message_id: UUID, settings: Settings
 async def hand_off_delivery(session: AsyncSession, delivery_id: UUID) -> None:
     """Open a handoff for a delivery that failed or is unknown, unless the conversation waits for a person already."""
     delivery = await session.get(Delivery, delivery_id)
-    if delivery is None:
+    if delivery is None or delivery.state not in ("failed", "unknown"):
         return
     await session.get_one(Conversation, delivery.conversation_id, with_for_update=True)
     turn = await session.get_one(Turn, delivery.turn_id)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import ConnectionScoped, Encrypted, TenantScoped, encrypted_text, optional_text, sealed
 
-ConnectionState = Literal["active", "needs_reauthorisation", "erasing", "disconnected"]
+ConnectionState = Literal["connecting", "active", "needs_reauthorisation", "erasing", "disconnected"]
 DeliveryState = Literal["queued", "sending", "sent", "failed", "unknown", "cancelled"]
 
 

@@ -6,7 +6,6 @@ import procrastinate
 from procrastinate import JobContext
 
 from app.channels.base import Credentials, InboundEvent
-from app.channels.connections import LIVE
 from app.channels.outbox import lock_connection
 from app.channels.registry import client_for, provider_for
 from app.conversations import inbound
@@ -28,7 +27,7 @@ async def handle_event(context: JobContext, tenant_id: str, event_id: str) -> No
         if stored is None or stored.handled_at is not None:
             return
         stored.handled_at = now()
-        connection = await lock_connection(session, stored.connection_id, stored.epoch, states=LIVE)
+        connection = await lock_connection(session, stored.connection_id, stored.epoch)
         if connection is None:
             stored.body_sealed = None
             return

@@ -65,8 +65,14 @@ class Telegram:
             raise _connect_error(me)
         return _account(bot_id, me.result)
 
-    async def disconnect(self, client: httpx.AsyncClient, credentials: Credentials) -> None:
+    async def disconnect(
+        self, client: httpx.AsyncClient, credentials: Credentials, webhook_url: str | None = None
+    ) -> None:
         """deleteWebhook; only the owner can revoke the token itself, in BotFather."""
+        if webhook_url is not None:
+            info = await self._call(client, credentials, "getWebhookInfo")
+            if info.ok and info.result.get("url") != webhook_url:
+                return
         answer = await self._call(client, credentials, "deleteWebhook")
         if not answer.ok and not answer.bad_token:
             raise ProviderUnavailable("Telegram did not confirm that the webhook was removed. Try again.")

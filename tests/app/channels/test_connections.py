@@ -1,5 +1,8 @@
+import asyncio
+
 import pytest
 
+from app.channels.base import ProviderUnavailable
 from app.channels.providers.telegram import Telegram
 from app.simulators.telegram import refused
 from tests.tenant import TOKEN
@@ -101,8 +104,9 @@ async def test_a_bot_connected_while_its_release_runs_gets_its_webhook_back(tena
     assert (await tenant.http.delete(f"/v1/connections/{old}")).status_code == 204
     disconnect, made = Telegram.disconnect, []
 
-    async def connecting_meanwhile(self, client, credentials):
+    async def connecting_meanwhile(self, client, credentials, _webhook_url):
         made.append(await tenant.connect(agent))
+        # As if it had looked at the webhook just before.
         await disconnect(self, client, credentials)
 
     monkeypatch.setattr(Telegram, "disconnect", connecting_meanwhile)
@@ -146,3 +150,46 @@ async def test_a_first_connect_that_fails_leaves_nothing(tenant, telegram):
     assert (await tenant.http.post("/v1/connections", json=body)).status_code == 422
     assert (await tenant.http.get("/v1/connections")).json()["connections"] == []
     assert await tenant.connect(agent)
+
+
+async def test_of_two_connects_at_once_the_one_that_fails_leaves_the_other_alone(tenant, telegram, monkeypatch):
+    agent = await tenant.add_agent()
+    subscribe, twin = Telegram.subscribe, []
+
+    async def overtaken(self, *args):
+        if not twin:
+            twin.append("")
+            twin[0] = await tenant.connect(agent)
+            raise ProviderUnavailable
+        await subscribe(self, *args)
+
+    monkeypatch.setattr(Telegram, "subscribe", overtaken)
+    body = {"channel": "telegram", "agent_id": agent, "token": TOKEN}
+    assert (await tenant.http.post("/v1/connections", json=body)).status_code == 503
+    assert (await tenant.http.get(f"/v1/connections/{twin[0]}")).json()["state"] == "active"
+
+
+async def test_a_bot_that_another_tenant_connected_keeps_its_webhook(make_tenant, telegram, run_jobs):
+    one, two = await make_tenant("One"), await make_tenant("Two")
+    old = await one.connect(await one.add_agent())
+    new = await two.connect(await two.add_agent())
+    assert (await one.http.delete(f"/v1/connections/{old}")).status_code == 204
+    await run_jobs()
+    (webhook,) = telegram.webhooks.values()
+    assert webhook["url"].endswith(new)
+
+
+async def test_a_webhook_that_could_not_be_given_back_at_once_is_given_back_later(
+    tenant, telegram, run_jobs, monkeypatch
+):
+    agent = await tenant.add_agent()
+    old = await tenant.connect(agent)
+    assert (await tenant.http.delete(f"/v1/connections/{old}")).status_code == 204
+    new = await tenant.connect(agent)
+    telegram.fail("setWebhook", refused(429, "Too Many Requests", retry_after=1))
+    telegram.webhooks.clear()
+    await run_jobs()
+    await asyncio.sleep(2.1)
+    await run_jobs()
+    (webhook,) = telegram.webhooks.values()
+    assert webhook["url"].endswith(new)

@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select, text, update
 
+from app.channels.providers.telegram import Telegram
 from app.models import Agent, Delivery, Handoff, InboundEvent, Message, TenantKey, Turn
 from app.rescue import rescue
 from app.simulators.telegram import refused, text_update
@@ -205,7 +206,10 @@ async def test_a_later_part_never_overtakes_an_earlier_one(shop, telegram, run_j
     await shop.write(shop.connection, "Do you sell spaceships to Mars?")
     await run_jobs()
     assert len(telegram.sent) == 0
-    assert await rescue(shop.runtime, timedelta()) >= 2
+    # The first part's job waits for its time, so only the others are given one.
+    added = await rescue(shop.runtime, timedelta())
+    assert added == len(await _rows(shop, Delivery)) - 1 >= 1
+    assert await rescue(shop.runtime, timedelta()) == 0
     for _ in range(8):
         await asyncio.sleep(0.6)
         await run_jobs()
@@ -220,5 +224,83 @@ async def test_one_tenants_trouble_keeps_no_other_waiting(make_tenant, run_jobs,
         await session.execute(update(TenantKey).values(wrapped=b"no key"))
     await _forget_jobs(fine.runtime)
     assert await rescue(fine.runtime, timedelta()) == 1
+    await run_jobs()
+    assert len(telegram.sent) == 1
+
+
+async def test_an_edit_of_the_first_of_a_burst_while_the_draft_is_made_is_answered(
+    shop, telegram, run_jobs, monkeypatch
+):
+    search, changed = shop.runtime.index.search, asyncio.Event()
+    monkeypatch.setattr("app.channels.outbox._window_is_open", _always)
+    first, second = business(1, "Do you sell spaceships?"), business(2, "Tell me please")
+
+    async def slow_search(*args, **kwargs):
+        if not changed.is_set():
+            changed.set()
+            await shop.post(shop.connection, {"update_id": 3, "edited_business_message": {**first, "text": QUESTION}})
+            await run_jobs(once=True)
+        return await search(*args, **kwargs)
+
+    monkeypatch.setattr(shop.runtime.index, "search", slow_search)
+    shop.runtime.settings.burst_wait_seconds = 0.3
+    await shop.post(shop.connection, {"update_id": 1, "business_message": first})
+    await shop.post(shop.connection, {"update_id": 2, "business_message": second})
+    await run_jobs()
+    assert len(telegram.sent) == 1
+    assert (await _rows(shop, Turn))[-1].state in ("replied", "handed_off")
+
+
+async def test_a_message_that_was_written_earlier_and_comes_during_the_draft_is_answered(
+    shop, telegram, run_jobs, monkeypatch
+):
+    search, written = shop.runtime.index.search, asyncio.Event()
+
+    async def slow_search(*args, **kwargs):
+        if not written.is_set():
+            written.set()
+            early = text_update(5001, QUESTION, update_id=1, message_id=1, date=1789814490)
+            await shop.post(shop.connection, early)
+            await run_jobs(once=True)
+        return await search(*args, **kwargs)
+
+    monkeypatch.setattr(shop.runtime.index, "search", slow_search)
+    late = text_update(5001, "Please tell me about returning by post", update_id=2, message_id=2, date=1789814499)
+    await shop.post(shop.connection, late)
+    await run_jobs()
+    assert len(telegram.sent) == 1
+    assert (await _rows(shop, Turn))[0].state == "superseded"
+
+
+async def test_a_crash_while_sending_and_then_a_disconnect_is_flagged(shop, telegram, run_jobs):
+    await shop.write(shop.connection, QUESTION)
+    await run_jobs(once=True)
+    await run_jobs(once=True)
+    async with shop.runtime.vault.session(shop.id) as session:
+        await session.execute(update(Delivery).values(state="sending"))
+    assert (await shop.http.delete(f"/v1/connections/{shop.connection}")).status_code == 204
+    await run_jobs()
+    assert [delivery.state for delivery in await _rows(shop, Delivery)] == ["unknown"]
+    assert [handoff.reason for handoff in await _rows(shop, Handoff)] == ["send_unknown"]
+
+
+async def test_a_refused_token_that_was_replaced_meanwhile_does_not_stop_the_new_one(
+    shop, telegram, run_jobs, monkeypatch
+):
+    send = Telegram.send
+
+    async def reconnected(self, *args, **kwargs):
+        result = await send(self, *args, **kwargs)
+        if result.outcome == "reconnect":
+            agent = (await shop.http.get("/v1/agents")).json()["agents"][0]["id"]
+            await shop.connect(agent, "7000000001:" + "another-token---" * 3)
+        return result
+
+    monkeypatch.setattr(Telegram, "send", reconnected)
+    telegram.fail("sendMessage", refused(401, "Unauthorized"))
+    await shop.write(shop.connection, QUESTION)
+    await run_jobs()
+    assert (await shop.http.get(f"/v1/connections/{shop.connection}")).json()["state"] == "active"
+    await asyncio.sleep(2.1)
     await run_jobs()
     assert len(telegram.sent) == 1
