@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import BadRequest, JobxError, TooLarge
+from app.text import clean
 
 logger = logging.getLogger(__name__)
 
@@ -153,16 +154,11 @@ def _from_cursor(cursor: str) -> UUID:
 
 
 def _storable(value: str) -> str:
-    if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+    if clean(value) != value:
         raise ValueError("must not contain NUL characters or half characters")
     return value
 
 
-def stored_text(value: str) -> str:
-    """A text as it can be stored: without NUL, and with half characters replaced."""
-    return value.replace("\x00", "").encode("utf-8", "replace").decode()
-
-
 # For names and settings, which a person can type again; and for what others wrote, which is taken as it can be.
 CleanText = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_storable)]
-AnyText = Annotated[str, AfterValidator(stored_text)]
+AnyText = Annotated[str, AfterValidator(clean)]

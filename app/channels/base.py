@@ -5,7 +5,6 @@ the clock are passed in. Its values use the vocabulary of the shared reference (
 times are Unix milliseconds).
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -257,14 +256,6 @@ class Provider(Protocol):
     async def acknowledge(self, client: httpx.AsyncClient, credentials: Credentials, event: InboundEvent) -> None:
         """Tell the provider that an event was taken (Telegram: end the wait of a tapped button), best effort."""
         ...
-
-
-_UNSTORABLE = re.compile("\x00|[\ud800-\udfff]")
-
-
-def clean(text: str) -> str:
-    """`text` without what Postgres and UTF-8 cannot hold: NUL goes, a lone surrogate becomes U+FFFD."""
-    return _UNSTORABLE.sub(lambda found: "" if found[0] == "\x00" else "\ufffd", text)
 
 
 def header(headers: Mapping[str, str], name: str) -> str | None:

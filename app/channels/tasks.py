@@ -70,16 +70,10 @@ async def release(context: JobContext, tenant_id: str, connection_id: str) -> No
         if connection.credentials_sealed is None or connection.state != "disconnected":
             return
         credentials = Credentials(connection.credentials)
-        successor = await live_connection(session, connection.channel, connection.account_id)
-    if successor is None:
-        try:
-            await provider_for(connection.channel, runtime.settings).disconnect(
-                client_for(connection, runtime), credentials, webhook_url(runtime, connection.channel, connection.id)
-            )
-        except ProviderUnavailable:
-            if context.job.attempts < MAX_ATTEMPTS - 1:
-                raise
+    url = webhook_url(runtime, connection.channel, connection.id)
+    provider = provider_for(connection.channel, runtime.settings)
     try:
+        await provider.disconnect(client_for(connection, runtime), credentials, url)
         await _give_back(runtime, UUID(tenant_id), connection)
     except (ConnectRefused, ProviderUnavailable):
         if context.job.attempts < MAX_ATTEMPTS - 1:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.channels.base import EchoOrigin, InboundEvent, Media, clean
+from app.channels.base import EchoOrigin, InboundEvent, Media
+from app.text import clean
 
 Json = Mapping[str, Any]
 

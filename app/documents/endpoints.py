@@ -25,7 +25,8 @@ from app.documents.service import Upload
 from app.errors import Unprocessable
 from app.models import Document, DocumentVersion
 from app.runtime import of_request
-from app.web import Page, next_cursor, page, stored_text
+from app.text import clean
+from app.web import Page, next_cursor, page
 
 router = APIRouter(prefix="/v1/documents", tags=["Documents"], route_class=TenantRoute)
 searches = APIRouter(prefix="/v1/search", tags=["Documents"], route_class=LongRoute)
@@ -130,8 +131,8 @@ async def _form_file(request: Request) -> Upload:
         file, title = form.get("file"), form.get("title")
         if not isinstance(file, UploadFile):
             raise Unprocessable("The form has no file in its field `file`.", code="file_missing")
-        name = stored_text(file.filename or "").strip()[:500] or service.FALLBACK_NAME
-        given = stored_text(title).strip()[:500] if isinstance(title, str) else ""
+        name = clean(file.filename or "").strip()[:500] or service.FALLBACK_NAME
+        given = clean(title).strip()[:500] if isinstance(title, str) else ""
         return Upload(name=name, data=await file.read(), media_type=_media_type(file), title=given or None)
 
 

@@ -179,5 +179,5 @@ async def _fail(runtime: Runtime, tenant_id: UUID, version_id: UUID, code: str, 
     await runtime.storage.delete(tenant_id, version_id)
     if document.current_version_id is not None:
         await runtime.index.drop_other_versions(tenant_id, document.id, document.current_version_id)
-    elif code != "superseded":
+    else:
         await runtime.index.delete(tenant_id, document.id)

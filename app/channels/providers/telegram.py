@@ -19,11 +19,11 @@ from app.channels.base import (
     InboundEvent,
     ProviderUnavailable,
     SendResult,
-    clean,
     header,
 )
 from app.channels.telegram_api import TOKEN, Answer, call, whole_number
 from app.channels.telegram_updates import ALLOWED_UPDATES, parse_update
+from app.text import clean
 
 _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
 _NUMBER = re.compile(r"-?[0-9]{1,18}")
@@ -71,8 +71,10 @@ class Telegram:
         """deleteWebhook; only the owner can revoke the token itself, in BotFather."""
         if webhook_url is not None:
             info = await self._call(client, credentials, "getWebhookInfo")
-            if info.ok and info.result.get("url") != webhook_url:
+            if info.bad_token or (info.ok and info.result.get("url") != webhook_url):
                 return
+            if not info.ok:
+                raise ProviderUnavailable("Telegram did not say which webhook is set. Try again.")
         answer = await self._call(client, credentials, "deleteWebhook")
         if not answer.ok and not answer.bad_token:
             raise ProviderUnavailable("Telegram did not confirm that the webhook was removed. Try again.")

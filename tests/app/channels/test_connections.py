@@ -193,3 +193,16 @@ async def test_a_webhook_that_could_not_be_given_back_at_once_is_given_back_late
     await run_jobs()
     (webhook,) = telegram.webhooks.values()
     assert webhook["url"].endswith(new)
+
+
+async def test_a_webhook_is_not_taken_while_nobody_says_whose_it_is(make_tenant, telegram, run_jobs):
+    one, two = await make_tenant("One"), await make_tenant("Two")
+    old = await one.connect(await one.add_agent())
+    new = await two.connect(await two.add_agent())
+    assert (await one.http.delete(f"/v1/connections/{old}")).status_code == 204
+    telegram.fail("getWebhookInfo", refused(500, "down"))
+    await run_jobs()
+    await asyncio.sleep(2.1)
+    await run_jobs()
+    (webhook,) = telegram.webhooks.values()
+    assert webhook["url"].endswith(new)
