@@ -20,6 +20,7 @@ from .keeper import Keeper
 from .runtime import Runtime, installed_prefix, runtime_directory, server_user
 
 _PORT = 5432
+_OWNER_ENDS_WITHIN = 2.0
 # A forgotten object, once collected, would take lock and socket away from a server that still runs.
 _running: set["EmbeddedPostgres"] = set()
 _SETTINGS = {
@@ -184,11 +185,21 @@ def _owner_lock(path: Path) -> Iterator[None]:
 
 
 def _take(fd: int, path: Path) -> None:
+    # A killed owner's server ends with the first of its threads, its locks with the last: a moment lies between.
+    deadline = time.monotonic() + _OWNER_ENDS_WITHIN
+    while not _locked(fd):
+        if time.monotonic() > deadline:
+            owner = os.pread(fd, 20, 0).decode(errors="replace") or "unknown"
+            raise DataDirInUseError(
+                f"The data directory {path.parent.parent} is in use by process {owner}: "
+                "stop that process, or give this one another JOBX_DATA_DIR."
+            )
+        time.sleep(0.02)
+
+
+def _locked(fd: int) -> bool:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        owner = os.read(fd, 20).decode(errors="replace") or "unknown"
-        raise DataDirInUseError(
-            f"The data directory {path.parent.parent} is in use by process {owner}: "
-            "stop that process, or give this one another JOBX_DATA_DIR."
-        ) from None
+        return False
+    return True

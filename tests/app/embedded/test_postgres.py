@@ -1,5 +1,6 @@
 """The embedded PostgreSQL is a good child: private, durable, single-owner, and gone with its owner."""
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -240,6 +241,18 @@ def test_second_owner_is_refused_by_name_until_the_first_is_gone(
     # At once: the old server may still be ending.
     server.start()
     server.stop()
+
+
+def test_an_owner_whose_last_thread_is_still_ending_is_waited_for(data_dir: Path) -> None:
+    lock = data_dir / "postgres" / "lock"
+    lock.parent.mkdir(parents=True)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        ending = threading.Timer(0.3, held.close)
+        ending.start()
+        with EmbeddedPostgres(data_dir) as address:
+            assert run(address, "SELECT 1") == [(1,)]
+        ending.join()
 
 
 def test_an_orphan_that_does_not_end_is_ended(data_dir: Path, owner: tuple[subprocess.Popen[str], str]) -> None:
