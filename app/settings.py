@@ -1,9 +1,9 @@
 """Configuration from the environment, read once at the entry points (main, worker, cli) and passed on as values."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AliasChoices, BaseModel, Field, HttpUrl, SecretStr, field_validator
+from pydantic import AliasChoices, BaseModel, Field, HttpUrl, IPvAnyNetwork, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -11,6 +11,16 @@ class TelegramSettings(BaseModel):
     """Where the Telegram Bot API answers."""
 
     api_base: str = "https://api.telegram.org"
+
+
+class S3Settings(BaseModel):
+    """An S3-compatible file store; the local folder is used without a bucket."""
+
+    bucket: str | None = None
+    endpoint_url: HttpUrl | None = None
+    region: str = "us-east-1"
+    access_key_id: SecretStr | None = None
+    secret_access_key: SecretStr | None = None
 
 
 class Settings(BaseSettings):
@@ -23,9 +33,20 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".jobx")
     public_url: HttpUrl | None = None
     database_url: SecretStr | None = None
+    database_pool_size: int = Field(20, ge=1)
+    qdrant_url: HttpUrl | None = None
+    qdrant_api_key: SecretStr | None = None
+    s3: S3Settings = S3Settings()
     master_key: SecretStr | None = None
     master_key_file: Path | None = None
+
     log_level: str = "INFO"
+    log_format: Literal["json", "text"] | None = None
+    metrics_token: SecretStr | None = None
+    otlp_endpoint: HttpUrl | None = Field(None, validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_ENDPOINT"))
+    queue_age_limit_seconds: float = Field(60.0, gt=0)
+    drain_seconds: float = Field(5.0, ge=0)
+    shutdown_seconds: float = Field(30.0, ge=0)
 
     models: Annotated[tuple[str, ...], NoDecode] = ()
     model_api_base: str | None = None
@@ -40,13 +61,16 @@ class Settings(BaseSettings):
     ingestion_concurrency: int = Field(1, ge=1)
     max_document_bytes: int = Field(32 * 1024 * 1024, ge=1)
     parse_seconds: float = Field(60.0, gt=0)
+    max_page_bytes: int = Field(5 * 1024 * 1024, ge=1)
+    fetch_seconds: float = Field(20.0, gt=0)
+    fetch_allow: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = ()
 
     telegram: TelegramSettings = TelegramSettings()
 
-    @field_validator("models", mode="before")
+    @field_validator("models", "fetch_allow", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        """Model strings hold colons and slashes, so a plain comma list is easier to write than JSON."""
+        """A plain comma list is easier to write than JSON."""
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
