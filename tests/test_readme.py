@@ -21,8 +21,8 @@ TARGETS = set(re.findall(r"^([a-z]+):.*##", MAKEFILE, re.MULTILINE))
 def _variables() -> set[str]:
     names = set()
     for name, field in Settings.model_fields.items():
-        if name == "telegram":
-            names |= {f"JOBX_TELEGRAM__{inner.upper()}" for inner in field.annotation.model_fields}
+        if name in ("telegram", "s3"):
+            names |= {f"JOBX_{name.upper()}__{inner.upper()}" for inner in field.annotation.model_fields}
         else:
             alias = field.validation_alias
             names.add(str(alias.choices[0]) if alias is not None else f"JOBX_{name.upper()}")
@@ -31,7 +31,7 @@ def _variables() -> set[str]:
 
 def test_the_configuration_table_lists_every_setting():
     table = README.partition("## Configuration")[2].partition("## ")[0]
-    listed = set(re.findall(r"`((?:JOBX|ANTHROPIC|OPENAI)_[A-Z_]+)`", table.partition("| meaning |")[2]))
+    listed = set(re.findall(r"`((?:JOBX|ANTHROPIC|OPENAI|OTEL)_[A-Z0-9_]+)`", table.partition("| meaning |")[2]))
     assert listed == _variables()
 
 
