@@ -4,15 +4,17 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
-from langchain.messages import AnyMessage
 
 from graphs.models import EXTRACTIVE, Completion, ModelConfig, ModelError, ModelRefused, ModelUnavailable, label
 from graphs.router import build_router, check_version, load
 from graphs.support.context import Embed
-from graphs.support.state import Usage
+from graphs.support.records import Usage
+
+if TYPE_CHECKING:
+    from langchain.messages import AnyMessage
 
 MAX_BACKOFF = 8.0
 _ROLES = {"system": "system", "human": "user", "ai": "assistant"}
@@ -65,7 +67,7 @@ class LanguageModel:
         await self._open()
 
     async def complete(
-        self, messages: Sequence[AnyMessage], *, max_tokens: int, temperature: float = 0.0, models: Sequence[str] = ()
+        self, messages: "Sequence[AnyMessage]", *, max_tokens: int, temperature: float = 0.0, models: Sequence[str] = ()
     ) -> Completion:
         """The models' answer, whole; `models` narrows and orders the configured ones by name.
 
@@ -80,7 +82,7 @@ class LanguageModel:
             raise self._failure(names, error) from None
 
     def stream(
-        self, messages: Sequence[AnyMessage], *, max_tokens: int, temperature: float = 0.0, models: Sequence[str] = ()
+        self, messages: "Sequence[AnyMessage]", *, max_tokens: int, temperature: float = 0.0, models: Sequence[str] = ()
     ) -> "CompletionStream":
         """The same answer piece by piece; a model that fails after its first piece is not replaced, that raises."""
         return CompletionStream(self, messages, max_tokens, temperature, models)
@@ -91,7 +93,7 @@ class LanguageModel:
             self._router.discard()
 
     async def _pieces(
-        self, messages: Sequence[AnyMessage], max_tokens: int, temperature: float, models: Sequence[str]
+        self, messages: "Sequence[AnyMessage]", max_tokens: int, temperature: float, models: Sequence[str]
     ) -> AsyncGenerator[str | Completion, None]:
         router, names = await self._open(), self._chosen(models)
         request = self._request(names, messages, max_tokens, temperature)
@@ -140,7 +142,7 @@ class LanguageModel:
         return sum((self._retries + 1) * self._models[name].timeout + pauses for name in names)
 
     def _request(
-        self, names: Sequence[str], messages: Sequence[AnyMessage], max_tokens: int, temperature: float
+        self, names: Sequence[str], messages: "Sequence[AnyMessage]", max_tokens: int, temperature: float
     ) -> dict[str, Any]:
         return {
             "model": names[0],
@@ -180,7 +182,7 @@ class CompletionStream:
     """Pieces of text as they come; `completion` is there once the iteration has ended without an error."""
 
     def __init__(
-        self, llm: LanguageModel, messages: Sequence[AnyMessage], max_tokens: int, temperature: float, models: Any
+        self, llm: LanguageModel, messages: "Sequence[AnyMessage]", max_tokens: int, temperature: float, models: Any
     ) -> None:
         self.completion: Completion | None = None
         self._source = llm._pieces(messages, max_tokens, temperature, models)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from graphs.support.state import Usage
+from graphs.support.records import Usage
 
 EXTRACTIVE = "jobx/extractive"
 DEFAULT_ANTHROPIC = "anthropic/claude-haiku-5-5"

@@ -15,7 +15,6 @@ from typing import Any
 import httpx
 
 from graphs.models import EXTRACTIVE, ModelConfig, UnsupportedVersion
-from graphs.provider import ExtractiveProvider
 from graphs.support.context import Embed
 from graphs.transport import client_for
 
@@ -45,6 +44,8 @@ def load() -> Any:
     litellm.drop_params = True  # reasoning models know no temperature
     for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "openai"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # they repeat requests and what a provider said to them
+    from graphs.provider import ExtractiveProvider  # noqa: PLC0415
+
     if not any(item["provider"] == "jobx" for item in litellm.custom_provider_map):
         litellm.custom_provider_map.append({"provider": "jobx", "custom_handler": ExtractiveProvider()})
         litellm.utils.custom_llm_setup()

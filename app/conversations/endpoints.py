@@ -1,8 +1,10 @@
 """/v1/conversations, and /v1/agents/{id}/reply: what an agent would answer."""
 
+import asyncio
+import importlib
 from collections.abc import AsyncIterator
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -26,8 +28,10 @@ from app.errors import JobxError
 from app.models import Conversation, Handoff, Message, Turn
 from app.runtime import of_request
 from app.web import Page, next_cursor, page
-from graphs.support.graph import run, run_events
-from graphs.support.state import SupportState, Usage
+from graphs.support.records import Usage
+
+if TYPE_CHECKING:
+    from graphs.support.state import SupportState
 
 router = APIRouter(prefix="/v1/conversations", tags=["Conversations"], route_class=TenantRoute)
 replies = APIRouter(prefix="/v1/agents", tags=["Agents"], route_class=LongRoute)
@@ -72,12 +76,15 @@ async def messages(conversation_id: UUID, session: CurrentSession, page: Annotat
 @replies.post("/{agent_id}/reply", response_model=ReplyOut, dependencies=[needs("agents:reply")])
 async def reply(agent_id: UUID, body: ReplyRequest, principal: CurrentPrincipal, request: Request) -> Any:
     """Ask an agent without a customer; with `Accept: text/event-stream` the steps are streamed, then the result."""
-    runtime = of_request(request)
-    context = await service.preview_context(runtime, principal.tenant_id, agent_id)
-    history = service.history_messages([(item.role, item.text) for item in body.history])
+    # A web process that nobody asks for a reply never loads LangGraph; the first to ask waits a second.
+    await asyncio.to_thread(importlib.import_module, "app.conversations.answering")
+    from app.conversations import answering  # noqa: PLC0415
+
+    context = await answering.preview_context(of_request(request), principal.tenant_id, agent_id)
+    history = answering.history_messages([(item.role, item.text) for item in body.history])
     if "text/event-stream" not in request.headers.get("accept", ""):
-        return _reply(await run(context, body.message, history))
-    return _stream(run_events(context, body.message, history))
+        return _reply(await answering.run(context, body.message, history))
+    return _stream(answering.run_events(context, body.message, history))
 
 
 def _stream(events: AsyncIterator[tuple[str, Any]]) -> Response:
@@ -96,14 +103,15 @@ def _stream(events: AsyncIterator[tuple[str, Any]]) -> Response:
     return EventSourceResponse(lines())
 
 
-def _reply(state: SupportState) -> ReplyOut:
+def _reply(state: "SupportState") -> ReplyOut:
     usage = state.get("usage") or Usage()
     return ReplyOut.model_validate(
         {
             "outcome": state.get("outcome", "handoff"),
             "reason": state.get("reason"),
             "reply": state.get("reply", ""),
-            **service.turn_record(state),
+            "citations": [asdict(citation) for citation in state.get("citations", [])],
+            "verdicts": [asdict(verdict) for verdict in state.get("verdicts", [])],
             "passages": [asdict(passage) for passage in state.get("passages", [])],
             "model": state.get("model"),
             "usage": {

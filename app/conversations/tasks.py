@@ -10,7 +10,7 @@ from procrastinate import JobContext
 
 from app.channels.outbox import send
 from app.conversations import turns
-from app.conversations.service import run_turn
+from app.conversations.answering import run_turn
 from app.conversations.turns import Due, begin_turn, burst_wait
 from app.queue import ANSWERS, MAX_ATTEMPTS, RETRY
 from app.runtime import Runtime, of_job

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from app.crypto import current_keyring
 from app.models import Document, DocumentChunk
 from app.runtime import Runtime
-from graphs.support.state import Passage
+from graphs.support.records import Passage
 from vectorstore.index import Match, SparseVector
 from vectorstore.sparse import SparseEncoder
 

@@ -4,12 +4,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from langchain.tools import BaseTool, tool
 from pydantic import BaseModel, Field
 
-from graphs.support.state import Passage
+from graphs.support.records import Passage
 
 if TYPE_CHECKING:
+    from langchain.tools import BaseTool
+
     from graphs.llm import LanguageModel
 
 Retrieve = Callable[[str], Awaitable[Sequence[Passage]]]
@@ -41,7 +42,7 @@ class AgentProfile:
 class ChannelInput(BaseModel):
     """What the graph hands to the channel tool: a reply with its citations, or the fixed text with a handoff reason.
 
-    Citations are `graphs.support.state.Citation` as dictionaries. Use it as the tool's `args_schema`.
+    Citations are `graphs.support.records.Citation` as dictionaries. Use it as the tool's `args_schema`.
     """
 
     text: str
@@ -61,11 +62,12 @@ class SupportContext:
     llm: "LanguageModel"
     retrieve: Retrieve
     embed: Embed
-    channel: BaseTool
+    channel: "BaseTool"
 
 
-def preview_channel() -> BaseTool:
+def preview_channel() -> "BaseTool":
     """A channel that reaches nobody, for trying an agent out."""
+    from langchain.tools import tool  # noqa: PLC0415
 
     @tool("reply", args_schema=ChannelInput)
     async def reply(text: str, citations: list[dict[str, Any]] | None = None, handoff_reason: str | None = None) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from graphs.support.citations import CitedSentence
 from graphs.support.facts import invented
 from graphs.support.languages import COURTESY
-from graphs.support.state import Passage
+from graphs.support.records import Passage
 from graphs.support.text import content, cosine, coverage, language_of, negated, sentences, topic_words
 
 Vectors = Mapping[str, Sequence[float]]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from graphs.support.citations import CitedSentence, without_markers
 from graphs.support.context import AgentProfile
 from graphs.support.grounding import Support
-from graphs.support.state import Citation, Passage, Verdict
+from graphs.support.records import Citation, Passage, Verdict
 from graphs.support.urls import addresses, refused
 
 GROUNDEDNESS, CITATIONS, URLS, LENGTH = "groundedness", "citations_resolve", "url_allow_list", "length"

@@ -19,7 +19,8 @@ from graphs.support.context import AgentProfile, ChannelInput, SupportContext
 from graphs.support.grounding import supports, texts_to_embed
 from graphs.support.phrases import asks_for_person, cleaned, injects, small_talk
 from graphs.support.prompts import NO_ANSWER, draft_messages, rewrite_messages, standalone_question
-from graphs.support.state import Outcome, SupportState, Usage, Verdict
+from graphs.support.records import Outcome, Usage, Verdict
+from graphs.support.state import SupportState
 
 _Node = TypeVar("_Node", bound=Callable[..., Awaitable[SupportState]])
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from langchain.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage
 
 from graphs.support.context import AgentProfile
-from graphs.support.state import Passage
+from graphs.support.records import Passage
 from graphs.support.text import language_of, topic_words, words
 
 NO_ANSWER = "NO_ANSWER"

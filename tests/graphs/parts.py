@@ -7,7 +7,7 @@ from langchain.tools import BaseTool, tool
 
 from graphs.llm import LanguageModel
 from graphs.support.context import AgentProfile, ChannelInput, SupportContext
-from graphs.support.state import Passage
+from graphs.support.records import Passage
 from tests.embedding_cache import cached_embedder
 from tests.graphs.shop import DELIVERY, RETURNS
 

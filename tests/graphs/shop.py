@@ -1,6 +1,6 @@
 """A shop's knowledge, small enough to be read: passages for the tests of the graph."""
 
-from graphs.support.state import Passage
+from graphs.support.records import Passage
 
 
 def passage(number: int, title: str, text: str, heading: str = "") -> Passage:

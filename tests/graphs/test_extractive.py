@@ -10,7 +10,7 @@ from graphs.llm import LanguageModel
 from graphs.models import EXTRACTIVE, ModelConfig
 from graphs.support.context import AgentProfile, Embed
 from graphs.support.prompts import NO_ANSWER, draft_messages
-from graphs.support.state import Passage
+from graphs.support.records import Passage
 from tests.graphs.conftest import LITELLM_WARNINGS
 from tests.graphs.parts import EMBEDDER
 from tests.graphs.shop import SHOP

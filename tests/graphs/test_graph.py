@@ -12,7 +12,7 @@ from graphs.llm import LanguageModel
 from graphs.models import EXTRACTIVE, ModelConfig
 from graphs.support.context import AgentProfile, SupportContext, preview_channel
 from graphs.support.graph import build, run, run_events
-from graphs.support.state import Passage
+from graphs.support.records import Passage
 from tests.graphs.conftest import LITELLM_WARNINGS, Models
 from tests.graphs.fake_openai import FakeOpenAI, Reply, Stall, Status
 from tests.graphs.parts import Channel, context

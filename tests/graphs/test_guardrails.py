@@ -8,7 +8,7 @@ from graphs.support import guardrails
 from graphs.support.citations import CitedSentence, cited_sentences
 from graphs.support.context import AgentProfile
 from graphs.support.grounding import Support, is_courtesy, supports, texts_to_embed
-from graphs.support.state import Citation, Passage
+from graphs.support.records import Citation, Passage
 from tests.embedding_cache import cached_embedder
 from tests.graphs.shop import DELIVERY, PAYMENT, REFUNDS, RETURNS, STORES
 

@@ -10,7 +10,8 @@ from graphs.llm import LanguageModel
 from graphs.models import EXTRACTIVE, ModelConfig
 from graphs.support import nodes
 from graphs.support.context import AgentProfile, SupportContext
-from graphs.support.state import Citation, Passage, SupportState, Usage, Verdict
+from graphs.support.records import Citation, Passage, Usage, Verdict
+from graphs.support.state import SupportState
 from tests.graphs.conftest import LITELLM_WARNINGS, Models
 from tests.graphs.fake_openai import FakeOpenAI, Reply, Status
 from tests.graphs.parts import Channel, context

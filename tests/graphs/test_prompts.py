@@ -12,7 +12,7 @@ from graphs.support.prompts import (
     standalone_question,
     system_prompt,
 )
-from graphs.support.state import Passage
+from graphs.support.records import Passage
 
 AGENT = AgentProfile("Ada", instructions="Mention {braces} and opening hours.", tone="dry")
 PASSAGE = Passage("c1", "d1", "Returns", "You have 30 days.", heading="Returns > Period", score=0.5)

@@ -1,0 +1,100 @@
+"""Running the agent, for a turn or a preview. Importing it loads LangGraph, which takes a second."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict
+from uuid import UUID
+
+from langchain.messages import AIMessage, AnyMessage, HumanMessage
+from langchain.tools import BaseTool
+
+from app.agents.service import get_agent, profile_of
+from app.channels.outbox import channel_tool, send
+from app.channels.registry import client_for, provider_for
+from app.conversations.turns import Due
+from app.documents.search import retriever
+from app.models import Turn
+from app.runtime import Runtime
+from graphs.support.context import AgentProfile, SupportContext, preview_channel
+from graphs.support.graph import run, run_events
+from graphs.support.state import SupportState
+
+__all__ = ["build_context", "history_messages", "preview_context", "run", "run_events", "run_turn"]
+
+PREVIEW_CHARACTERS = 4096
+_TYPING_SECONDS = 4.0
+
+
+async def run_turn(runtime: Runtime, due: Due) -> None:
+    """Answer a turn: the graph ends it through the outbox, and what it found is kept with the turn."""
+    tool = channel_tool(runtime, due.turning)
+    context = build_context(runtime, due.turning.tenant_id, due.profile, due.document_ids, tool)
+    async with _typing(runtime, due):
+        state = await run(context, due.text, due.history)
+    await _record(runtime, due, state)
+    # The graph has no way out but dispatch and handoff; should it ever find one, a person still gets the message.
+    await send(runtime, due.turning, due.profile.handoff_message, "internal_error", [])
+
+
+def build_context(
+    runtime: Runtime, tenant_id: UUID, profile: AgentProfile, document_ids: Sequence[UUID], channel: BaseTool
+) -> SupportContext:
+    """What one run of the graph is given."""
+    return SupportContext(
+        agent=profile,
+        llm=runtime.llm,
+        retrieve=retriever(runtime, tenant_id, document_ids),
+        embed=runtime.embedder.embed,
+        channel=channel,
+    )
+
+
+async def preview_context(runtime: Runtime, tenant_id: UUID, agent_id: UUID) -> SupportContext:
+    """A run that reaches no customer, for trying an agent out; raises NotFound."""
+    async with runtime.vault.session(tenant_id) as session:
+        agent = await get_agent(session, agent_id)
+        profile, document_ids = profile_of(agent, PREVIEW_CHARACTERS), tuple(agent.document_ids)
+    return build_context(runtime, tenant_id, profile, document_ids, preview_channel())
+
+
+async def _record(runtime: Runtime, due: Due, state: SupportState) -> None:
+    async with runtime.vault.session(due.turning.tenant_id) as session:
+        turn = await session.get_one(Turn, due.turning.turn_id, with_for_update=True)
+        usage = state.get("usage")
+        turn.model = state.get("model")
+        turn.timings = state.get("timings")
+        if usage is not None:
+            turn.prompt_tokens, turn.completion_tokens = usage.prompt_tokens, usage.completion_tokens
+            turn.cost_micros = usage.cost_micros
+        turn.record = {
+            "citations": [asdict(citation) for citation in state.get("citations", [])],
+            "verdicts": [asdict(verdict) for verdict in state.get("verdicts", [])],
+        }
+
+
+@contextlib.asynccontextmanager
+async def _typing(runtime: Runtime, due: Due) -> AsyncIterator[None]:
+    """Show the channel's typing sign for as long as the block runs."""
+    task = asyncio.create_task(_show_typing(runtime, due))
+    try:
+        yield
+    finally:
+        task.cancel()
+        # A sign that could not be shown is no reason not to answer.
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _show_typing(runtime: Runtime, due: Due) -> None:
+    provider = provider_for(due.connection.channel, runtime.settings)
+    client = client_for(due.connection, runtime)
+    while provider.capabilities.typing:
+        await provider.typing(
+            client, due.credentials, due.conversation_id, business_connection_id=due.business_connection_id
+        )
+        await asyncio.sleep(_TYPING_SECONDS)
+
+
+def history_messages(items: Sequence[tuple[str, str]]) -> tuple[AnyMessage, ...]:
+    """(role, text) pairs as messages; the roles are "customer"/"user" and "agent"/"assistant"."""
+    return tuple(HumanMessage(text) if role in ("customer", "user") else AIMessage(text) for role, text in items)

@@ -1,0 +1,60 @@
+"""The values that a run of the support graph is made of and that are saved with the turn; importing them is cheap."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Outcome = Literal["replied", "handoff", "refused"]
+Action = Literal["pass", "redraft", "handoff", "refuse"]
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A chunk as the model sees it; ids are strings so that the graph needs no database types."""
+
+    id: str
+    document_id: str
+    title: str
+    text: str
+    heading: str = ""
+    page: int | None = None
+    score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """Where a sentence of the reply comes from; `quote` is the passage's own best supporting sentence."""
+
+    document_id: str
+    title: str
+    page: int | None
+    heading: str
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one guardrail found: a score in 0..1 (1 is safest), the evidence in words, and what follows."""
+
+    name: str
+    passed: bool
+    score: float
+    evidence: str
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of a run's model calls, all of them added up, and their cost in micro US dollars."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    calls: int = 0
+    cost_micros: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.calls + other.calls,
+            self.cost_micros + other.cost_micros,
+        )
