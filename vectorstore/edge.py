@@ -6,7 +6,6 @@ unindexed takes 3 ms for 20,000 chunks and 16 ms for 100,000 (384 dimensions).
 """
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -16,7 +15,7 @@ from uuid import UUID
 from weakref import WeakValueDictionary
 
 from vectorstore.fusion import prefetch, rank
-from vectorstore.index import ChunkVectors, Match, SparseVector, VectorStoreError
+from vectorstore.index import ChunkVectors, Match, SparseVector, VectorStoreError, refuse_unusable
 from vectorstore.shards import Ownership, Shards
 
 Params = ParamSpec("Params")
@@ -40,12 +39,21 @@ class EdgeIndex:
         self._writers: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
         self._closed = False
 
+    async def check(self) -> str | None:
+        """None, or that it is closed: the folder was opened and is owned since this object exists."""
+        return "The vector store is closed." if self._closed else None
+
+    async def ping(self) -> None:
+        """Wait until the store's thread has time."""
+        self._refuse_closed()
+        await asyncio.get_running_loop().run_in_executor(self._thread, lambda: None)
+
     async def replace(
         self, tenant_id: UUID, document_id: UUID, version_id: UUID, chunks: Sequence[ChunkVectors]
     ) -> None:
         """Store a version's chunks durably and count them; chunks this version had before and lacks now are gone."""
         for chunk in chunks:
-            self._check(chunk.dense)
+            refuse_unusable(chunk.dense, self._dimension)
         async with self._writing(tenant_id):
             for start in range(0, len(chunks), _BATCH):
                 batch = chunks[start : start + _BATCH]
@@ -75,10 +83,19 @@ class EdgeIndex:
         document_ids: Sequence[UUID] | None = None,
     ) -> list[Match]:
         """The best `limit` chunks of a tenant, or of some of its documents, by meaning and by word, best first."""
-        self._check(dense)
+        refuse_unusable(dense, self._dimension)
         if limit < 1 or (document_ids is not None and not document_ids):
             return []
         return await self._run(self._search, tenant_id, dense, sparse, limit, document_ids)
+
+    async def usable(self, tenant_id: UUID) -> bool:
+        """Whether a tenant's files can be read and have this store's dimension; true without any."""
+        self._refuse_closed()
+        try:
+            await self._run(self._count, tenant_id, None)
+        except VectorStoreError:
+            return False
+        return True
 
     async def drop(self, tenant_id: UUID) -> None:
         """Remove a tenant's folder; a missing one is no error."""
@@ -109,10 +126,13 @@ class EdgeIndex:
         *args: Params.args,
         **kwargs: Params.kwargs,
     ) -> Result:
-        if self._closed:
-            raise VectorStoreError("The vector store is closed.")
+        self._refuse_closed()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, lambda: self._guarded(job, tenant_id, *args, **kwargs))
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise VectorStoreError("The vector store is closed.")
 
     def _guarded(
         self,
@@ -129,12 +149,6 @@ class EdgeIndex:
             with suppress(BaseException):
                 self._shards.forget(tenant_id)
             raise VectorStoreError(f"The vector collection of tenant {tenant_id} failed; it may be damaged.") from error
-
-    def _check(self, dense: Sequence[float]) -> None:
-        if len(dense) != self._dimension:
-            raise VectorStoreError(f"A vector of {len(dense)} numbers does not fit a store of {self._dimension}.")
-        if not math.isfinite(sum(dense)):
-            raise VectorStoreError("A vector holds something that is not a number.")
 
     def _upsert(self, tenant_id: UUID, document_id: UUID, version_id: UUID, batch: Sequence[ChunkVectors]) -> None:
         self._shards.made(tenant_id).upsert(document_id, version_id, batch)

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
+from vectorstore.model_card import ModelCard
 from vectorstore.model_files import EmbeddingError, Progress, exported, find_model, model_name
 
 if TYPE_CHECKING:
@@ -52,12 +53,15 @@ class Embedder:
 
     @property
     def dimension(self) -> int:
-        """How many numbers a vector has; blocks while the model loads."""
-        return self._ready().card.dimension
+        """How many numbers a vector has; blocks while the model is exported, if it never was."""
+        return self._card(log.info).dimension
 
-    async def prepare(self, progress: Progress | None = None) -> None:
-        """Export the model if that was never done, and load it; `progress` is told, in words, if it takes long."""
-        await _in(self._documents, self._ready, progress or log.info)
+    async def prepare(self, progress: Progress | None = None, *, load: bool = True) -> None:
+        """Export the model if that was never done, and load it; `progress` is told, in words, if it takes long.
+
+        Without `load` a process that may never embed anything saves the model's memory, about 90 MB.
+        """
+        await _in(self._documents, self._ready if load else self._card, progress or log.info)
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """The texts' unit vectors as documents, in their order; a text is cut after 256 tokens or the model's limit."""
@@ -103,8 +107,14 @@ class Embedder:
                 self._loaded = self._load(progress)
             return self._loaded
 
+    def _card(self, progress: Progress) -> ModelCard:
+        return ModelCard.read(self._folder(progress))
+
+    def _folder(self, progress: Progress) -> Path:
+        return exported(find_model(self._model), self._cache_dir, progress)
+
     def _load(self, progress: Progress) -> "OnnxModel":
-        folder = exported(find_model(self._model), self._cache_dir, progress)
+        folder = self._folder(progress)
         from vectorstore.onnx_model import OnnxModel  # noqa: PLC0415
 
         try:

@@ -21,7 +21,8 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from sentence_transformers import SentenceTransformer
 
 from vectorstore.export_check import PASSAGES, QUESTIONS
-from vectorstore.onnx_model import ModelCard, OnnxModel
+from vectorstore.model_card import ModelCard
+from vectorstore.onnx_model import OnnxModel
 
 _MAX_TOKENS = 256
 _OPSET = 17

@@ -3,6 +3,7 @@
 The index holds vectors and ids, never text: what a passage says lives, encrypted, in the database.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,6 +16,10 @@ class VectorStoreError(Exception):
 
 class VectorStoreBusy(VectorStoreError):
     """Another process owns the embedded vector store; share one by pointing JOBX_QDRANT_URL at a Qdrant server."""
+
+
+class VectorStoreUnavailable(VectorStoreError):
+    """The vector store does not answer or is too busy; the same call may do later, nothing about it is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +50,30 @@ class Match:
     cosine: float
 
 
+def refuse_unusable(dense: Sequence[float], dimension: int) -> None:
+    """VectorStoreError unless it is a vector of `dimension` finite numbers."""
+    if len(dense) != dimension:
+        raise VectorStoreError(f"A vector of {len(dense)} numbers does not fit a store of {dimension}.")
+    if not math.isfinite(sum(dense)):
+        raise VectorStoreError("A vector holds something that is not a number.")
+
+
 class VectorIndex(Protocol):
-    """One collection per tenant, opened lazily. Every call is safe to run from many tasks at once."""
+    """One collection per tenant, opened lazily. Every call is safe to run from many tasks at once.
+
+    A call that cannot be done raises VectorStoreError; VectorStoreUnavailable if it may be done later as it is.
+    """
+
+    async def check(self) -> str | None:
+        """What is wrong with this store's settings, in words that hold no secret, or None; for the start of a process.
+
+        That it does not answer now is no fault of the settings, and only logged.
+        """
+        ...
+
+    async def ping(self) -> None:
+        """VectorStoreError unless the store answers now; cheap, and without a tenant."""
+        ...
 
     async def replace(
         self, tenant_id: UUID, document_id: UUID, version_id: UUID, chunks: Sequence[ChunkVectors]
@@ -75,6 +102,10 @@ class VectorIndex(Protocol):
         document_ids: Sequence[UUID] | None = None,
     ) -> list[Match]:
         """The best `limit` chunks by dense and sparse similarity fused, best first; none without chunks."""
+        ...
+
+    async def usable(self, tenant_id: UUID) -> bool:
+        """Whether a tenant's collection can be used; one that cannot has to be dropped and filled again."""
         ...
 
     async def drop(self, tenant_id: UUID) -> None:

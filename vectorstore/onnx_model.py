@@ -1,12 +1,10 @@
 """An exported embedding model as it is served: onnxruntime and tokenizers, without torch.
 
 Importing this loads onnxruntime and NumPy, so it is imported on first use. A model is a folder with model.onnx,
-tokenizer.json and model.json (`ModelCard`), written by `vectorstore.export`.
+tokenizer.json and model.json (a `ModelCard`), written by `vectorstore.export`.
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +13,10 @@ import onnxruntime
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from vectorstore.model_card import ModelCard
+
 # Only `encode_batch` lets other threads run meanwhile; `encode` holds the interpreter lock.
 _FIELDS = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
-
-
-@dataclass(frozen=True, slots=True)
-class ModelCard:
-    """What serving needs to know; `max_tokens` counts the marks at both ends, prompts are put before each text."""
-
-    dimension: int
-    max_tokens: int
-    inputs: tuple[str, ...]
-    query_prompt: str
-    document_prompt: str
-    quantised: bool
-
-    @staticmethod
-    def read(folder: Path) -> "ModelCard":
-        """The card of an exported model."""
-        fields = json.loads((folder / "model.json").read_text())
-        return ModelCard(**{**fields, "inputs": tuple(fields["inputs"])})
-
-    def write(self, folder: Path) -> None:
-        """Put the card into an exported model's folder."""
-        (folder / "model.json").write_text(json.dumps(asdict(self)))
 
 
 class OnnxModel:

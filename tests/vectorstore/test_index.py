@@ -252,6 +252,15 @@ async def test_unusable_vector_is_refused_before_anything_is_stored(index: Vecto
     assert await index.count(TENANT) == 0
 
 
+async def test_store_in_order_says_so(index: VectorIndex) -> None:
+    await index.replace(TENANT, uuid4(), uuid4(), fan(2))
+
+    await index.ping()
+    assert await index.check() is None
+    assert await index.usable(TENANT)
+    assert await index.usable(OTHER_TENANT)
+
+
 async def test_closed_store_says_so(index: VectorIndex) -> None:
     await index.replace(TENANT, uuid4(), uuid4(), fan(3))
     await index.close()
@@ -259,3 +268,8 @@ async def test_closed_store_says_so(index: VectorIndex) -> None:
 
     with pytest.raises(VectorStoreError, match="closed"):
         await index.count(TENANT)
+    with pytest.raises(VectorStoreError, match="closed"):
+        await index.ping()
+    with pytest.raises(VectorStoreError, match="closed"):
+        await index.usable(TENANT)
+    assert "closed" in (await index.check() or "")

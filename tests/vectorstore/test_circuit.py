@@ -1,0 +1,109 @@
+import pytest
+
+from vectorstore.circuit import Circuit, CircuitOpenError
+
+
+class Down(Exception):
+    pass
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def circuit(clock: Clock) -> Circuit:
+    return Circuit(3, 10.0, Down, clock)
+
+
+def call(circuit: Circuit, error: BaseException) -> None:
+    with circuit.attempt():
+        raise error
+
+
+def fail(circuit: Circuit, times: int) -> None:
+    for _ in range(times):
+        with pytest.raises(Down):
+            call(circuit, Down())
+
+
+def is_open(circuit: Circuit) -> float | None:
+    try:
+        with circuit.attempt():
+            return None
+    except CircuitOpenError as error:
+        return error.seconds
+
+
+def test_opens_after_failures_in_a_row_only(circuit: Circuit) -> None:
+    fail(circuit, 2)
+    assert is_open(circuit) is None
+
+    fail(circuit, 3)
+    assert is_open(circuit) == 10.0
+
+
+def test_refusal_is_an_answer(circuit: Circuit) -> None:
+    fail(circuit, 2)
+    with pytest.raises(KeyError):
+        call(circuit, KeyError())
+    fail(circuit, 2)
+
+    assert is_open(circuit) is None
+
+
+def test_cancelled_call_tells_nothing(circuit: Circuit) -> None:
+    fail(circuit, 2)
+    with pytest.raises(KeyboardInterrupt):
+        call(circuit, KeyboardInterrupt())
+    fail(circuit, 1)
+
+    assert is_open(circuit) == 10.0
+
+
+def test_one_call_at_a_time_tries_after_the_pause(circuit: Circuit, clock: Clock) -> None:
+    fail(circuit, 3)
+    clock.now += 4
+    assert is_open(circuit) == 6.0
+
+    clock.now += 6
+    with circuit.attempt():
+        assert is_open(circuit) == 0.0
+    assert is_open(circuit) is None
+
+
+def test_failed_try_opens_it_again(circuit: Circuit, clock: Clock) -> None:
+    fail(circuit, 3)
+    clock.now += 10
+
+    fail(circuit, 1)
+
+    assert is_open(circuit) == 10.0
+
+
+def test_cancelled_try_leaves_room_for_the_next(circuit: Circuit, clock: Clock) -> None:
+    fail(circuit, 3)
+    clock.now += 10
+    with pytest.raises(KeyboardInterrupt):
+        call(circuit, KeyboardInterrupt())
+
+    assert is_open(circuit) is None
+
+
+def test_call_begun_before_it_opened_does_not_prolong_the_pause(circuit: Circuit, clock: Clock) -> None:
+    begun = circuit.attempt()
+    begun.__enter__()
+    fail(circuit, 3)
+    clock.now += 4
+
+    begun.__exit__(Down, Down(), None)
+
+    assert is_open(circuit) == 6.0

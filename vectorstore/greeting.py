@@ -1,0 +1,93 @@
+"""The first words with a Qdrant server, over plain HTTP: a process that only watches it need not load its client."""
+
+import asyncio
+import re
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+from vectorstore.address import Address
+from vectorstore.index import VectorStoreError, VectorStoreUnavailable
+from vectorstore.refusals import MissingError, NotQdrantError, UnauthorisedError, refusal
+
+# Batched queries and the IDF modifier came with 1.10, indexes of UUIDs with 1.11.
+OLDEST = (1, 11)
+_MOST_LOOKED_AT = 16
+
+
+class Greeting:
+    """Asks the server at an address, within `seconds` per request, whether it will do."""
+
+    def __init__(self, address: Address, transport: httpx.AsyncBaseTransport, seconds: float) -> None:
+        self._address = address
+        self._seconds = seconds
+        self._http = httpx.AsyncClient(base_url=address.url, timeout=seconds, **address.http_options(transport))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def ping(self, name: str) -> None:
+        """VectorStoreError unless the server answers and takes the key; no collection `name` has to exist."""
+        await self._get(f"/collections/{name}/exists")
+
+    async def check(self, prefix: str, dimension: int) -> str | None:
+        """VectorStoreError if this is no server of a usable version; else what some tenant's collection lacks, if any.
+
+        A tenant's collection is named by `prefix` and the tenant's id; some of them are looked at.
+        """
+        try:
+            await self._check_version()
+            listed = (await self._get("/collections"))["result"]["collections"]
+            ours = [one["name"] for one in listed if re.fullmatch(re.escape(prefix) + "[0-9a-f]{32}", one["name"])]
+            sizes = [await self._size(name) for name in ours[:_MOST_LOOKED_AT]]
+        except (KeyError, TypeError, AttributeError):  # other JSON than Qdrant's
+            raise NotQdrantError from None
+        other = [(name, size) for name, size in zip(ours, sizes, strict=False) if size not in (None, dimension)]
+        return _misfit(UUID(other[0][0].removeprefix(prefix)), other[0][1], dimension) if other else None
+
+    async def _check_version(self) -> None:
+        found = re.match(r"(\d+)\.(\d+)", str((await self._get("/"))["version"]))
+        if found is None:
+            raise NotQdrantError
+        if (int(found[1]), int(found[2])) < OLDEST:
+            raise VectorStoreError(
+                f"The Qdrant server at {self._address} is version {found[0]}; "
+                f"Jobx needs {OLDEST[0]}.{OLDEST[1]} or newer."
+            )
+
+    async def _size(self, name: str) -> Any:
+        with suppress(MissingError):  # dropped since it was listed
+            found = await self._get(f"/collections/{name}")
+            return found["result"]["config"]["params"]["vectors"]["dense"]["size"]
+        return None
+
+    async def _get(self, path: str) -> Any:
+        try:
+            async with asyncio.timeout(self._seconds):
+                answer = await self._http.get(path)
+        except (httpx.TimeoutException, TimeoutError):
+            raise self._unavailable("no answer in time") from None
+        except httpx.TransportError:
+            raise self._unavailable("no connection") from None
+        if answer.is_success:
+            with suppress(ValueError):
+                return answer.json()
+            raise NotQdrantError
+        problem = refusal(answer.status_code, answer.headers, answer.content)
+        if isinstance(problem, UnauthorisedError) and not self._address.has_key:
+            raise UnauthorisedError("The Qdrant server asks for an API key; set JOBX_QDRANT_API_KEY.")
+        raise problem if isinstance(problem, VectorStoreError) else self._unavailable(f"error {answer.status_code}")
+
+    def _unavailable(self, why: str) -> VectorStoreUnavailable:
+        hint = "" if self._address.names_port else " Its URL names no port; Qdrant listens on 6333."
+        return VectorStoreUnavailable(f"The Qdrant server at {self._address} is not answering ({why}).{hint}")
+
+
+def _misfit(tenant_id: UUID, size: int, dimension: int) -> str:
+    return (
+        f"The vectors of tenant {tenant_id} have another dimension ({size}) than the embedding model ({dimension}); "
+        "`jobx reindex` makes them anew."
+    )

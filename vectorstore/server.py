@@ -1,0 +1,307 @@
+"""The vector store of many processes: `VectorIndex` on a Qdrant server or cluster."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, TypeVar
+from uuid import UUID
+from weakref import WeakValueDictionary
+
+import httpx
+
+from vectorstore.address import Address
+from vectorstore.calls import Line, Patience
+from vectorstore.fusion import prefetch, rank
+from vectorstore.greeting import Greeting
+from vectorstore.index import (
+    ChunkVectors,
+    Match,
+    SparseVector,
+    VectorStoreError,
+    VectorStoreUnavailable,
+    refuse_unusable,
+)
+from vectorstore.refusals import AlreadyThereError, MissingError, TooLargeError, WrongDimensionError
+from vectorstore.scope import FIELDS, Scope
+
+if TYPE_CHECKING:
+    from vectorstore.rest import QdrantRest
+
+Result = TypeVar("Result")
+log = logging.getLogger(__name__)
+# A collection's name is this and its tenant's id; the number is that of the schema.
+PREFIX = "jobx-1-"
+# A batch is encoded on the event loop, in about 3 ms, and stays below the 1 MB that many a proxy allows.
+_BATCH_CHUNKS, _BATCH_NUMBERS = 64, 24_576
+
+
+class ServerIndex:
+    """Stores vectors of `dimension` numbers on the Qdrant server at `url`, shared with any number of processes.
+
+    `transport` makes the HTTP connections, and is closed with the index. `dense_weight` (0..1) is the share of meaning
+    against words in a match's score. At most `batches` batches of chunks are under way at a time. No connection is
+    made before the first call; a server that is down or busy is tried again as `patience` says. Reads and writes fail
+    apart: a server whose disk is full is still searched. VectorStoreError if `url` is none. Used from one event loop.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        dimension: int,
+        *,
+        transport: httpx.AsyncBaseTransport,
+        api_key: str | None = None,
+        dense_weight: float = 0.5,
+        batches: int = 4,
+        patience: Patience | None = None,
+    ) -> None:
+        waits = patience or Patience()
+        self._address = Address(url, api_key)
+        self._transport = transport
+        self._dimension = dimension
+        self._dense_weight = dense_weight
+        self._reads = Line(str(self._address), waits.read, waits.read_try, waits.failures, waits.pause)
+        self._writes = Line(str(self._address), waits.write, waits.write_try, waits.failures, waits.pause)
+        self._greeting = Greeting(self._address, transport, waits.read_try)
+        self._slots = asyncio.Semaphore(batches)
+        self._writers: WeakValueDictionary[tuple[UUID, UUID], asyncio.Lock] = WeakValueDictionary()
+        self._made: set[UUID] = set()
+        self._loading = asyncio.Lock()
+        self._rest: QdrantRest | None = None
+        self._closed = False
+
+    async def check(self) -> str | None:
+        """What is wrong with the URL, the key or the server's version, or None.
+
+        A server that is only away, and a collection of another dimension, are logged: the one comes back, and the
+        other needs a running service to be made anew.
+        """
+        try:
+            self._refuse_closed()
+            misfit = await self._greeting.check(PREFIX, self._dimension)
+        except VectorStoreUnavailable as error:
+            log.warning("%s", error)
+        except VectorStoreError as error:
+            return str(error)
+        else:
+            if misfit is not None:
+                log.warning("%s", misfit)
+        return None
+
+    async def ping(self) -> None:
+        """One small request, whatever became of earlier ones."""
+        self._refuse_closed()
+        await self._greeting.ping(f"{PREFIX}ping")
+
+    async def replace(
+        self, tenant_id: UUID, document_id: UUID, version_id: UUID, chunks: Sequence[ChunkVectors]
+    ) -> None:
+        """Store a version's chunks and count them; chunks this version had before and lacks now are gone."""
+        for chunk in chunks:
+            refuse_unusable(chunk.dense, self._dimension)
+        different = len({chunk.chunk_id for chunk in chunks})
+        if different != len(chunks):
+            raise VectorStoreError(
+                f"Only {different} of {len(chunks)} chunks of version {version_id} have an id of their own."
+            )
+        async with self._writing(tenant_id, document_id):
+            try:
+                await self._replace(tenant_id, document_id, version_id, chunks)
+            except MissingError:  # another process dropped the tenant since this one made its collection
+                self._made.discard(tenant_id)
+                await self._replace(tenant_id, document_id, version_id, chunks)
+
+    async def drop_other_versions(self, tenant_id: UUID, document_id: UUID, keep: UUID) -> None:
+        """Delete every version of a document but `keep`; VectorStoreError if any is left."""
+        await self._remove(tenant_id, document_id, Scope((document_id,), but_version=keep))
+
+    async def delete(self, tenant_id: UUID, document_id: UUID) -> None:
+        """Delete a document's chunks of all versions; VectorStoreError if any is left."""
+        await self._remove(tenant_id, document_id, Scope((document_id,)))
+
+    async def count(self, tenant_id: UUID, document_id: UUID | None = None) -> int:
+        """How many chunks a tenant, or one of its documents, has."""
+        scope = Scope() if document_id is None else Scope((document_id,))
+        with suppress(MissingError):
+            return await self._read(lambda rest: rest.count(_name(tenant_id), scope))
+        return 0
+
+    async def search(
+        self,
+        tenant_id: UUID,
+        dense: Sequence[float],
+        sparse: SparseVector,
+        limit: int,
+        document_ids: Sequence[UUID] | None = None,
+    ) -> list[Match]:
+        """The best `limit` chunks of a tenant, or of some of its documents, by meaning and by word, best first."""
+        refuse_unusable(dense, self._dimension)
+        if limit < 1 or (document_ids is not None and not document_ids):
+            return []
+        scope = Scope(None if document_ids is None else tuple(document_ids))
+        with suppress(MissingError):
+            return await self._search(_name(tenant_id), dense, sparse, limit, scope)
+        return []
+
+    async def usable(self, tenant_id: UUID) -> bool:
+        """Whether a tenant's vectors have this store's dimension; true without any."""
+        with suppress(MissingError):
+            found = await self._read(lambda rest: rest.describe(_name(tenant_id)))
+            return found.dimension == self._dimension
+        return True
+
+    async def drop(self, tenant_id: UUID) -> None:
+        """Remove a tenant's collection; a missing one is no error. VectorStoreError if it is still there."""
+        self._made.discard(tenant_id)
+        name = _name(tenant_id)
+        await self._write(lambda rest: rest.drop(name))
+        if await self._write(lambda rest: rest.exists(name)):
+            raise VectorStoreError(f"The vector collection of tenant {tenant_id} is still there.")
+
+    async def close(self) -> None:
+        """Close the connections; a second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        await self._greeting.close()
+        if self._rest is not None:
+            await self._rest.close()
+
+    async def _replace(self, tenant: UUID, document: UUID, version: UUID, chunks: Sequence[ChunkVectors]) -> None:
+        if chunks:
+            await self._ensure(tenant)
+            await _all(self._upsert(tenant, document, version, batch) for batch in _batches(chunks, self._dimension))
+        await self._settle(tenant, document, version, tuple(chunk.chunk_id for chunk in chunks))
+
+    async def _ensure(self, tenant_id: UUID) -> None:
+        """Make the tenant's collection, or what is missing of it; WrongDimensionError if it does not fit."""
+        if tenant_id in self._made:
+            return
+        name = _name(tenant_id)
+        try:
+            found = await self._write(lambda rest: rest.describe(name))
+        except MissingError:
+            with suppress(AlreadyThereError):  # another process was quicker, or the answer of our first try was lost
+                await self._write(lambda rest: rest.create(name, self._dimension))
+            found = await self._write(lambda rest: rest.describe(name))
+        if found.dimension != self._dimension:
+            raise WrongDimensionError
+        for field in sorted(FIELDS - found.indexed):
+            await self._index(name, field)
+        self._made.add(tenant_id)
+
+    async def _index(self, name: str, field: str) -> None:
+        await self._write(lambda rest: rest.create_index(name, field))
+
+    async def _upsert(self, tenant: UUID, document: UUID, version: UUID, batch: Sequence[ChunkVectors]) -> None:
+        try:
+            async with self._slots:
+                await self._write(lambda rest: rest.upsert(_name(tenant), document, version, batch))
+        except TooLargeError:
+            if len(batch) == 1:
+                raise
+            half = len(batch) // 2
+            for part in (batch[:half], batch[half:]):
+                await self._upsert(tenant, document, version, part)
+
+    async def _settle(self, tenant: UUID, document: UUID, version: UUID, chunk_ids: tuple[UUID, ...]) -> None:
+        """Check that a version has exactly these chunks; what it has beyond them is deleted first."""
+        whole, name = (len(chunk_ids), 0), _name(tenant)
+        surplus = Scope((document,), version, but_chunks=chunk_ids)
+        stored = await self._stored(name, document, version, surplus)
+        if stored[1]:
+            await self._write(lambda rest: rest.remove(name, surplus))
+            stored = await self._stored(name, document, version, surplus)
+        if stored != whole:
+            raise VectorStoreError(
+                f"{stored[0]} of {len(chunk_ids)} chunks of version {version} are in the vector store, "
+                f"and {stored[1]} others."
+            )
+
+    async def _stored(self, name: str, document: UUID, version: UUID, surplus: Scope) -> tuple[int, int]:
+        """How many chunks of a version are wanted, and how many are not."""
+        try:
+            every = await self._write(lambda rest: rest.count(name, Scope((document,), version)))
+            others = await self._write(lambda rest: rest.count(name, surplus))
+        except MissingError:
+            return 0, 0
+        return every - others, others
+
+    async def _remove(self, tenant_id: UUID, document_id: UUID, doomed: Scope) -> None:
+        name = _name(tenant_id)
+        async with self._writing(tenant_id, document_id):
+            with suppress(MissingError):
+                await self._write(lambda rest: rest.remove(name, doomed))
+                left = await self._write(lambda rest: rest.count(name, doomed))
+                if left:
+                    raise VectorStoreError(f"{left} chunks of document {document_id} are still in the vector store.")
+
+    async def _search(
+        self, name: str, dense: Sequence[float], sparse: SparseVector, limit: int, scope: Scope
+    ) -> list[Match]:
+        most = prefetch(limit)
+        by_meaning, by_word = await self._read(lambda rest: rest.search(name, dense, sparse, most, scope))
+        best = rank(by_meaning, by_word, self._dense_weight)[:limit]
+        cosines = {hit.chunk_id: hit.score for hit in by_meaning}
+        unknown = [hit.chunk_id for hit in best if hit.chunk_id not in cosines]
+        if unknown:
+            cosines |= await self._read(lambda rest: rest.cosines(name, dense, unknown))
+        # One that was deleted between the two requests has no cosine, and is no match any more.
+        return [hit.matched(cosines[hit.chunk_id]) for hit in best if hit.chunk_id in cosines]
+
+    @asynccontextmanager
+    async def _writing(self, tenant_id: UUID, document_id: UUID) -> AsyncIterator[None]:
+        # A write is several requests; another writer of the same document in this process must not come between them.
+        async with self._writers.setdefault((tenant_id, document_id), asyncio.Lock()):
+            yield
+
+    async def _read(self, request: "Callable[[QdrantRest], Awaitable[Result]]") -> Result:
+        return await self._call(self._reads, request)
+
+    async def _write(self, request: "Callable[[QdrantRest], Awaitable[Result]]") -> Result:
+        return await self._call(self._writes, request)
+
+    async def _call(self, line: Line, request: "Callable[[QdrantRest], Awaitable[Result]]") -> Result:
+        rest = await self._loaded()
+
+        async def attempt() -> Result:
+            self._refuse_closed()
+            return await request(rest)
+
+        return await line.call(attempt)
+
+    async def _loaded(self) -> "QdrantRest":
+        self._refuse_closed()
+        async with self._loading:
+            if self._rest is None:
+                self._rest = await asyncio.to_thread(self._load)
+            return self._rest
+
+    def _load(self) -> "QdrantRest":
+        from vectorstore.rest import QdrantRest  # noqa: PLC0415
+
+        return QdrantRest(self._address, self._transport)
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise VectorStoreError("The vector store is closed.")
+
+
+def _name(tenant_id: UUID) -> str:
+    return f"{PREFIX}{tenant_id.hex}"
+
+
+def _batches(chunks: Sequence[ChunkVectors], dimension: int) -> Iterator[Sequence[ChunkVectors]]:
+    size = max(1, min(_BATCH_CHUNKS, _BATCH_NUMBERS // dimension))
+    return (chunks[start : start + size] for start in range(0, len(chunks), size))
+
+
+async def _all(jobs: Iterable[Coroutine[None, None, None]]) -> None:
+    """Run all jobs; the first error stops the others, and is raised as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for job in jobs:
+                group.create_task(job)
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
