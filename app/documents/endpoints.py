@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 
-from app.auth.route import CurrentPrincipal, CurrentSession, LongRoute, TenantRoute, needs, repeatable
+from app.auth.route import CurrentPrincipal, CurrentSession, LongRoute, UploadRoute, needs, repeatable
 from app.documents import search as searching
 from app.documents import service
 from app.documents.schemas import (
@@ -20,15 +20,16 @@ from app.documents.schemas import (
     SearchRequest,
     SearchResult,
     TextDocument,
+    UrlDocument,
 )
-from app.documents.service import Upload
+from app.documents.service import Upload, WebPage
 from app.errors import Unprocessable
 from app.models import Document, DocumentVersion
 from app.runtime import of_request
 from app.text import clean
 from app.web import Page, next_cursor, page
 
-router = APIRouter(prefix="/v1/documents", tags=["Documents"], route_class=TenantRoute)
+router = APIRouter(prefix="/v1/documents", tags=["Documents"], route_class=UploadRoute)
 searches = APIRouter(prefix="/v1/search", tags=["Documents"], route_class=LongRoute)
 
 _MEDIA_TYPE = re.compile(r"[a-z]{1,20}/[a-z0-9.+-]{1,100}")
@@ -40,12 +41,14 @@ _FORM = {
         "title": {"type": "string", "description": "Shown instead of the document's own title."},
     },
 }
+_KINDS = [TextDocument.model_json_schema(), UrlDocument.model_json_schema()]
+_JSON = {"anyOf": _KINDS, "examples": [example for kind in _KINDS for example in kind["examples"]]}
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
             "multipart/form-data": {"schema": _FORM},
-            "application/json": {"schema": TextDocument.model_json_schema()},
+            "application/json": {"schema": _JSON},
         },
     }
 }
@@ -53,10 +56,16 @@ _BODY: dict[str, Any] = {
 
 @router.post("", status_code=202, openapi_extra=_BODY, dependencies=[needs("documents:write"), repeatable])
 async def create(request: Request, session: CurrentSession) -> DocumentAccepted:
-    """Upload a file or a text. The same bytes again change nothing; a known name gets a new version."""
+    """Upload a file or a text, or name a page. The same bytes again change nothing; a known name gets a new version.
+
+    A page is fetched a moment later: if that goes wrong the document is `failed`, with the reason.
+    """
     runtime = of_request(request)
-    upload = await _upload(request)
-    document, version = await service.add_document(session, runtime.queue, runtime.storage, upload)
+    source = await _source(request)
+    if isinstance(source, WebPage):
+        document, version = await service.add_page(session, runtime.queue, source)
+    else:
+        document, version = await service.add_document(session, runtime.queue, runtime.storage, source)
     return DocumentAccepted(id=document.id, status=version.status)
 
 
@@ -64,8 +73,11 @@ async def create(request: Request, session: CurrentSession) -> DocumentAccepted:
 async def replace(document_id: UUID, request: Request, session: CurrentSession) -> DocumentAccepted:
     """Upload the next version of a document; the present one answers until the new one is ready."""
     runtime = of_request(request)
-    upload = await _upload(request)
-    document, version = await service.replace_document(session, runtime.queue, runtime.storage, document_id, upload)
+    source = await _source(request)
+    if isinstance(source, WebPage):
+        document, version = await service.replace_with_page(session, runtime.queue, document_id, source)
+    else:
+        document, version = await service.replace_document(session, runtime.queue, runtime.storage, document_id, source)
     return DocumentAccepted(id=document.id, status=version.status)
 
 
@@ -109,14 +121,26 @@ async def search(body: SearchRequest, principal: CurrentPrincipal, request: Requ
     )
 
 
-async def _upload(request: Request) -> Upload:
+async def _source(request: Request) -> Upload | WebPage:
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
         return await _file(request)
     try:
-        body = TextDocument.model_validate_json(await request.body())
+        body = _json_document(await request.body())
     except ValidationError as error:
         raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in error.errors()]) from None
+    if isinstance(body, UrlDocument):
+        return WebPage(of_request(request).fetcher.check(body.url), body.title)
     return Upload(name=body.title, data=body.text.encode(), media_type="text/plain", title=body.title)
+
+
+def _json_document(body: bytes) -> TextDocument | UrlDocument:
+    try:
+        return TextDocument.model_validate_json(body)
+    except ValidationError as error:
+        # Anything with a URL is meant to be a page, and is told what is wrong with it as one.
+        if any(e["loc"] == ("url",) and e["type"] == "extra_forbidden" for e in error.errors()):
+            return UrlDocument.model_validate_json(body)
+        raise
 
 
 async def _file(request: Request) -> Upload:
@@ -147,6 +171,7 @@ def _out(document: Document, version: DocumentVersion) -> DocumentOut:
         id=document.id,
         status=version.status,
         title=document.title,
+        url=version.url,
         pages=version.pages,
         chunks=version.chunks,
         error=version.error,

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.egress.urls import MAX_URL
 from app.web import AnyText, CleanText
 
 Title = Annotated[CleanText, Field(min_length=1, max_length=500)]
@@ -23,6 +24,17 @@ class TextDocument(BaseModel):
     text: Annotated[AnyText, Field(min_length=1)]
 
 
+class UrlDocument(BaseModel):
+    """A page on the web, by its address; the same one again is read again, as the document's next version."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"url": "https://example.com/help/returns"}]}
+    )
+
+    url: Annotated[CleanText, Field(min_length=1, max_length=MAX_URL, description="http or https.")]
+    title: Annotated[Title | None, Field(description="Shown instead of the page's own title.")] = None
+
+
 class DocumentAccepted(BaseModel):
     """A document that is being read, or was read before."""
 
@@ -34,6 +46,7 @@ class DocumentOut(DocumentAccepted):
     """A document; `status` and `error` are those of its newest version, an older one goes on answering meanwhile."""
 
     title: str
+    url: str | None
     pages: int
     chunks: int
     error: str | None

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from uuid import UUID
 
 from sqlalchemy import select
@@ -9,6 +10,7 @@ from sqlalchemy import select
 from app.crypto import current_keyring
 from app.models import Document, DocumentChunk
 from app.runtime import Runtime
+from graphs.spans import describe, span
 from graphs.support.records import Passage
 from vectorstore.index import Match, SparseVector
 from vectorstore.sparse import SparseEncoder
@@ -30,11 +32,16 @@ async def search(
     """The best passages for a query, best first, at most `limit`; no ids means all documents of the tenant."""
     async with runtime.vault.session(tenant_id):
         encoder = SparseEncoder(current_keyring().index_key())
-    vectors = _Query(await runtime.embedder.embed_query(query), encoder.encode_query(query))
-    passages, dropped = await _find(runtime, tenant_id, vectors, limit, document_ids)
-    if dropped:
-        # A document changed between the two look-ups; now both see it as it is.
-        passages, _ = await _find(runtime, tenant_id, vectors, limit, document_ids)
+    started = perf_counter()
+    with span("embed"):
+        vectors = _Query(await runtime.embedder.embed_query(query), encoder.encode_query(query))
+    runtime.metrics.retrieval("embed", perf_counter() - started)
+    with span("search") as current:
+        passages, dropped = await _find(runtime, tenant_id, vectors, limit, document_ids)
+        if dropped:
+            # A document changed between the two look-ups; now both see it as it is.
+            passages, _ = await _find(runtime, tenant_id, vectors, limit, document_ids)
+        describe(current, passages=len(passages))
     return passages
 
 
@@ -58,8 +65,12 @@ async def _find(
     """
     depth = limit * _SPARE
     while True:
+        started = perf_counter()
         matches = await runtime.index.search(tenant_id, query.dense, query.sparse, depth, list(document_ids) or None)
+        found = perf_counter()
         rows = await _rows(runtime, tenant_id, matches)
+        runtime.metrics.retrieval("search", found - started)
+        runtime.metrics.retrieval("load", perf_counter() - found)
         passages = [_passage(match, *rows[match.chunk_id]) for match in matches if match.chunk_id in rows]
         if len(passages) >= limit or len(matches) < depth or depth >= _DEEPEST:
             return passages[:limit], any(match.chunk_id not in rows for match in matches[:limit])

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -12,7 +12,7 @@ from app.crypto import current_keyring, place, seal, unseal
 from app.errors import NotFound
 from app.models import Document, DocumentVersion, now
 from app.queue import INGESTION, MAINTENANCE, Queue
-from app.storage import LocalStorage
+from app.storage import Storage
 from app.web import Page
 
 FALLBACK_NAME = "document"
@@ -28,30 +28,51 @@ class Upload:
     title: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class WebPage:
+    """A page to be fetched and read, by its URL in the one spelling of `PageFetcher.check`."""
+
+    url: str
+    title: str | None = None
+
+
 async def add_document(
-    session: AsyncSession, queue: Queue, storage: LocalStorage, upload: Upload
+    session: AsyncSession, queue: Queue, storage: Storage, upload: Upload
 ) -> tuple[Document, DocumentVersion]:
     """Take an upload: the same bytes change nothing, a known name gets its next version, else it is a new document."""
-    content_hash = _content_hash(upload.data)
-    same = await _same_content(session, content_hash)
+    hashed = content_hash(upload.data)
+    same = await _same_content(session, hashed)
     if same is not None:
         return same
-    document = await _document_for(session, upload)
-    return document, await _add_version(session, queue, storage, document, upload, content_hash)
+    document = await _document_for(session, "source", upload.name, upload.title)
+    return document, await _add_version(session, queue, storage, document, upload, hashed)
 
 
 async def replace_document(
-    session: AsyncSession, queue: Queue, storage: LocalStorage, document_id: UUID, upload: Upload
+    session: AsyncSession, queue: Queue, storage: Storage, document_id: UUID, upload: Upload
 ) -> tuple[Document, DocumentVersion]:
     """Give a document its next version, whatever the file is called; the same bytes change nothing."""
     document = await get_document(session, document_id, lock=True)
     latest = await latest_version(session, document_id)
-    content_hash = _content_hash(upload.data)
-    if latest.content_hash == content_hash and latest.status != "failed":
+    hashed = content_hash(upload.data)
+    if latest.content_hash == hashed and latest.status != "failed":
         return document, latest
-    if upload.title is not None:
-        document.title, document.title_given = upload.title, True
-    return document, await _add_version(session, queue, storage, document, upload, content_hash)
+    _set_title(document, upload.title)
+    return document, await _add_version(session, queue, storage, document, upload, hashed)
+
+
+async def add_page(session: AsyncSession, queue: Queue, page: WebPage) -> tuple[Document, DocumentVersion]:
+    """Take a page: a known URL is read again as its document's next version, else it is a new document."""
+    document = await _document_for(session, "url", page.url, page.title)
+    return document, await _add_page_version(session, queue, document, page)
+
+
+async def replace_with_page(
+    session: AsyncSession, queue: Queue, document_id: UUID, page: WebPage
+) -> tuple[Document, DocumentVersion]:
+    """Give a document a page as its next version."""
+    document = await get_document(session, document_id, lock=True)
+    return document, await _add_page_version(session, queue, document, page)
 
 
 async def get_document(session: AsyncSession, document_id: UUID, *, lock: bool = False) -> Document:
@@ -65,8 +86,7 @@ async def get_document(session: AsyncSession, document_id: UUID, *, lock: bool =
 
 async def latest_version(session: AsyncSession, document_id: UUID) -> DocumentVersion:
     """The newest version of a document, whatever became of it."""
-    query = select(DocumentVersion).where(DocumentVersion.document_id == document_id)
-    return (await session.scalars(query.order_by(DocumentVersion.id.desc()).limit(1))).one()
+    return (await session.scalars(_newest(document_id))).one()
 
 
 async def list_documents(session: AsyncSession, page: Page) -> list[tuple[Document, DocumentVersion]]:
@@ -110,16 +130,27 @@ def opened_file(version_id: UUID, data: bytes) -> bytes:
     return unseal(current_keyring().key(None), data, place("files", "content", version_id))
 
 
-def _content_hash(data: bytes) -> bytes:
+def content_hash(data: bytes) -> bytes:
+    """The keyed hash by which the same bytes are known again."""
     return current_keyring().lookup("content", hashlib.sha256(data).hexdigest())
 
 
-async def _same_content(session: AsyncSession, content_hash: bytes) -> tuple[Document, DocumentVersion] | None:
+def _newest(document_id: UUID) -> Select[DocumentVersion]:
+    query = select(DocumentVersion).where(DocumentVersion.document_id == document_id)
+    return query.order_by(DocumentVersion.id.desc()).limit(1)
+
+
+def _set_title(document: Document, title: str | None) -> None:
+    if title is not None:
+        document.title, document.title_given = title, True
+
+
+async def _same_content(session: AsyncSession, hashed: bytes) -> tuple[Document, DocumentVersion] | None:
     query = (
         select(Document, DocumentVersion)
         .join(DocumentVersion, DocumentVersion.document_id == Document.id)
         .where(
-            DocumentVersion.content_hash == content_hash,
+            DocumentVersion.content_hash == hashed,
             DocumentVersion.status != "failed",
             Document.deleted_at.is_(None),
         )
@@ -130,9 +161,10 @@ async def _same_content(session: AsyncSession, content_hash: bytes) -> tuple[Doc
     return None
 
 
-async def _document_for(session: AsyncSession, upload: Upload) -> Document:
-    source_hash = current_keyring().lookup("source", upload.name)
-    new = Document(source_hash=source_hash, title=upload.title or upload.name, title_given=upload.title is not None)
+async def _document_for(session: AsyncSession, kind: str, name: str, title: str | None) -> Document:
+    """The document with the name or URL, locked; made if there is none."""
+    source_hash = current_keyring().lookup(kind, name)
+    new = Document(source_hash=source_hash, title=title or name, title_given=title is not None)
     query = select(Document).where(Document.source_hash == source_hash).with_for_update()
     document: Document | None = None
     while document is None:
@@ -146,14 +178,14 @@ async def _document_for(session: AsyncSession, upload: Upload) -> Document:
 async def _add_version(
     session: AsyncSession,
     queue: Queue,
-    storage: LocalStorage,
+    storage: Storage,
     document: Document,
     upload: Upload,
-    content_hash: bytes,
+    hashed: bytes,
 ) -> DocumentVersion:
     version = DocumentVersion(
         document_id=document.id,
-        content_hash=content_hash,
+        content_hash=hashed,
         file_name=upload.name,
         media_type=upload.media_type,
         size=len(upload.data),
@@ -162,11 +194,29 @@ async def _add_version(
     await session.flush()
     await storage.put(document.tenant_id, version.id, sealed_file(version.id, upload.data))
     try:
-        await _defer(session, queue, "documents:ingest", INGESTION, document.id, {"version_id": version.id})
+        await _queue_reading(session, queue, version)
     except BaseException:
         await storage.delete(document.tenant_id, version.id)
         raise
     return version
+
+
+async def _add_page_version(session: AsyncSession, queue: Queue, document: Document, page: WebPage) -> DocumentVersion:
+    _set_title(document, page.title)
+    latest = await session.scalar(_newest(document.id))
+    if latest is not None and latest.status == "pending" and latest.url == page.url:
+        # It will be fetched after this moment, so what is there now will be read.
+        return latest
+    version = DocumentVersion(document_id=document.id, content_hash=b"", url=page.url, size=0)
+    session.add(version)
+    await session.flush()
+    await _queue_reading(session, queue, version)
+    return version
+
+
+async def _queue_reading(session: AsyncSession, queue: Queue, version: DocumentVersion) -> None:
+    ids = {"version_id": version.id}
+    await _defer(session, queue, "documents:ingest", INGESTION, version.document_id, ids)
 
 
 async def _defer(

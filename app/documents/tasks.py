@@ -4,52 +4,73 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from uuid import UUID, uuid5
 
 import procrastinate
 from procrastinate import JobContext
 from sqlalchemy import delete, select
 
-from app.crypto import current_keyring
+from app.crypto import Keyring, current_keyring, use_keyring
+from app.documents.pages import fetch_version
 from app.documents.service import latest_version, opened_file
+from app.egress import FetchError
+from app.health import Stopping
 from app.models import Document, DocumentChunk, DocumentVersion, now
-from app.queue import INGESTION, MAINTENANCE, MAX_ATTEMPTS, RETRY
+from app.queue import INGESTION, MAINTENANCE, MAX_ATTEMPTS, job
 from app.runtime import Runtime, of_job
+from app.storage import StorageUnavailable
 from ingestion.chunk import embedding_text
 from ingestion.pipeline import ingest as read
 from ingestion.types import Chunk, IngestedDocument, IngestionError, Limits
-from vectorstore.index import ChunkVectors
+from vectorstore.index import ChunkVectors, VectorStoreUnavailable
 from vectorstore.sparse import SparseEncoder
 
 logger = logging.getLogger(__name__)
 blueprint = procrastinate.Blueprint()
 
+# Texts embedded before it is asked whether customers wait; about a second's work.
+_BATCH = 64
+_AWAY_SECONDS = 15.0
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, repr=False)
 class _Work:
-    """A version to be read, once no transaction is open."""
+    """A version to be read, once no transaction is open; `to_fetch` until its page at `url` was stored."""
 
     tenant_id: UUID
     document_id: UUID
     version_id: UUID
-    data: bytes
+    to_fetch: bool
+    url: str | None
     file_name: str | None
     media_type: str | None
     title: str | None
-    index_key: bytes
+    keyring: Keyring
 
 
-@blueprint.task(name="documents:ingest", queue=INGESTION, retry=RETRY, pass_context=True)
-async def ingest(context: JobContext, tenant_id: str, version_id: str) -> None:
+@job(blueprint, "documents:ingest", INGESTION)
+async def ingest(context: JobContext, tenant_id: UUID, version_id: UUID) -> None:
     """Parse, split, embed and store a version; then let the one before it go."""
     runtime = of_job(context)
-    tenant, version = UUID(tenant_id), UUID(version_id)
+    tenant, version = tenant_id, version_id
     try:
+        await runtime.pressure.relieved()
         work = await _begin(runtime, tenant, version)
         if work is not None:
             await _ingest(runtime, work)
+    except Stopping:
+        await _hand_back(runtime, context, tenant_id, version_id)
+    except (VectorStoreUnavailable, StorageUnavailable):
+        # However long a server is away, that is not the document's fault.
+        logger.warning("version %s waits for a server that does not answer", version_id)
+        await _hand_back(runtime, context, tenant_id, version_id, delay_seconds=_AWAY_SECONDS)
     except IngestionError as error:
         await _fail(runtime, tenant, version, error.code, str(error))
+    except FetchError as error:
+        if error.retryable and context.job.attempts < MAX_ATTEMPTS - 1:
+            raise
+        await _fail(runtime, tenant, version, error.code, error.message)
     except Exception:
         if context.job.attempts < MAX_ATTEMPTS - 1:
             raise
@@ -57,11 +78,11 @@ async def ingest(context: JobContext, tenant_id: str, version_id: str) -> None:
         await _fail(runtime, tenant, version, "internal_error", "Something went wrong on our side; upload it again.")
 
 
-@blueprint.task(name="documents:remove", queue=MAINTENANCE, retry=RETRY, pass_context=True)
-async def remove(context: JobContext, tenant_id: str, document_id: str) -> None:
+@job(blueprint, "documents:remove", MAINTENANCE)
+async def remove(context: JobContext, tenant_id: UUID, document_id: UUID) -> None:
     """Remove a deleted document's vectors (checked), files and rows."""
     runtime = of_job(context)
-    tenant, document = UUID(tenant_id), UUID(document_id)
+    tenant, document = tenant_id, document_id
     await runtime.index.delete(tenant, document)
     async with runtime.vault.session(tenant) as session:
         versions = list(
@@ -84,48 +105,80 @@ async def _begin(runtime: Runtime, tenant_id: UUID, version_id: UUID) -> _Work |
         if (await latest_version(session, document.id)).id != version_id:
             raise IngestionError("superseded", "A newer version was uploaded before this one was read.")
         version.status = "running"
-        stored = await runtime.storage.get(tenant_id, version_id)
         return _Work(
             tenant_id=tenant_id,
             document_id=document.id,
             version_id=version_id,
-            data=opened_file(version_id, stored),
+            to_fetch=version.url is not None and not version.content_hash,
+            url=version.url,
             file_name=version.file_name,
             media_type=version.media_type,
             title=document.title if document.title_given else None,
-            index_key=current_keyring().index_key(),
+            keyring=current_keyring(),
         )
 
 
+async def _hand_back(
+    runtime: Runtime, context: JobContext, tenant_id: UUID, version_id: UUID, *, delay_seconds: float = 0
+) -> None:
+    """Leave the version to the next worker, by a new job: a retry would be counted as an attempt."""
+    ids = {"tenant_id": tenant_id, "version_id": version_id}
+    async with runtime.vault.session(tenant_id) as session:
+        await runtime.queue.defer(
+            session, "documents:ingest", INGESTION, lock=context.job.lock, delay_seconds=delay_seconds, ids=ids
+        )
+    runtime.metrics.document("handed_back")
+
+
 async def _ingest(runtime: Runtime, work: _Work) -> None:
+    started = perf_counter()
+    found = await _bytes(runtime, work)
+    if found is None:
+        return
+    data, media_type = found
     settings = runtime.settings
     document = await read(
-        work.data,
+        data,
         filename=work.file_name,
-        media_type=work.media_type,
+        media_type=media_type,
         parser=runtime.parser,
         tokenizer=runtime.embedder.tokenize,
         limits=Limits(max_bytes=settings.max_document_bytes, seconds=settings.parse_seconds),
         title=work.title,
     )
-    title = document.title or work.file_name or ""
+    title = document.title or work.file_name or work.url or ""
     # Derived, so that a second run of this job writes over what the first one left.
     ids = [uuid5(work.version_id, str(chunk.position)) for chunk in document.chunks]
     vectors = await _vectors(runtime, work, title, document.chunks, ids)
     await runtime.index.replace(work.tenant_id, work.document_id, work.version_id, vectors)
-    if await _publish(runtime, work, title, document, ids):
+    published = await _publish(runtime, work, title, document, ids)
+    if published:
         await runtime.index.drop_other_versions(work.tenant_id, work.document_id, work.version_id)
         await _forget_other_versions(runtime, work)
     else:
         await runtime.index.delete(work.tenant_id, work.document_id)
+    runtime.metrics.document("ready" if published else "dropped", perf_counter() - started)
+
+
+async def _bytes(runtime: Runtime, work: _Work) -> tuple[bytes, str | None] | None:
+    """What is to be read and its media type; None for a page that has not changed."""
+    if work.to_fetch and work.url is not None:
+        page = await fetch_version(runtime, work.tenant_id, work.version_id, work.url)
+        return None if page is None else (page.data, page.media_type)
+    stored = await runtime.storage.get(work.tenant_id, work.version_id)
+    with use_keyring(work.keyring):
+        return opened_file(work.version_id, stored), work.media_type
 
 
 async def _vectors(
     runtime: Runtime, work: _Work, title: str, chunks: Sequence[Chunk], ids: Sequence[UUID]
 ) -> list[ChunkVectors]:
     texts = [embedding_text(title, chunk) for chunk in chunks]
-    dense = await runtime.embedder.embed(texts)
-    encoder = SparseEncoder(work.index_key)
+    dense: list[list[float]] = []
+    for start in range(0, len(texts), _BATCH):
+        await runtime.pressure.relieved()
+        dense += await runtime.embedder.embed(texts[start : start + _BATCH])
+    encoder = SparseEncoder(work.keyring.index_key())
     sparse = await asyncio.to_thread(lambda: [encoder.encode_document(text) for text in texts])
     return [ChunkVectors(*values) for values in zip(ids, dense, sparse, strict=True)]
 
@@ -176,6 +229,7 @@ async def _fail(runtime: Runtime, tenant_id: UUID, version_id: UUID, code: str, 
         version.status, version.error_code, version.error = "failed", code, words
         version.finished_at = now()
         document = await session.get_one(Document, version.document_id)
+    runtime.metrics.document("failed")
     await runtime.storage.delete(tenant_id, version_id)
     if document.current_version_id is not None:
         await runtime.index.drop_other_versions(tenant_id, document.id, document.current_version_id)

@@ -13,7 +13,7 @@ DocumentStatus = Literal["pending", "running", "ready", "failed"]
 
 
 class Document(TenantScoped):
-    """One source, known by its name: new bytes under the same name are its next version.
+    """One source, known by its name or its URL: new bytes under the same one are its next version.
 
     `current_version_id` is the version that answers; it stays in force while the next one is worked on.
     """
@@ -30,7 +30,10 @@ class Document(TenantScoped):
 
 
 class DocumentVersion(TenantScoped):
-    """The bytes of a document at one time, and what became of them."""
+    """The bytes of a document at one time, and what became of them.
+
+    The version of a page has a `url`; until that was fetched `content_hash` is empty and `size` is 0.
+    """
 
     __tablename__ = "document_versions"
 
@@ -38,6 +41,8 @@ class DocumentVersion(TenantScoped):
     content_hash: Mapped[bytes] = mapped_column(LargeBinary)
     file_name_sealed: Mapped[bytes | None] = sealed()
     file_name: Encrypted[str | None] = optional_text("file_name_sealed")
+    url_sealed: Mapped[bytes | None] = sealed()
+    url: Encrypted[str | None] = optional_text("url_sealed")
     media_type: Mapped[str | None] = mapped_column(Text)
     size: Mapped[int] = mapped_column(BigInteger)
     status: Mapped[str] = mapped_column(Text, default="pending")

@@ -9,6 +9,7 @@ import lxml.html
 import trafilatura
 from lxml.etree import _Element
 
+from ingestion.charsets import web_charset
 from ingestion.formats.text import decode
 from ingestion.formats.tree import add_tree
 from ingestion.sections import SectionBuilder
@@ -27,21 +28,42 @@ _HIDING_STYLE = re.compile(
     re.IGNORECASE,
 )
 _MENUS = ".//nav | .//*[@role = 'navigation']"
+# The boxes that ask for consent to cookies: names in common use, and those of the services that make them. One that
+# holds the page's own content is not such a box, whatever it is called.
+_CONSENT = re.compile(
+    r"(cookie|consent|gdpr|ccpa)s?[-_ ]?(banner|bar|consent|dialog|disclaimer|law|message|modal|notice|notification"
+    r"|overlay|popup|wall)|\bcc-(window|banner|revoke)\b|onetrust|cookiebot|usercentrics|didomi|\btruste\b|termly"
+    r"|iubenda-cs|qc-cmp|borlabs|klaro|osano-cm|cmplz|\bsp_message",
+    re.IGNORECASE,
+)
+_CONTENT = "self::main or self::article or self::h1 or .//main or .//article or .//h1"
 _EMPTY = "The page holds no text."
+_SCRIPTED = (
+    "The page holds no text of its own: it is made by JavaScript in the reader's browser, which is not run here."
+)
+_PLACEHOLDER = re.compile(
+    r"javascript|^\W*(loading|please wait|wird geladen|laden|chargement|cargando)\W*$", re.IGNORECASE
+)
+_PLACEHOLDER_WORDS = 25
 # Below this share of the page's words or headings trafilatura took one box of several for the whole page.
 _ENOUGH = 0.5
 
 
 def parse(data: bytes, limits: Limits) -> ParsedDocument:
     """Sections by heading; raises IngestionError ("empty", "too_long", "too_complex")."""
-    body = read_html(decode(data, _declared_charset(data)) or "")
+    markup = decode(data, _declared_charset(data)) or ""
+    scripted = "<script" in markup.lower()
+    body = read_html(markup)
+    _drop_consent(body)
+    if scripted and _is_placeholder(body):
+        raise IngestionError("empty", _SCRIPTED)
     title = body.getparent().findtext("./head/title")
     builder = SectionBuilder(limits)
     content = _main_content(body)
     if heading := _lost_heading(body, content):
         builder.heading(1, heading)
     add_tree(content, builder)
-    return builder.build(title=title, pages=0, empty=_EMPTY)
+    return builder.build(title=title, pages=0, empty=_SCRIPTED if scripted else _EMPTY)
 
 
 def read_html(markup: str) -> _Element:
@@ -66,6 +88,19 @@ def read_html(markup: str) -> _Element:
     return body
 
 
+def _drop_consent(body: _Element) -> None:
+    for box in body.xpath(".//*[@id or @class]"):
+        named = _CONSENT.search(f"{box.get('id')} {box.get('class')}")
+        if named and box.getparent() is not None and not box.xpath(_CONTENT):
+            box.drop_tree()
+
+
+def _is_placeholder(body: _Element) -> bool:
+    """Whether all that stands there is what a page shows until its script has run, or when none can."""
+    words = " ".join(body.itertext()).split()
+    return len(words) <= _PLACEHOLDER_WORDS and _PLACEHOLDER.search(" ".join(words)) is not None
+
+
 def _opens_a_part(button: _Element) -> bool:
     headed = any(outer.tag in ("h2", "h3", "h4", "summary") for outer in button.iterancestors())
     asks = "".join(button.itertext()).strip().endswith(("?", "？"))
@@ -78,6 +113,8 @@ def _main_content(body: _Element) -> _Element:
     _drop(body, _MENUS)
     mains = body.xpath(".//main | .//*[@role = 'main']")
     whole = mains[0] if len(mains) == 1 else body
+    if not "".join(whole.itertext()).strip():
+        return whole
     for favor_recall in (True, False):
         extract = _extract(page, favor_recall)
         if extract is not None and all(count(extract) >= _ENOUGH * count(whole) for count in (_words, _headings)):
@@ -130,11 +167,6 @@ def _headings(element: _Element) -> int:
 
 
 def _declared_charset(data: bytes) -> str | None:
-    """The character set in the page's own <meta>, as browsers read it: Latin-1 means Windows-1252."""
+    """The character set in the page's own <meta>, as browsers read it."""
     found = _META_CHARSET.search(data[:_META_REACH])
-    name = found[1].decode("ascii").lower() if found else ""
-    try:
-        "".encode(name)
-    except (LookupError, UnicodeError):
-        return None
-    return "cp1252" if name in ("iso-8859-1", "latin1", "latin-1", "us-ascii", "ascii") else name
+    return web_charset(found[1].decode("ascii")) if found else None

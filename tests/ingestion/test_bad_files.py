@@ -18,7 +18,12 @@ BAD = {
     "blank text": ("a.txt", b" \n\t\n", "empty", "The file holds no text."),
     "blank pdf": ("a.pdf", files.pdf(""), "empty", "The PDF holds no text; it may be a scan."),
     "blank docx": ("a.docx", files.docx_file(lambda _: None), "empty", "The file holds no text."),
-    "blank html": ("a.html", b"<body><script>x</script></body>", "empty", "The page holds no text."),
+    "blank html": (
+        "a.html",
+        b"<body><script>x</script></body>",
+        "empty",
+        "The page holds no text of its own: it is made by JavaScript in the reader's browser, which is not run here.",
+    ),
     "blank markdown": ("a.md", b"<!-- only a comment -->", "empty", "holds no text"),
     "garbage pdf": ("a.pdf", GARBAGE, "damaged", "The file is damaged and cannot be opened as PDF."),
     "garbage docx": ("a.docx", GARBAGE, "damaged", "The file is damaged and cannot be opened as DOCX."),

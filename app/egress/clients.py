@@ -1,4 +1,4 @@
-"""The way out: every HTTP client that Jobx uses is made here and passed on as a value."""
+"""HTTP clients for destinations that the operator chose: channel providers, models, simulators."""
 
 import ssl
 
@@ -25,6 +25,12 @@ def provider_client() -> httpx.AsyncClient:
 def model_client(timeout_seconds: float) -> httpx.AsyncClient:
     """A client for language models; the timeout is that of one attempt."""
     return httpx.AsyncClient(verify=tls(), timeout=httpx.Timeout(timeout_seconds, connect=5), follow_redirects=False)
+
+
+def vector_transport() -> httpx.AsyncHTTPTransport:
+    """What carries requests to the Qdrant server; its client sets the times."""
+    limits = httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=30)
+    return httpx.AsyncHTTPTransport(verify=tls(), limits=limits, trust_env=False)
 
 
 def simulator_client(app: object) -> httpx.AsyncClient:

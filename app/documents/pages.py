@@ -1,0 +1,78 @@
+"""Documents that are pages on the web: fetching one, and telling whether it changed."""
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from sqlalchemy import delete
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.documents.service import content_hash, sealed_file
+from app.egress import FetchedPage
+from app.models import Document, DocumentVersion
+from app.runtime import Runtime
+from ingestion.charsets import in_utf8
+
+_TEXT = ("text/", "application/xhtml+xml")
+_MARKDOWN = (".md", ".markdown", ".mdown")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PageBytes:
+    """A page as it is stored and parsed: texts in UTF-8."""
+
+    data: bytes
+    media_type: str | None
+
+
+async def fetch_version(runtime: Runtime, tenant_id: UUID, version_id: UUID, url: str) -> PageBytes | None:
+    """Fetch a page and store it as its version's file; None when it is what the version in force was made of.
+
+    Then the version goes away again, and the one in force goes on answering. Raises FetchRefused and FetchFailed.
+    """
+    page = _as_stored(await runtime.fetcher.fetch(url))
+    async with runtime.vault.session(tenant_id) as session:
+        version = await session.get_one(DocumentVersion, version_id)
+        hashed = content_hash(page.data)
+        if await _is_in_force(session, version, hashed):
+            await _forget(session, version)
+            return None
+        stored = sealed_file(version_id, page.data)
+    await runtime.storage.put(tenant_id, version_id, stored)
+    async with runtime.vault.session(tenant_id) as session:
+        version = await session.get_one(DocumentVersion, version_id)
+        version.content_hash, version.size, version.media_type = hashed, len(page.data), page.media_type
+    return page
+
+
+async def _is_in_force(session: AsyncSession, version: DocumentVersion, hashed: bytes) -> bool:
+    document = await session.get_one(Document, version.document_id)
+    if document.current_version_id is None:
+        return False
+    current = await session.get_one(DocumentVersion, document.current_version_id)
+    if current.content_hash != hashed:
+        return False
+    current.url = version.url
+    return True
+
+
+async def _forget(session: AsyncSession, version: DocumentVersion) -> None:
+    """Remove a version and those that failed between the one in force and it, so that the document is `ready` again."""
+    document = await session.get_one(Document, version.document_id)
+    others = DocumentVersion.id != document.current_version_id
+    mine = (DocumentVersion.document_id == document.id, DocumentVersion.id <= version.id)
+    await session.execute(delete(DocumentVersion).where(*mine, others))
+
+
+def _as_stored(page: FetchedPage) -> PageBytes:
+    media_type = page.media_type
+    if media_type in (None, "text/plain", "application/octet-stream") and _suffix(page.final_url) in _MARKDOWN:
+        # Servers have no type for it; of all other types the header knows more than the address.
+        media_type = "text/markdown"
+    is_text = media_type is not None and media_type.startswith(_TEXT)
+    return PageBytes(in_utf8(page.body, page.charset) if is_text else page.body, media_type)
+
+
+def _suffix(url: str) -> str:
+    return PurePosixPath(urlsplit(url).path).suffix.lower()

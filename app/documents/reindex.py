@@ -1,0 +1,71 @@
+"""Writing a document's vectors anew from its stored passages: into another store, or after another model came."""
+
+import asyncio
+from uuid import UUID
+
+import procrastinate
+from procrastinate import JobContext
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.crypto import current_keyring
+from app.models import Document, DocumentChunk, DocumentVersion
+from app.queue import INGESTION, Queue, job
+from app.runtime import Runtime, of_job
+from ingestion.chunk import embedding_text
+from ingestion.types import Chunk
+from vectorstore.index import ChunkVectors
+from vectorstore.sparse import SparseEncoder
+
+TASK = "documents:reindex"
+blueprint = procrastinate.Blueprint()
+
+
+async def queue_all(session: AsyncSession, queue: Queue) -> int:
+    """Add a job for every document that answers; returns how many. They take turns with other work on a document."""
+    answering = select(Document.id).where(Document.deleted_at.is_(None), Document.current_version_id.is_not(None))
+    documents = list(await session.scalars(answering))
+    tenant_id = current_keyring().tenant_id
+    for document_id in documents:
+        ids = {"tenant_id": tenant_id, "document_id": document_id}
+        await queue.defer(session, TASK, INGESTION, lock=f"document:{document_id}", ids=ids)
+    return len(documents)
+
+
+async def passages_stored(session: AsyncSession) -> int:
+    """How many passages answer, which is how many vectors the store must have."""
+    query = select(func.coalesce(func.sum(DocumentVersion.chunks), 0)).join(
+        Document, Document.current_version_id == DocumentVersion.id
+    )
+    return int(await session.scalar(query.where(Document.deleted_at.is_(None))) or 0)
+
+
+@job(blueprint, TASK, INGESTION)
+async def reindex(context: JobContext, tenant_id: UUID, document_id: UUID) -> None:
+    """Embed the stored passages of the version that answers, and replace what the store has of the document."""
+    runtime = of_job(context)
+    await runtime.pressure.relieved()
+    async with runtime.vault.session(tenant_id) as session:
+        document = await session.get(Document, document_id)
+        version_id = None if document is None or document.deleted_at is not None else document.current_version_id
+        if document is None or version_id is None:
+            return
+        title, index_key = document.title, current_keyring().index_key()
+        query = select(DocumentChunk).where(DocumentChunk.version_id == version_id).order_by(DocumentChunk.position)
+        passages = [(row.id, embedding_text(title, _chunk(row))) for row in await session.scalars(query)]
+    await runtime.index.replace(tenant_id, document_id, version_id, await _vectors(runtime, index_key, passages))
+    await runtime.index.drop_other_versions(tenant_id, document_id, version_id)
+
+
+def _chunk(row: DocumentChunk) -> Chunk:
+    heading = tuple(row.heading.split(" > ")) if row.heading else ()
+    return Chunk(row.position, row.text, heading, row.page)
+
+
+async def _vectors(runtime: Runtime, index_key: bytes, passages: list[tuple[UUID, str]]) -> list[ChunkVectors]:
+    texts = [text for _, text in passages]
+    dense = await runtime.embedder.embed(texts)
+    encoder = SparseEncoder(index_key)
+    sparse = await asyncio.to_thread(lambda: [encoder.encode_document(text) for text in texts])
+    ids = [chunk_id for chunk_id, _ in passages]
+    return [ChunkVectors(*values) for values in zip(ids, dense, sparse, strict=True)]

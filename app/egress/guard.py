@@ -1,0 +1,160 @@
+"""The guard against server-side request forgery: a host that a tenant names leads to the public internet or nowhere.
+
+A name is looked up once. Every address it has is checked, and the connection goes to a checked address, so nothing can
+change in between (DNS rebinding). TLS still verifies the name.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from ipaddress import ip_address
+from typing import Any
+
+import httpcore
+
+from app.egress.addresses import Address, Network, may_reach
+from app.egress.errors import FetchFailed, FetchRefused
+from app.egress.urls import literal, parse_host
+
+Resolve = Callable[[str], Awaitable[Sequence[str]]]
+
+_CONNECT_SECONDS = 5.0
+# Names that mean something only inside a network: RFC 6761, 6762, 7686, 8375, 9476, ICANN's .internal, and custom.
+_LOCAL_SUFFIXES = frozenset(
+    (
+        *("alt", "arpa", "corp", "home", "internal", "intranet", "invalid", "lan", "local", "localdomain"),
+        *("localhost", "onion", "private", "test"),
+    )
+)
+_NO_SUCH_NAME = (socket.EAI_NONAME, socket.EAI_NODATA)
+
+
+class NotPublic(FetchRefused):
+    """There is no public site at this address. Check its spelling; sites inside a private network cannot be read."""
+
+    # The same words whether a name does not exist or leads inside: they must not tell which inner names there are.
+    code = "url_not_public"
+
+
+class Guard:
+    """Finds the addresses of hosts; `allow` lists private networks that may be reached all the same."""
+
+    def __init__(self, allow: Iterable[Network] = (), resolve: Resolve | None = None) -> None:
+        self._allow = tuple(allow)
+        self._resolve = resolve or look_up
+
+    def check(self, host: str) -> str:
+        """The host in its one spelling (`urls.parse_host`); raises FetchRefused if that takes no look-up."""
+        host = parse_host(host)
+        address = literal(host)
+        if address is not None and not may_reach(address, self._allow):
+            raise NotPublic
+        # Where private networks are allowed, their own names are, too; the addresses decide.
+        if address is None and not self._allow and _is_local(host):
+            raise NotPublic
+        return host
+
+    async def addresses(self, host: str) -> list[Address]:
+        """The addresses of a host, each of them checked.
+
+        Raises FetchRefused (NotPublic if as little as one of them may not be reached) and FetchFailed ("dns_failed").
+        """
+        host = self.check(host)
+        address = literal(host)
+        if address is not None:
+            return [address]
+        # The dot at the end keeps the search list of a private network out.
+        found = await self._found(host if self._allow else f"{host}.")
+        if not found or not all(may_reach(address, self._allow) for address in found):
+            raise NotPublic
+        return found
+
+    async def _found(self, name: str) -> list[Address]:
+        try:
+            return [ip_address(text) for text in dict.fromkeys(await self._resolve(name))]
+        except socket.gaierror as error:
+            if error.errno in _NO_SUCH_NAME:
+                raise NotPublic from None
+            words = "The site's name could not be looked up just now."
+            raise FetchFailed(words, code="dns_failed", retryable=True) from None
+        except UnicodeError:
+            raise NotPublic from None
+
+
+class GuardedBackend(httpcore.AsyncNetworkBackend):
+    """Connects httpcore to nothing but checked addresses; httpcore itself verifies TLS by the name."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._plain = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109  # the name is httpcore's
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Try the host's addresses in turn; raises what the last one did, or as `Guard.addresses`."""
+        seconds = min(timeout or _CONNECT_SECONDS, _CONNECT_SECONDS)
+        *others, last = await self._guard.addresses(host)
+        for address in others:
+            try:
+                return await self._connect(address, port, seconds, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                continue
+        return await self._connect(last, port, seconds, local_address, socket_options)
+
+    async def _connect(
+        self,
+        address: Address,
+        port: int,
+        seconds: float,
+        local_address: str | None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None,
+    ) -> httpcore.AsyncNetworkStream:
+        plain = await self._plain.connect_tcp(str(address), port, seconds, local_address, socket_options)
+        return _Stream(plain)
+
+
+class _Stream(httpcore.AsyncNetworkStream):
+    """A connection that is closed when its TLS handshake is cancelled; httpcore's own is left open then."""
+
+    def __init__(self, plain: httpcore.AsyncNetworkStream) -> None:
+        self._plain = plain
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        return await self._plain.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        await self._plain.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._plain.aclose()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._plain.get_extra_info(info)
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            return await self._plain.start_tls(ssl_context, server_hostname, timeout)
+        except BaseException:
+            await self._plain.aclose()
+            raise
+
+
+async def look_up(name: str) -> list[str]:
+    """The system's answer for a name; raises socket.gaierror."""
+    found = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    return [str(entry[4][0]) for entry in found]
+
+
+def _is_local(name: str) -> bool:
+    return "." not in name or name.rpartition(".")[2] in _LOCAL_SUFFIXES

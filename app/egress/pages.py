@@ -1,0 +1,199 @@
+"""Fetching one page that a tenant names."""
+
+import asyncio
+import re
+import ssl
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+
+import httpcore
+
+from app.egress.addresses import Network
+from app.egress.body import Body
+from app.egress.clients import tls
+from app.egress.errors import FetchFailed, FetchRefused
+from app.egress.guard import Guard, GuardedBackend, Resolve
+from app.egress.urls import Target, parse_url
+
+MAX_REDIRECTS = 5
+_OK = 200
+_REDIRECTS = (301, 302, 303, 307, 308)
+_TRANSIENT = (408, 425, 429)
+_SERVER_ERRORS = range(500, 600)
+_WORDS = {
+    401: "The page asks for a sign-in.",
+    403: "The site does not let the page be read.",
+    404: "The page does not exist (404).",
+    410: "The page does not exist any more (410).",
+    429: "The site asks to be left alone for a while (429).",
+}
+_DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+_READABLE = frozenset(
+    (
+        *("text/html", "application/xhtml+xml", "text/plain", "text/markdown", "text/x-markdown"),
+        *("application/pdf", _DOCX, "application/octet-stream", "binary/octet-stream"),
+    )
+)
+_ACCEPT = f"text/html,application/xhtml+xml,text/markdown,application/pdf,{_DOCX},text/plain;q=0.9,*/*;q=0.1"
+_CHARSET = re.compile(r";\s*charset\s*=\s*[\"']?\s*([\w.:+-]{1,40})", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedPage:
+    """A page as it came, after redirects; `body` is unpacked but otherwise as it was sent.
+
+    `charset` is what the header says; `etag` and `last_modified` are for asking again.
+    """
+
+    final_url: str
+    status: int
+    media_type: str | None
+    charset: str | None
+    body: bytes = field(repr=False)
+    etag: str | None
+    last_modified: str | None
+
+
+class PageFetcher:
+    """Fetches pages: `max_bytes` each (unpacked), `seconds` in all, from the public internet and networks of `allow`.
+
+    No cookies, no credentials, no proxy, TLS 1.2 or higher. `contact` is told to the sites in the User-Agent.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_bytes: int,
+        seconds: float,
+        allow: Iterable[Network] = (),
+        contact: str | None = None,
+        resolve: Resolve | None = None,
+        certificates: ssl.SSLContext | None = None,
+    ) -> None:
+        self._max_bytes = max_bytes
+        self._seconds = seconds
+        self._guard = Guard(allow, resolve)
+        self._agent = f"Mozilla/5.0 (compatible; Jobx{f'; +{contact}' if contact else ''})"
+        self._tls = certificates or tls()
+
+    def check(self, url: str) -> str:
+        """The URL in its one spelling; raises FetchRefused if it can be told at once that it will not be fetched."""
+        target = parse_url(url)
+        self._guard.check(target.host)
+        return target.url
+
+    async def fetch(self, url: str) -> FetchedPage:
+        """The page, redirects followed; raises FetchRefused and FetchFailed."""
+        try:
+            async with asyncio.timeout(self._seconds), self._pool() as pool:
+                return await self._follow(pool, parse_url(url))
+        except TimeoutError:
+            words = f"The site took longer than the {self._seconds:g} seconds allowed."
+            raise FetchFailed(words, code="timed_out", retryable=True) from None
+
+    def _pool(self) -> httpcore.AsyncConnectionPool:
+        # One for each fetch: nothing is left open between two, and a name is looked up anew.
+        return httpcore.AsyncConnectionPool(self._tls, max_connections=1, network_backend=GuardedBackend(self._guard))
+
+    async def _follow(self, pool: httpcore.AsyncConnectionPool, target: Target) -> FetchedPage:
+        for _ in range(MAX_REDIRECTS + 1):
+            async with self._get(pool, target) as response:
+                headers = _headers(response)
+                if response.status not in _REDIRECTS or "location" not in headers:
+                    return await self._page(target, response, headers)
+            target = _next(target, headers["location"])
+        raise FetchFailed("The page sends readers on from address to address.", code="too_many_redirects")
+
+    @asynccontextmanager
+    async def _get(self, pool: httpcore.AsyncConnectionPool, target: Target) -> AsyncIterator[httpcore.Response]:
+        url = httpcore.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path)
+        headers = [
+            ("Host", target.authority),
+            ("User-Agent", self._agent),
+            ("Accept", _ACCEPT),
+            ("Accept-Encoding", "gzip"),
+        ]
+        with _in_words():
+            async with pool.stream("GET", url, headers=headers) as response:
+                yield response
+
+    async def _page(self, target: Target, response: httpcore.Response, headers: Mapping[str, str]) -> FetchedPage:
+        if response.status != _OK:
+            raise _wrong_status(response.status)
+        content_type = headers.get("content-type", "")
+        charset = _CHARSET.search(content_type)
+        media_type = _media_type(content_type)
+        body = Body(self._max_bytes, headers.get("content-encoding", ""), headers.get("content-length", ""))
+        async for part in response.aiter_stream():
+            body.feed(part)
+        return FetchedPage(
+            final_url=target.url,
+            status=response.status,
+            media_type=media_type,
+            charset=charset[1].lower() if charset else None,
+            body=body.whole(),
+            etag=headers.get("etag"),
+            last_modified=headers.get("last-modified"),
+        )
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """Turn what goes wrong on the wire into FetchFailed; all of it may be better next time but a bad certificate."""
+    try:
+        yield
+    except httpcore.ConnectError as error:
+        if isinstance(error.__context__, ssl.SSLCertVerificationError):
+            words = "The site's certificate is not valid, so it cannot be told who answers."
+            raise FetchFailed(words, code="bad_certificate") from None
+        raise _unreachable("The site could not be reached.") from None
+    except httpcore.ConnectTimeout:
+        raise _unreachable("The site could not be reached.") from None
+    except (httpcore.NetworkError, httpcore.ProtocolError, OSError):
+        raise _unreachable(
+            "The connection to the site was lost, or it answered with something else than HTTP."
+        ) from None
+
+
+def _unreachable(words: str) -> FetchFailed:
+    return FetchFailed(words, code="unreachable", retryable=True)
+
+
+def _headers(response: httpcore.Response) -> dict[str, str]:
+    """Names in lower case; the values of one name joined as RFC 9110 says."""
+    headers: dict[str, str] = {}
+    for raw_name, raw in response.headers:
+        name, value = raw_name.decode("latin-1").lower(), _text(raw)
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def _next(target: Target, location: str) -> Target:
+    following = parse_url(location, target)
+    if (target.scheme, following.scheme) == ("https", "http"):
+        # Whoever sits in between could put words into the answers; a page that is only on http is asked for by that.
+        raise FetchRefused("The page sends readers from https on to unencrypted http.", code="insecure_redirect")
+    return following
+
+
+def _wrong_status(status: int) -> FetchFailed:
+    retryable = status in _TRANSIENT or status in _SERVER_ERRORS
+    words = _WORDS.get(status, f"The site answered with status {status} instead of the page.")
+    return FetchFailed(words, code="http_status", retryable=retryable)
+
+
+def _media_type(content_type: str) -> str | None:
+    """The declared type, None if there is none; raises FetchFailed for one that is not read."""
+    essence = content_type.partition(";")[0].strip().lower()
+    if "/" in essence and essence not in _READABLE:
+        words = "This is not a page of text: only web pages, PDF, DOCX, Markdown and plain text can be read."
+        raise FetchFailed(words, code="unsupported_type")
+    return essence if "/" in essence else None
