@@ -1,18 +1,35 @@
 """The job queue: procrastinate on the same PostgreSQL, so a job is added by the transaction that needs it.
 
-Arguments are ids only: the queue logs them, and its tables are not encrypted.
+Arguments are ids only, with the trace that the job belongs to: the queue logs them, and its tables are not encrypted.
 """
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import wraps
+from time import perf_counter
+from typing import Any, Concatenate, Literal
 from uuid import UUID
 
+import orjson
 import procrastinate
-from procrastinate import RetryStrategy
-from procrastinate.tasks import configure_task
+from opentelemetry import context as tracing
+from opentelemetry.trace import Span, SpanKind, set_span_in_context
+from procrastinate import Blueprint, JobContext, RetryDecision, RetryStrategy
+from procrastinate.exceptions import JobAborted
+from procrastinate.job_context import AbortReason
+from procrastinate.jobs import Job
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.dml import ReturningInsert
 
-from app.db import DatabaseAddress, driver_connection
+from app.db import DatabaseAddress
+from app.telemetry.logs import current_job
+from app.telemetry.tracing import begin, traceparent
+from graphs.spans import describe, fail
+
+logger = logging.getLogger(__name__)
 
 INBOUND = "inbound"
 ANSWERS = "answers"
@@ -20,9 +37,61 @@ DELIVERIES = "deliveries"
 INGESTION = "ingestion"
 MAINTENANCE = "maintenance"
 
+# What procrastinate's own client runs; the exact pin and tests/app/test_jobs.py keep this seam honest. Through
+# SQLAlchemy it is one statement of the caller's transaction, which takes neither a savepoint nor a second connection.
+_DEFER = text(
+    "queue.procrastinate_defer_jobs_v1(array[row(cast(:job_queue as text), cast(:job_task as text), 0,"
+    " cast(:job_lock as text), null, cast(:job_arguments as jsonb), cast(:job_at as timestamptz))]"
+    "::queue.procrastinate_job_to_defer_v1[])"
+)
+# What a worker takes: everything, what customers wait for, or the reading of documents.
+Share = Literal["all", "answers", "documents"]
+
 MAX_ATTEMPTS = 6
-# 2, 4, 8 … seconds: a part that restarts is back before the attempts are used up.
-RETRY = RetryStrategy(max_attempts=MAX_ATTEMPTS, exponential_wait=2)
+
+Work = Callable[Concatenate[JobContext, ...], Awaitable[None]]
+Outcome = Literal["succeeded", "retried", "failed", "aborted"]
+
+
+class _Retry(RetryStrategy):
+    """Waits 2, 4, 8 … seconds: a part that restarts is back before the attempts are used up."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+        """At once, and however often it ran, for a job that was cut by its worker's end."""
+        if isinstance(exception, JobAborted):
+            return RetryDecision(retry_at=datetime.now(UTC))
+        return super().get_retry_decision(exception=exception, job=job)
+
+
+_RETRY = _Retry(max_attempts=MAX_ATTEMPTS, exponential_wait=2)
+
+
+def job(blueprint: Blueprint, name: str, queue: str) -> Callable[[Work], Work]:
+    """Declare a coroutine function as the job `name`: called with the job's context and its ids, by keyword, as UUIDs.
+
+    What it raises is retried. A job that its worker has no more time for is handed back to the queue.
+    """
+
+    def declare(work: Work) -> Work:
+        @wraps(work)
+        async def run(context: JobContext, *, trace: str | None = None, **ids: str) -> None:
+            # Without a trace (deferred by no request, or by a version that knew of none) it begins one.
+            with _told(context, trace, ids):
+                try:
+                    await work(context, **{key: UUID(value) for key, value in ids.items()})
+                except BaseException:
+                    # A cut job ends by its cancellation, or by an error that follows from it.
+                    if context.abort_reason() is not AbortReason.SHUTDOWN:
+                        raise
+                    await _keep_attempts(context)
+                    raise JobAborted from None
+
+        # wraps() hides from the type checker that this one takes strings.
+        declared: Callable[..., Awaitable[None]] = run
+        blueprint.task(name=name, queue=queue, retry=_RETRY, pass_context=True)(declared)
+        return work
+
+    return declare
 
 
 class Queue:
@@ -30,7 +99,14 @@ class Queue:
 
     def __init__(self, address: DatabaseAddress, blueprints: Iterable[procrastinate.Blueprint] = ()) -> None:
         self.app = procrastinate.App(
-            connector=procrastinate.PsycopgConnector(conninfo=address.conninfo(), min_size=1, max_size=8)
+            connector=procrastinate.PsycopgConnector(
+                conninfo=address.conninfo(),
+                configure=address.set_up,
+                min_size=1,
+                max_size=8,
+                # The pool doubles its wait up to this; a longer one would outlast the server's absence.
+                reconnect_timeout=5,
+            )
         )
         for blueprint in blueprints:
             # Not add_tasks_from: it renames the blueprint's own tasks, so that it serves one app only.
@@ -45,20 +121,24 @@ class Queue:
         lock: str | None = None,
         delay_seconds: float = 0,
         ids: Mapping[str, UUID],
-    ) -> None:
-        """Add a job in the caller's transaction: it exists if, and only if, that commits."""
-        at = datetime.now(UTC) + timedelta(seconds=delay_seconds) if delay_seconds else None
-        async with session.begin_nested():
-            connection = await driver_connection(session)
-            deferrer = configure_task(
-                name=task,
-                job_manager=self.app.job_manager,
-                queue=queue,
-                lock=lock,
-                schedule_at=at,
-                connection=connection,
-            )
-            await deferrer.defer_async(**{name: str(value) for name, value in ids.items()})
+        once: ReturningInsert[Any] | None = None,
+    ) -> bool:
+        """Add a job in the caller's transaction: it exists if, and only if, that commits.
+
+        `once` is an INSERT that may find its row there already: it runs in the same round trip, and there is a job
+        only if it inserts. Returns whether there is.
+        """
+        trace = traceparent()
+        arguments = {name: str(value) for name, value in ids.items()} | ({} if trace is None else {"trace": trace})
+        values = {
+            "job_queue": queue,
+            "job_task": task,
+            "job_lock": lock,
+            "job_arguments": orjson.dumps(arguments).decode(),
+            "job_at": datetime.now(UTC) + timedelta(seconds=delay_seconds) if delay_seconds else None,
+        }
+        added = select(_DEFER) if once is None else select(_DEFER).select_from(once.cte("added"))
+        return await session.scalar(added, values) is not None
 
     async def release_stalled(self, seconds_since_heartbeat: float) -> int:
         """Put jobs of dead workers back into the queue; returns how many."""
@@ -68,3 +148,52 @@ class Queue:
             await self.app.job_manager.retry_job(job)
             count += 1
         return count
+
+
+@contextmanager
+def _told(context: JobContext, trace: str | None, ids: Mapping[str, str]) -> Iterator[None]:
+    """A job's block in its trace, with its end told."""
+    span, started = begin(context.job.task_name, SpanKind.CONSUMER, trace), perf_counter()
+    describe(span, queue=context.job.queue, job=context.job.id, attempt=context.job.attempts + 1, **ids)
+    # Neither is taken back: what the queue says of the job afterwards, in the job's own task, belongs to it too.
+    tracing.attach(set_span_in_context(span))
+    current_job.set((context.job.task_name, context.job.id or 0))
+    error: BaseException | None = None
+    try:
+        yield
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        _ended(context, span, perf_counter() - started, error)
+
+
+def _ended(context: JobContext, span: Span, seconds: float, error: BaseException | None) -> None:
+    """The one place that knows how every run of a job ended."""
+    outcome = _outcome(context, error)
+    (context.additional_context or {})["runtime"].metrics.job(context.job.task_name, outcome, seconds)
+    describe(span, outcome=outcome)
+    if error is not None:
+        fail(span, error)
+    span.end()
+    level = {"failed": logging.ERROR, "retried": logging.WARNING}.get(outcome, logging.INFO)
+    shown = error if outcome in ("failed", "retried") else None
+    fields = {"outcome": outcome, "ms": round(seconds * 1000, 1), "attempt": context.job.attempts + 1}
+    logger.log(level, "job %s %s", context.job.task_name, outcome, exc_info=shown, extra={"fields": fields})
+
+
+def _outcome(context: JobContext, error: BaseException | None) -> Outcome:
+    if error is None:
+        return "succeeded"
+    if isinstance(error, JobAborted):
+        return "aborted"
+    return "failed" if _RETRY.get_retry_decision(exception=error, job=context.job) is None else "retried"
+
+
+async def _keep_attempts(context: JobContext) -> None:
+    """Undo beforehand that the queue will count the cut run as an attempt."""
+    query = "update procrastinate_jobs set attempts = attempts - 1 where id = %(id)s and status = 'doing'"
+    try:
+        await context.app.connector.execute_query_async(query, id=context.job.id)
+    except Exception:
+        logger.warning("job %s loses an attempt: the database did not answer", context.job.id)

@@ -14,17 +14,19 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import BadRequest, JobxError, TooLarge
+from app.errors import BadRequest, JobxError, TooLarge, Unavailable
 from app.text import clean
+from graphs.spans import trace_id
 
 logger = logging.getLogger(__name__)
 
 MIB = 1024 * 1024
+TRACE_HEADER = "Jobx-Trace-Id"
 _NAMES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
 
 class Problem(BaseModel):
-    """The body of every error; `code` is stable, `detail` is for people."""
+    """The body of every error; `code` is stable, `detail` is for people, `trace_id` finds the request in the log."""
 
     type: str = "about:blank"
     title: str
@@ -32,11 +34,19 @@ class Problem(BaseModel):
     code: str
     detail: str
     errors: list[dict[str, Any]] | None = None
+    trace_id: str | None = None
 
 
 def problem(status: int, code: str, detail: str, errors: list[dict[str, Any]] | None = None) -> JSONResponse:
     """An application/problem+json answer."""
-    body = Problem(title=code.replace("_", " ").capitalize(), status=status, code=code, detail=detail, errors=errors)
+    body = Problem(
+        title=code.replace("_", " ").capitalize(),
+        status=status,
+        code=code,
+        detail=detail,
+        errors=errors,
+        trace_id=trace_id(),
+    )
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None  # noqa: PLR2004
     return JSONResponse(
         body.model_dump(exclude_none=True), status, headers=headers, media_type="application/problem+json"
@@ -49,7 +59,10 @@ def add_error_handlers(app: FastAPI) -> None:
     async def on_jobx(_request: Request, error: Exception) -> JSONResponse:
         if not isinstance(error, JobxError):
             raise error
-        if error.status_code >= 500:  # noqa: PLR2004
+        if isinstance(error, Unavailable):
+            # A part that is away is away for every request: where each of them noticed it would only fill the log.
+            logger.warning("request refused: %s", error.code)
+        elif error.status_code >= 500:  # noqa: PLR2004
             logger.error("request failed: %s", error.code, exc_info=error)
         return problem(error.status_code, error.code, error.message)
 
@@ -66,7 +79,10 @@ def add_error_handlers(app: FastAPI) -> None:
         return problem(error.status_code, code, str(error.detail))
 
     async def on_other(_request: Request, _error: Exception) -> JSONResponse:
-        return problem(500, JobxError.code, "Something went wrong on our side.")
+        answer = problem(500, JobxError.code, "Something went wrong on our side.")
+        # Made outside of every middleware, so nothing else adds it.
+        answer.headers[TRACE_HEADER] = trace_id() or ""
+        return answer
 
     app.add_exception_handler(JobxError, on_jobx)
     app.add_exception_handler(RequestValidationError, on_invalid)

@@ -2,14 +2,27 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
+from opentelemetry.trace import SpanKind
 
-from graphs.models import EXTRACTIVE, Completion, ModelConfig, ModelError, ModelRefused, ModelUnavailable, label
+from graphs.models import (
+    EXTRACTIVE,
+    Completion,
+    ModelCall,
+    ModelConfig,
+    ModelError,
+    ModelRefused,
+    ModelUnavailable,
+    label,
+)
 from graphs.router import build_router, check_version, load
+from graphs.spans import describe, span
 from graphs.support.context import Embed
 from graphs.support.records import Usage
 
@@ -28,8 +41,9 @@ class LanguageModel:
     `retries` counts the attempts after the first at each model, `backoff` seconds is the first pause and doubles (a
     provider's Retry-After wins, both end at 8 s), and a model whose attempts all failed is left out for `cooldown`
     seconds if another can answer. `http` carries all traffic of the providers in `graphs.transport`; it belongs to the
-    caller. With `embed` the extractive model compares meanings and not only words. An instance lives on one event loop.
-    A LiteLLM other than the pinned one raises `UnsupportedVersion`.
+    caller. With `embed` the extractive model compares meanings and not only words. `observe` is told of every call that
+    ended, and must not raise. An instance lives on one event loop. A LiteLLM other than the pinned one raises
+    `UnsupportedVersion`.
     """
 
     def __init__(
@@ -41,6 +55,7 @@ class LanguageModel:
         backoff: float = 0.5,
         cooldown: float = 30.0,
         embed: Embed | None = None,
+        observe: Callable[[ModelCall], None] = lambda _call: None,
     ) -> None:
         if not models:
             raise ValueError("at least one model is needed")
@@ -49,6 +64,7 @@ class LanguageModel:
         self._http = http
         self._retries, self._backoff, self._cooldown = retries, backoff, cooldown
         self._embed = embed
+        self._observe = observe
         self._litellm: Any = None
         self._router: Any = None
         self._opening = asyncio.Lock()
@@ -74,12 +90,16 @@ class LanguageModel:
         Raises `ModelUnavailable` or `ModelRefused`.
         """
         router, names = await self._open(), self._chosen(models)
-        try:
-            async with asyncio.timeout(self._deadline(names)):
-                response = await router.acompletion(**self._request(names, messages, max_tokens, temperature))
-            return self._completion(response, str(response._hidden_params["model_id"]))
-        except Exception as error:
-            raise self._failure(names, error) from None
+        started = perf_counter()
+        with span("model", SpanKind.CLIENT, asked=names[0]) as current:
+            try:
+                async with asyncio.timeout(self._deadline(names)):
+                    response = await router.acompletion(**self._request(names, messages, max_tokens, temperature))
+                completion = self._completion(response, str(response._hidden_params["model_id"]), started)
+            except Exception as error:
+                raise self._failure(names, error, started) from None
+            describe(current, model=completion.model, **asdict(completion.usage))
+        return completion
 
     def stream(
         self, messages: "Sequence[AnyMessage]", *, max_tokens: int, temperature: float = 0.0, models: Sequence[str] = ()
@@ -97,6 +117,7 @@ class LanguageModel:
     ) -> AsyncGenerator[str | Completion, None]:
         router, names = await self._open(), self._chosen(models)
         request = self._request(names, messages, max_tokens, temperature)
+        started = perf_counter()
         try:
             # Not one timeout around the loop: it would also fire while the reader of the stream is at work.
             deadline = asyncio.get_running_loop().time() + self._deadline(names)
@@ -109,9 +130,9 @@ class LanguageModel:
                     if chunk.choices and (piece := chunk.choices[0].delta.content):
                         yield str(piece)
             whole = self._litellm.stream_chunk_builder(chunks, messages=request["messages"])
-            yield self._completion(whole, str(response._hidden_params["model_id"]))
+            yield self._completion(whole, str(response._hidden_params["model_id"]), started)
         except Exception as error:
-            raise self._failure(names, error) from None
+            raise self._failure(names, error, started) from None
 
     async def _open(self) -> Any:
         async with self._opening:
@@ -152,14 +173,14 @@ class LanguageModel:
             "temperature": temperature,
         }
 
-    def _completion(self, response: Any, name: str) -> Completion:
+    def _completion(self, response: Any, name: str, started: float) -> Completion:
         text = response.choices[0].message.content or ""
         if not text.strip():
             raise ModelUnavailable(f"{name}: empty answer")
-        usage = response.usage
-        return Completion(
-            text, name, Usage(usage.prompt_tokens, usage.completion_tokens, 1, self._cost_micros(response, name))
-        )
+        counted = response.usage
+        usage = Usage(counted.prompt_tokens, counted.completion_tokens, 1, self._cost_micros(response, name))
+        self._observe(ModelCall(name, "ok", perf_counter() - started, usage))
+        return Completion(text, name, usage)
 
     def _cost_micros(self, response: Any, name: str) -> int:
         try:
@@ -168,9 +189,11 @@ class LanguageModel:
         except Exception:
             return 0  # LiteLLM raises for a model without a known price, such as one on the user's own machine
 
-    def _failure(self, names: Sequence[str], error: Exception) -> ModelError:
+    def _failure(self, names: Sequence[str], error: Exception, started: float) -> ModelError:
         failure = error if isinstance(error, ModelError) else self._classified(names, error)
         _log.warning("model call failed: %s", failure)
+        outcome: Literal["refused", "unavailable"] = "refused" if isinstance(failure, ModelRefused) else "unavailable"
+        self._observe(ModelCall(names[0], outcome, perf_counter() - started, Usage()))
         return failure
 
     def _classified(self, names: Sequence[str], error: Exception) -> ModelError:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from graphs.support.records import Usage
 
@@ -47,6 +48,16 @@ class Completion:
 
     text: str
     model: str
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCall:
+    """How one call went: the model that answered, or the first one asked, and seconds with all retries."""
+
+    model: str
+    outcome: Literal["ok", "unavailable", "refused"]
+    seconds: float
     usage: Usage
 
 

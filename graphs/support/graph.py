@@ -3,19 +3,22 @@
 There is no checkpointer: a run is stateless, and the messages table is the memory.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from functools import lru_cache
-from typing import Any, cast
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import lru_cache, wraps
+from typing import Any, TypeVar, cast
 
 from langchain.messages import AnyMessage
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langsmith import tracing_context
+from opentelemetry.trace import Span
 
+from graphs.spans import describe, span
 from graphs.support import nodes
 from graphs.support.context import SupportContext
 from graphs.support.state import SupportState
 
+_Node = TypeVar("_Node", bound=Callable[..., Awaitable[SupportState]])
 SupportGraph = CompiledStateGraph[SupportState, SupportContext, SupportState, SupportState]
 
 
@@ -23,13 +26,13 @@ SupportGraph = CompiledStateGraph[SupportState, SupportContext, SupportState, Su
 def build() -> SupportGraph:
     """The compiled graph; it holds nothing of a run, so one serves all."""
     builder = StateGraph(SupportState, context_schema=SupportContext)
-    builder.add_node(nodes.screen)
-    builder.add_node(nodes.rewrite)
-    builder.add_node(nodes.retrieve)
-    builder.add_node(nodes.draft)
-    builder.add_node(nodes.check)
-    builder.add_node(nodes.dispatch)
-    builder.add_node(nodes.handoff)
+    builder.add_node(_traced(nodes.screen))
+    builder.add_node(_traced(nodes.rewrite))
+    builder.add_node(_traced(nodes.retrieve))
+    builder.add_node(_traced(nodes.draft))
+    builder.add_node(_traced(nodes.check))
+    builder.add_node(_traced(nodes.dispatch))
+    builder.add_node(_traced(nodes.handoff))
     builder.add_edge(START, "screen")
     builder.add_conditional_edges("screen", after_screen, ["rewrite", "retrieve", "dispatch", "handoff"])
     builder.add_edge("rewrite", "retrieve")
@@ -68,8 +71,11 @@ async def run(context: SupportContext, message: str, history: Sequence[AnyMessag
 
     Raises what the retriever, the embedder or the channel raise; see `graphs.support.nodes`.
     """
-    with tracing_context(enabled=False):  # an environment that traces other programs must not get customers' messages
-        return cast(SupportState, await build().ainvoke(_start(message, history), context=context))
+    # LangSmith's tracing: an environment that traces other programs must not get customers' messages.
+    with tracing_context(enabled=False), span("graph") as current:
+        state = cast(SupportState, await build().ainvoke(_start(message, history), context=context))
+        _describe(current, state)
+    return state
 
 
 async def run_events(
@@ -93,3 +99,28 @@ async def run_events(
 
 def _start(message: str, history: Sequence[AnyMessage]) -> SupportState:
     return {"message": message, "history": list(history)}
+
+
+def _traced(node: _Node) -> _Node:
+    name = getattr(node, "__name__", "node")
+
+    @wraps(node)
+    async def run_node(*args: Any, **kwargs: Any) -> SupportState:
+        with span(name) as current:
+            update = await node(*args, **kwargs)
+            _describe(current, update)
+        return update
+
+    return cast(_Node, run_node)
+
+
+def _describe(current: Span, state: SupportState) -> None:
+    """How it ended and counts: nothing else of a state is fit for a trace."""
+    failed = [verdict for verdict in state.get("verdicts", ()) if not verdict.passed]
+    describe(
+        current,
+        outcome=state.get("outcome"),
+        reason=state.get("reason"),
+        passages=len(state["passages"]) if "passages" in state else None,
+        failed_verdicts=len(failed) if "verdicts" in state else None,
+    )

@@ -58,15 +58,3 @@ async def test_an_error_never_repeats_what_was_sent(tenant):
     ):
         assert response.status_code in (400, 422)
         assert canary not in response.text
-
-
-async def test_the_service_is_alive_and_ready(tenant, monkeypatch):
-    assert (await tenant.http.get("/livez")).status_code == 200
-    assert (await tenant.http.get("/readyz")).json() == {"status": "ok", "parts": {"start": "ok", "database": "ok"}}
-
-    async def down():
-        raise ConnectionError
-
-    monkeypatch.setattr(tenant.runtime.db, "ping", down)
-    response = await tenant.http.get("/readyz")
-    assert (response.status_code, response.json()["parts"]["database"]) == (503, "down")

@@ -1,9 +1,15 @@
+import json
 import logging
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
 
 from app.errors import Conflict
-from app.telemetry import SafeFormatter
+from app.telemetry import JsonFormatter, SafeFormatter
 from graphs.router import load
 
 CANARY = "canary-4711"
@@ -56,3 +62,97 @@ def test_asyncios_messages_do_not_carry_a_tasks_error(formatted):
     shown = formatted(ValueError("x"), "asyncio", f"Task exception was never retrieved\nfuture: <Task {CANARY}>")
     assert CANARY not in shown
     assert "never retrieved" in shown
+
+
+def _record(message, args=(), name="app.test", error=None, **extra):
+    exc_info = None if error is None else (type(error), error, error.__traceback__)
+    record = logging.LogRecord(name, logging.INFO, __file__, 1, message, args, exc_info)
+    record.__dict__.update(extra)
+    return record
+
+
+class _Rude:
+    def __str__(self):
+        raise RuntimeError(CANARY)
+
+    __repr__ = __str__
+
+
+TEXTS = st.text(st.characters(exclude_categories=()))
+VALUES = st.one_of(st.none(), st.integers(), st.floats(), TEXTS, st.binary(), st.builds(object), st.builds(_Rude))
+
+
+@given(message=st.one_of(TEXTS, VALUES), args=st.lists(VALUES).map(tuple), name=TEXTS, text=TEXTS, value=VALUES)
+@example(message="%s %s", args=("one",), name="x", text="", value=None)
+@example(message="%d", args=("no number",), name="x", text="\ud800\n", value=2**80)
+def test_every_line_is_one_json_object_whatever_was_logged(message, args, name, text, value):
+    assume(not isinstance(value, _Rude))
+    record = _record(message, args, name, error=Conflict(text), fields={"value": value})
+    line = JsonFormatter().format(record)
+    assert "\n" not in line
+    shown = json.loads(line.encode())
+    assert {"time", "level", "logger", "message"} <= set(shown)
+    assert SafeFormatter("%(message)s").format(record) is not None
+
+
+def test_a_json_line_has_the_time_in_utc_and_what_the_message_says():
+    shown = json.loads(JsonFormatter().format(_record("%d jobs of %s", (3, "answers"), fields={"outcome": "ok"})))
+    assert datetime.fromisoformat(shown["time"]).utcoffset() == timedelta(0)
+    assert abs(datetime.fromisoformat(shown["time"]) - datetime.now(UTC)) < timedelta(minutes=1)
+    assert shown["time"].endswith("Z")
+    del shown["time"]
+    assert shown == {"level": "INFO", "logger": "app.test", "message": "3 jobs of answers", "outcome": "ok"}
+
+
+def test_a_json_line_tells_the_errors_first_cause_first_and_never_their_text():
+    try:
+        try:
+            raise ValueError(CANARY)
+        except ValueError as error:
+            raise Conflict from error
+    except Conflict as error:
+        line = JsonFormatter().format(_record("failed", error=error))
+    assert CANARY not in line
+    first, last = json.loads(line)["errors"]
+    assert first["error"] == "builtins.ValueError"
+    assert last["error"] == "app.errors.Conflict: That does not fit the present state."
+    assert "test_telemetry.py" in first["frames"][0]
+
+
+def test_arguments_that_do_not_fit_are_not_shown():
+    for formatter in (JsonFormatter(), SafeFormatter("%(message)s")):
+        assert CANARY not in formatter.format(_record("%d jobs", (CANARY,)))
+
+
+def test_an_error_that_causes_itself_is_told_once():
+    error = ValueError()
+    error.__cause__ = KeyError()
+    error.__cause__.__cause__ = error
+    assert len(json.loads(JsonFormatter().format(_record("failed", error=error)))["errors"]) == 2
+
+
+_PROGRAM = f"""
+import logging, sys
+from app.telemetry import set_up_logging
+set_up_logging("INFO", {{}})
+logging.getLogger("app.x").info("hello %s", "there")
+logging.getLogger("app.x").info("%d", "{CANARY}")
+logging.getLogger("httpx").info("{CANARY}")
+logging.getLogger("procrastinate.worker").error("{CANARY}", extra={{{{"action": "job_error"}}}})
+logging.getLogger("procrastinate.worker.answers").error("stopped", extra={{{{"action": "job_abort"}}}})
+sys.stderr.close()
+logging.getLogger("app.x").info("{CANARY}")
+"""
+
+
+@pytest.mark.parametrize(("log_format", "is_json"), [("json", True), ("text", False), (None, True)])
+def test_logs_go_to_standard_error_in_the_format_asked_for(log_format, is_json):
+    program = [sys.executable, "-c", _PROGRAM.format(repr(log_format))]
+    shown = subprocess.run(program, capture_output=True, text=True, check=False)
+    lines = shown.stderr.splitlines()
+    assert (len(lines), shown.stdout) == (3, "")
+    assert CANARY not in shown.stderr
+    assert [line.startswith("{") for line in lines] == [is_json] * 3
+    assert "hello there" in lines[0]
+    if is_json:
+        assert [json.loads(line)["message"] for line in lines[1:]] == ["%d (the arguments do not fit)", "stopped"]
