@@ -43,6 +43,28 @@ class TenantRoute(APIRoute):
         return handle
 
 
+class UploadRoute(TenantRoute):
+    """The same for endpoints that write to the file store: their transactions are few at a time.
+
+    Each holds its database connection while the store answers. A slow store must not take all of them, or webhooks
+    could not be acknowledged; so the other uploads wait without one.
+    """
+
+    def get_route_handler(self) -> Handler:
+        """The endpoint, wrapped."""
+        handle = super().get_route_handler()
+
+        async def take_turns(request: Request) -> Response:
+            if request.method not in ("POST", "PUT"):
+                return await handle(request)
+            # A slow sender takes no turn.
+            await request.body()
+            async with request.app.state.upload_slots:
+                return await handle(request)
+
+        return take_turns
+
+
 class LongRoute(APIRoute):
     """Authenticates only: for endpoints that wait for models, and open short transactions of their own."""
 
@@ -65,7 +87,7 @@ async def _identify(request: Request) -> tuple[Any, bytes]:
     if scheme.lower() != "bearer" or not secret.strip():
         raise Unauthorized
     secret_hash = hash_secret(secret.strip())
-    tenant_id = await find_tenant(of_request(request).db, "api_key", secret_hash)
+    tenant_id = await find_tenant(of_request(request).db, secret_hash)
     if tenant_id is None:
         raise Unauthorized
     return tenant_id, secret_hash

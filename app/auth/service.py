@@ -71,10 +71,10 @@ async def revoke_key(session: AsyncSession, key_id: UUID) -> None:
     key.revoked_at = key.revoked_at or now()
 
 
-async def find_tenant(db: Database, kind: Literal["api_key", "connection"], key: bytes) -> UUID | None:
-    """Whose API key (by its hash) or connection (by its id's bytes) this is; the one look-up across tenants."""
+async def find_tenant(db: Database, secret_hash: bytes) -> UUID | None:
+    """Whose API key this is: the one look-up across tenants (a connection's is in `Vault.connection`)."""
     async with db.session() as session:
-        return await session.scalar(select(func.platform.tenant_of(kind, key)))
+        return await session.scalar(select(func.platform.tenant_of("api_key", secret_hash)))
 
 
 async def principal_of(session: AsyncSession, tenant_id: UUID, secret_hash: bytes) -> Principal:

@@ -4,18 +4,32 @@ import base64
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.crypto import KEY_BYTES, Keyring, MasterKey, use_keyring
+from app.crypto import KEY_BYTES, Keyring, MasterKey, place, unseal, use_keyring
 from app.db import Database
 from app.errors import ConfigurationError, NotFound
-from app.models import ConnectionKey, TenantKey
+from app.models import TenantKey
 
 _OWNER_ONLY = 0o600
+_ENTER_TENANT = text("select * from keys.enter_tenant(:id)")
+_ENTER_CONNECTION = text("select * from keys.enter_connection(:id)")
+
+
+@dataclass(frozen=True, slots=True)
+class EnteredConnection:
+    """What a webhook has to know of its connection, which a disconnect cannot change while the transaction is open."""
+
+    tenant_id: UUID
+    channel: str
+    state: str
+    epoch: int
+    account_id: str
 
 
 class Vault:
@@ -28,9 +42,36 @@ class Vault:
     @asynccontextmanager
     async def session(self, tenant_id: UUID) -> AsyncIterator[AsyncSession]:
         """One transaction of a tenant; raises NotFound when the tenant is gone."""
-        async with self._db.session(tenant_id) as session:
-            with use_keyring(await self._open(session, tenant_id)):
+        async with self._db.session() as session:
+            found = (await session.execute(_ENTER_TENANT, {"id": tenant_id})).one_or_none()
+            if found is None:
+                raise NotFound("There is no such tenant.")
+            keyring = Keyring(tenant_id, self.master.unwrap(found.tenant_key, tenant_id))
+            for connection_id, wrapped in zip(found.connection_ids, found.connection_keys, strict=True):
+                keyring.open_connection(connection_id, wrapped)
+            with use_keyring(keyring):
                 yield session
+
+    @asynccontextmanager
+    async def connection(self, connection_id: UUID) -> AsyncIterator[tuple[AsyncSession, EnteredConnection | None]]:
+        """One transaction of the tenant whose connection it is, with that connection locked against a disconnect.
+
+        None for a connection that there is not.
+        """
+        async with self._db.session() as session:
+            found = (await session.execute(_ENTER_CONNECTION, {"id": connection_id})).one_or_none()
+            if found is None or found.connection_key is None:
+                yield session, None
+                return
+            keyring = Keyring(found.tenant_id, self.master.unwrap(found.tenant_key, found.tenant_id))
+            keyring.open_connection(connection_id, found.connection_key)
+            sealed_at = place("tenant.connections", "account_id_sealed", connection_id)
+            account_id = unseal(keyring.key(connection_id), found.account_id_sealed, sealed_at).decode()
+            with use_keyring(keyring):
+                yield (
+                    session,
+                    EnteredConnection(found.tenant_id, found.channel, found.state, found.epoch, account_id),
+                )
 
     @asynccontextmanager
     async def new_tenant(self, tenant_id: UUID) -> AsyncIterator[AsyncSession]:
@@ -40,18 +81,6 @@ class Vault:
             with use_keyring(keyring):
                 yield session
                 session.add(TenantKey(tenant_id=tenant_id, wrapped=self.master.wrap(keyring.tenant_key, tenant_id)))
-
-    async def _open(self, session: AsyncSession, tenant_id: UUID) -> Keyring:
-        wrapped = await session.scalar(select(TenantKey.wrapped).where(TenantKey.tenant_id == tenant_id))
-        if wrapped is None:
-            raise NotFound("There is no such tenant.")
-        keyring = Keyring(tenant_id, self.master.unwrap(wrapped, tenant_id))
-        rows = await session.execute(
-            select(ConnectionKey.connection_id, ConnectionKey.wrapped).where(ConnectionKey.tenant_id == tenant_id)
-        )
-        for connection_id, connection_key in rows:
-            keyring.open_connection(connection_id, connection_key)
-        return keyring
 
 
 def load_master_key(text: str | None, file: Path | None, *, create: Path | None) -> MasterKey:

@@ -63,3 +63,60 @@ def route() -> None:
     op.execute("grant execute on function platform.tenant_of to jobx_app")
     op.execute("alter function platform.tenant_of owner to jobx_router")
     op.execute("revoke create on schema platform from jobx_router")
+
+
+def enter() -> None:
+    """Make the two ways into a tenant's transaction, each one round trip: its rows are seen, and its keys are at hand.
+
+    They run with the caller's own rights, so row-level security decides what they find; and they refuse a session
+    that it does not bind, such as one of another role that a pooler mixed up.
+    """
+    op.execute(
+        """
+        create function keys.enter_tenant(tenant uuid)
+        returns table (tenant_key bytea, connection_ids uuid[], connection_keys bytea[])
+        language plpgsql set search_path = pg_catalog, pg_temp as $$
+        begin
+            if not row_security_active('tenant.connections') then
+                raise insufficient_privilege using message = 'row-level security does not bind this session';
+            end if;
+            perform set_config('app.tenant_id', tenant::text, true);
+            return query
+                select t.wrapped,
+                       array(select k.connection_id from keys.connection_keys k
+                              where k.tenant_id = tenant order by k.connection_id),
+                       array(select k.wrapped from keys.connection_keys k
+                              where k.tenant_id = tenant order by k.connection_id)
+                  from keys.tenant_keys t where t.tenant_id = tenant;
+        end $$
+        """
+    )
+    op.execute(
+        """
+        create function keys.enter_connection(connection uuid)
+        returns table (tenant_id uuid, tenant_key bytea, connection_key bytea,
+                       channel text, state text, epoch integer, account_id_sealed bytea)
+        language plpgsql set search_path = pg_catalog, pg_temp as $$
+        declare
+            tenant uuid := platform.tenant_of('connection', uuid_send(connection));
+        begin
+            if tenant is null then
+                return;
+            end if;
+            if not row_security_active('tenant.connections') then
+                raise insufficient_privilege using message = 'row-level security does not bind this session';
+            end if;
+            perform set_config('app.tenant_id', tenant::text, true);
+            return query
+                select c.tenant_id, t.wrapped, k.wrapped, c.channel, c.state, c.epoch, c.account_id_sealed
+                  from tenant.connections c
+                  join keys.tenant_keys t on t.tenant_id = c.tenant_id
+                  left join keys.connection_keys k on k.connection_id = c.id
+                 where c.id = connection
+                   for share of c;
+        end $$
+        """
+    )
+    for function in ("keys.enter_tenant(uuid)", "keys.enter_connection(uuid)"):
+        op.execute(f"revoke all on function {function} from public")
+        op.execute(f"grant execute on function {function} to jobx_app")

@@ -33,6 +33,8 @@ context.configure(
     render_item=_render_item,
     compare_type=_compare_type,
     version_table_schema="platform",
+    # Without it `autocommit_block` would commit half of what came before.
+    transaction_per_migration=True,
 )
 with context.begin_transaction():
     context.run_migrations()
