@@ -2,37 +2,39 @@
 
 import base64
 import json
+import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from importlib.metadata import PackageNotFoundError, version
 
 import httpx
+from procrastinate import Blueprint
 from pydantic import SecretStr
 
-from app.channels.tasks import blueprint as channel_tasks
-from app.conversations.tasks import blueprint as conversation_tasks
+from app.channels.registry import CHANNELS
 from app.crypto import MasterKey, derive
 from app.db import Database, DatabaseAddress
-from app.documents.tasks import blueprint as document_tasks
-from app.egress import model_client, provider_client, simulator_client
+from app.egress import PageFetcher, model_client, provider_client, simulator_client, vector_transport
 from app.embedded.postgres import DataDirInUseError, EmbeddedPostgres
 from app.errors import ConfigurationError
+from app.health import Monitor, Pressure, Readiness
 from app.keys.service import Vault, load_master_key
-from app.migrations.runner import migrate
+from app.metrics import Metrics
 from app.queue import Queue
 from app.runtime import Runtime
 from app.settings import Settings
 from app.simulators.telegram import TelegramSimulator
-from app.storage import LocalStorage
-from app.webhooks.tasks import blueprint as webhook_tasks
+from app.storage import Storage, StorageUnavailable, make_storage
 from graphs.llm import LanguageModel
-from graphs.models import models_from
-from graphs.support.context import Embed
+from graphs.models import ModelConfig, models_from
 from ingestion.parse import Parser
 from vectorstore.edge import EdgeIndex
 from vectorstore.embeddings import Embedder
+from vectorstore.index import VectorIndex
+from vectorstore.server import ServerIndex
 
-BLUEPRINTS = (channel_tasks, conversation_tasks, document_tasks, webhook_tasks)
+logger = logging.getLogger(__name__)
 _OWNER_ONLY = 0o700
 _OWNER_ONLY_FILE = 0o600
 
@@ -86,56 +88,135 @@ def prepare_data_dir(settings: Settings) -> None:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, admin: DatabaseAddress, app_password: str | None, say: Callable[[str], None]
+    settings: Settings,
+    address: DatabaseAddress,
+    readiness: Readiness,
+    say: Callable[[str], None],
+    *,
+    blueprints: Collection[Blueprint] = (),
+    simulate: bool = False,
 ) -> AsyncIterator[Runtime]:
-    """A migrated database and every other part, closed again at the end. `say` is told what takes its time."""
+    """Every part on a migrated database, closed again at the end. `say` is told what takes its time.
+
+    A process without `blueprints` runs no jobs, and loads the embedding model when something has to be embedded.
+    `simulate` puts the simulators behind simulated connections.
+    """
     prepare_data_dir(settings)
-    migrate(admin, app_password)
-    address = service_address(admin, app_password)
     async with AsyncExitStack() as stack:
-        db = Database(address)
+        db = Database(address, pool_size=settings.database_pool_size)
         stack.push_async_callback(db.close)
-        queue = Queue(address, BLUEPRINTS)
+        queue = Queue(address, blueprints)
         await stack.enter_async_context(queue.app.open_async())
-        embedder = Embedder(settings.embedding_model, settings.data_dir / "models")
+        storage = make_storage(settings.s3, settings.data_dir / "files")
+        stack.push_async_callback(storage.close)
+        embedder = Embedder(settings.embedding_model, settings.model_dir or settings.data_dir / "models")
         stack.callback(embedder.close)
-        await embedder.prepare(say)
-        index = EdgeIndex(settings.data_dir / "qdrant", embedder.dimension)
+        await embedder.prepare(say, load=bool(blueprints))
+        index = vector_index(settings, embedder.dimension)
         stack.push_async_callback(index.close)
+        await _check(index, storage)
         parser = Parser()
         stack.push_async_callback(parser.close)
         provider_http = await stack.enter_async_context(provider_client())
         model_http = await stack.enter_async_context(model_client(settings.model_timeout_seconds))
-        llm = language_model(settings, model_http, embedder.embed)
+        models = model_configs(settings)
+        metrics = new_metrics([model.name for model in models], blueprints)
+        llm = LanguageModel(models, http=model_http, embed=embedder.embed, observe=metrics.model_call)
         stack.push_async_callback(llm.aclose)
-        # Message ids go on counting across restarts, as Telegram's do.
-        simulator = TelegramSimulator(accept_any_token=True, first_message_id=int(time.time()))
-        simulated = await stack.enter_async_context(simulator_client(simulator.app))
+        simulated: dict[str, httpx.AsyncClient] = {}
+        if simulate:
+            # Message ids go on counting across restarts, as Telegram's do.
+            simulator = TelegramSimulator(accept_any_token=True, first_message_id=int(time.time()))
+            simulated["telegram"] = await stack.enter_async_context(simulator_client(simulator.app))
+        pressure = new_pressure(settings, queue, metrics)
+        checks = {"database": db.ping, "vectors": index.ping, "files": storage.ping, "queue": pressure.check}
+        monitor = Monitor(checks, metrics)
+        await stack.enter_async_context(monitor.watching())
         yield Runtime(
             settings=settings,
             db=db,
             vault=Vault(db, master_key(settings)),
             queue=queue,
-            storage=LocalStorage(settings.data_dir / "files"),
+            storage=storage,
             index=index,
             embedder=embedder,
             parser=parser,
+            fetcher=page_fetcher(settings),
             llm=llm,
             provider_http=provider_http,
-            simulated_http={"telegram": simulated},
+            simulated_http=simulated,
+            metrics=metrics,
+            pressure=pressure,
+            monitor=monitor,
+            readiness=readiness,
         )
 
 
-def language_model(settings: Settings, http: httpx.AsyncClient, embed: Embed) -> LanguageModel:
+def vector_index(settings: Settings, dimension: int) -> VectorIndex:
+    """The Qdrant server that the settings name, or the embedded store without one; connects to nothing yet."""
+    if settings.qdrant_url is None:
+        return EdgeIndex(settings.data_dir / "qdrant", dimension)
+    key = _secret(settings.qdrant_api_key)
+    return ServerIndex(str(settings.qdrant_url), dimension, transport=vector_transport(), api_key=key)
+
+
+async def _check(index: VectorIndex, storage: Storage) -> None:
+    """Name what is wrong with the settings of a server; one that only is away now is waited for while we work."""
+    wrong = await index.check()
+    if wrong is not None:
+        raise ConfigurationError(wrong)
+    try:
+        await storage.check()
+    except StorageUnavailable as error:
+        logger.warning("the file store does not answer yet: %s", error.message)
+
+
+def own_servers(settings: Settings) -> DatabaseAddress:
+    """The database of a process that is one of many, which needs servers; raises ConfigurationError without them."""
+    if settings.database_url is None or settings.qdrant_url is None or settings.public_url is None:
+        raise ConfigurationError(
+            "`jobx serve` and `jobx worker` share servers: set JOBX_DATABASE_URL, JOBX_QDRANT_URL and JOBX_PUBLIC_URL. "
+            "Everything in one process, with embedded stores, is `jobx up`."
+        )
+    return DatabaseAddress(settings.database_url.get_secret_value())
+
+
+def page_fetcher(settings: Settings) -> PageFetcher:
+    """The way to pages that tenants name, within the settings' limits."""
+    return PageFetcher(
+        max_bytes=settings.max_page_bytes,
+        seconds=settings.fetch_seconds,
+        allow=settings.fetch_allow,
+        contact=None if settings.public_url is None else str(settings.public_url),
+    )
+
+
+def new_metrics(models: Collection[str], blueprints: Collection[Blueprint] = ()) -> Metrics:
+    """The counters of this process, with the names that they may show; `models` are those that are configured."""
+    tasks = [name for blueprint in blueprints for name in blueprint.tasks]
+    try:
+        installed = version("jobx")
+    except PackageNotFoundError:
+        installed = "source"
+    return Metrics(channels=CHANNELS, tasks=tasks, models=models, version=installed)
+
+
+def new_pressure(settings: Settings, queue: Queue, metrics: Metrics) -> Pressure:
+    """What holds documents back while customers wait too long."""
+    return Pressure(
+        queue, metrics, limit_seconds=settings.queue_age_limit_seconds, burst_seconds=settings.burst_cap_seconds
+    )
+
+
+def model_configs(settings: Settings) -> tuple[ModelConfig, ...]:
     """The models that the settings name, or the extractive one."""
-    configs = models_from(
+    return models_from(
         _secret(settings.anthropic_api_key),
         _secret(settings.openai_api_key),
         settings.models,
         settings.model_api_base,
         settings.model_timeout_seconds,
     )
-    return LanguageModel(configs, http=http, embed=embed)
 
 
 def master_key(settings: Settings) -> MasterKey:

@@ -15,12 +15,12 @@ from app.db import Database, DatabaseAddress
 from app.embedded.postgres import EmbeddedPostgresError
 from app.errors import ConfigurationError, JobxError
 from app.keys.service import Vault
-from app.migrations import runner
+from app.migrations.history import Stage
+from app.queue import Share
 from app.settings import Settings
 from app.talk import ask
 from app.telemetry import set_up_logging
 from app.tenants.service import create_tenant
-from app.up import up
 from graphs.models import UnsupportedVersion
 from vectorstore.embeddings import EmbeddingError
 from vectorstore.index import VectorStoreError
@@ -43,27 +43,61 @@ _EXPECTED = (JobxError, EmbeddedPostgresError, VectorStoreError, EmbeddingError,
 @cli.command("up")
 def up_command() -> None:
     """Run everything in one process: database, vectors, web server and worker."""
+    from app.up import up  # noqa: PLC0415
+
     up(_settings(), console)
 
 
 @cli.command()
+def serve() -> None:
+    """Run a web process, one of many: webhooks and the API. Needs servers for PostgreSQL and Qdrant."""
+    # Each command loads what it runs and no more: a web process never loads LangGraph.
+    from app.main import serve  # noqa: PLC0415
+
+    serve(_settings())
+
+
+@cli.command()
+def worker(
+    queues: Annotated[Share, typer.Option(help="Which jobs: all, what customers wait for, or documents.")] = "all",
+) -> None:
+    """Run a worker process, one of many. Needs servers for PostgreSQL and Qdrant."""
+    from app.worker import work  # noqa: PLC0415
+
+    work(_settings(), queues)
+
+
+@cli.command()
 def migrate(
-    check: Annotated[bool, typer.Option(help="Only tell whether the models and the migrations agree.")] = False,
-    draft: Annotated[str | None, typer.Option(help="Write a new migration with this message.")] = None,
+    stage: Annotated[Stage | None, typer.Option(help="Only what may run before, or only after, a roll-out.")] = None,
+    check: Annotated[bool, typer.Option(help="Also tell whether the models and the migrations agree.")] = False,
+    draft: Annotated[str | None, typer.Option(help="Also write a new migration with this message.")] = None,
 ) -> None:
     """Bring the database up to date."""
+    from app.migrations import runner  # noqa: PLC0415
+
     with assembly.database(_settings()) as (admin, app_password):
-        runner.migrate(admin, app_password)
+        done = runner.migrate(admin, app_password, stage=stage)
         if check:
             runner.check(admin)
         if draft is not None:
             runner.draft(admin, draft)
-    console.print("The database is up to date.")
+    console.print(str(done))
+
+
+@cli.command()
+def reindex(tenant_id: Annotated[UUID, typer.Argument(metavar="TENANT", help="The tenant's id.")]) -> None:
+    """Write a tenant's vectors anew, into the store that the settings name: to move it, or after a loss."""
+    from app.reindex import reindex as run  # noqa: PLC0415
+
+    run(_settings(), tenant_id, console.print)
 
 
 @tenant.command("create")
 def tenant_create(name: Annotated[str, typer.Argument(help="The business's name.")]) -> None:
     """Make a tenant and print its first API key, which is shown this once."""
+    from app.migrations import runner  # noqa: PLC0415
+
     settings = _settings()
     with assembly.database(settings, share=True) as (admin, app_password):
         runner.migrate(admin, app_password)
@@ -100,7 +134,7 @@ def _settings() -> Settings:
     except ValidationError as error:
         wrong = "; ".join(f"JOBX_{'__'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
         raise ConfigurationError(f"The configuration is wrong. {wrong}") from None
-    set_up_logging(settings.log_level)
+    set_up_logging(settings.log_level, settings.log_format)
     return settings
 
 

@@ -1,9 +1,9 @@
 """The web application."""
 
+import asyncio
 from uuid import UUID
 
-from fastapi import APIRouter, FastAPI
-from fastapi.responses import JSONResponse, Response
+from fastapi import FastAPI
 
 from app import agents, auth, channels, conversations, documents, webhooks  # noqa: F401
 from app.agents.endpoints import router as agents_router
@@ -15,7 +15,12 @@ from app.conversations.endpoints import replies
 from app.conversations.endpoints import router as conversations_router
 from app.documents.endpoints import router as documents_router
 from app.documents.endpoints import searches
+from app.health.endpoints import health_router
+from app.metrics import RequestMetrics
+from app.process import one_of_many
 from app.runtime import Runtime
+from app.settings import Settings
+from app.telemetry import TracedRequests
 from app.web import MIB, BodyLimit, add_error_handlers
 from app.webhooks.endpoints import SecretResolver
 from app.webhooks.endpoints import router as webhooks_router
@@ -25,22 +30,28 @@ _DESCRIPTION = """Support agents that answer a business's direct messages from i
 
 Authenticate with an API key: `Authorization: Bearer jobx_…`. Errors are `application/problem+json` (RFC 9457) with a
 stable `code`. Lists have a `next_cursor`. A POST with an `Idempotency-Key` is done once, however often it is sent.
+Every answer carries `Jobx-Trace-Id`, an error has it as `trace_id` too: tell it to whoever runs this Jobx, to find the
+request in the log.
 """
 
 
-def create_app(runtime: Runtime, *, webhook_secret: SecretResolver | None = None) -> FastAPI:
-    """The application on its parts; `webhook_secret` replaces how a connection's secret is found, for tests.
+def serve(settings: Settings) -> None:
+    """`jobx serve`: take webhooks and API requests until interrupted; the jobs that they add are for the workers."""
+    asyncio.run(one_of_many(settings, create_app))
 
-    It answers /readyz with 200 only when `app.state.ready` is true and its parts answer.
-    """
+
+def create_app(runtime: Runtime, *, webhook_secret: SecretResolver | None = None) -> FastAPI:
+    """The application on its parts; `webhook_secret` replaces how a connection's secret is found, for tests."""
     app = FastAPI(title="Jobx", version="1", description=_DESCRIPTION, docs_url=None, redoc_url=None)
     app.state.runtime = runtime
-    app.state.ready = True
+    app.state.upload_slots = asyncio.Semaphore(max(1, runtime.settings.database_pool_size // 4))
     app.state.webhook_secret = webhook_secret or _derived_secret(runtime)
     add_error_handlers(app)
     app.add_middleware(BodyLimit, limit=_limits(runtime))
+    app.add_middleware(RequestMetrics, metrics=runtime.metrics)
+    app.add_middleware(TracedRequests)
     for router in (
-        _health(app, runtime),
+        health_router(runtime.settings, runtime.readiness, runtime.monitor, runtime.pressure, runtime.metrics),
         webhooks_router,
         documents_router,
         searches,
@@ -71,29 +82,3 @@ def _limits(runtime: Runtime):  # type: ignore[no-untyped-def]
         return MIB
 
     return limit
-
-
-def _health(app: FastAPI, runtime: Runtime) -> APIRouter:
-    router = APIRouter(tags=["Health"])
-
-    @router.get("/livez", response_class=Response)
-    async def livez() -> Response:
-        """Whether the process answers."""
-        return Response("ok", media_type="text/plain")
-
-    @router.get("/readyz")
-    async def readyz() -> JSONResponse:
-        """Whether every part answers; 503 names the part that does not."""
-        parts = {"start": "ok" if app.state.ready else "starting", "database": await _database(runtime)}
-        ready = all(state == "ok" for state in parts.values())
-        return JSONResponse({"status": "ok" if ready else "unavailable", "parts": parts}, 200 if ready else 503)
-
-    return router
-
-
-async def _database(runtime: Runtime) -> str:
-    try:
-        await runtime.db.ping()
-    except Exception:  # whatever is wrong with it, it does not answer
-        return "down"
-    return "ok"

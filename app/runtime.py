@@ -9,10 +9,13 @@ from fastapi import Request
 from procrastinate import JobContext
 
 from app.db import Database
+from app.egress import PageFetcher
+from app.health import Monitor, Pressure, Readiness
 from app.keys.service import Vault
+from app.metrics import Metrics
 from app.queue import Queue
 from app.settings import Settings
-from app.storage import LocalStorage
+from app.storage import Storage
 from graphs.llm import LanguageModel
 from ingestion.parse import Parser
 from vectorstore.embeddings import Embedder
@@ -27,13 +30,18 @@ class Runtime:
     db: Database
     vault: Vault
     queue: Queue
-    storage: LocalStorage
+    storage: Storage
     index: VectorIndex
     embedder: Embedder
     parser: Parser
+    fetcher: PageFetcher
     llm: LanguageModel
     provider_http: httpx.AsyncClient
     simulated_http: Mapping[str, httpx.AsyncClient]
+    metrics: Metrics
+    pressure: Pressure
+    monitor: Monitor
+    readiness: Readiness
 
 
 def of_request(request: Request) -> Runtime:

@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     anthropic_api_key: SecretStr | None = Field(None, validation_alias=AliasChoices("ANTHROPIC_API_KEY"))
     openai_api_key: SecretStr | None = Field(None, validation_alias=AliasChoices("OPENAI_API_KEY"))
     embedding_model: str | None = None
+    model_dir: Path | None = None
 
     burst_wait_seconds: float = Field(3.0, ge=0)
     burst_cap_seconds: float = Field(12.0, ge=0)

@@ -4,69 +4,110 @@ import asyncio
 import itertools
 import logging
 
-from app.queue import ANSWERS, DELIVERIES, INBOUND, INGESTION, MAINTENANCE
+from fastapi import FastAPI
+
+from app.channels.tasks import blueprint as channel_tasks
+from app.conversations.tasks import blueprint as conversation_tasks
+from app.documents.reindex import blueprint as reindex_tasks
+from app.documents.tasks import blueprint as document_tasks
+from app.health.endpoints import health_app, health_router
+from app.process import one_of_many
+from app.queue import ANSWERS, DELIVERIES, INBOUND, INGESTION, MAINTENANCE, Share
 from app.rescue import rescue
 from app.runtime import Runtime
+from app.settings import Settings
+from app.webhooks.tasks import blueprint as webhook_tasks
 
 logger = logging.getLogger(__name__)
 
+BLUEPRINTS = (channel_tasks, conversation_tasks, document_tasks, reindex_tasks, webhook_tasks)
 HEARTBEAT_SECONDS = 5.0
 STALLED_SECONDS = 30.0
 _POLL_SECONDS = 1.0
 _ROUNDS_BETWEEN_RESCUES = 10
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 15.0
 
 
-async def run_worker(runtime: Runtime, stop: asyncio.Event, *, sole: bool = False) -> None:
-    """Run jobs until `stop` is set, then let the running ones end.
+def work(settings: Settings, share: Share = "all") -> None:
+    """`jobx worker`: run jobs until interrupted; over HTTP there is its health, and nothing else."""
 
-    `sole`: no other worker can be alive (the embedded defaults), so every running job is one that a crash left
-    behind, and is put back at once.
+    async def jobs(runtime: Runtime, stop: asyncio.Event) -> None:
+        await run_worker(runtime, stop, share=share)
+
+    asyncio.run(one_of_many(settings, _health, jobs, blueprints=BLUEPRINTS))
+
+
+def _health(runtime: Runtime) -> FastAPI:
+    router = health_router(runtime.settings, runtime.readiness, runtime.monitor, runtime.pressure, runtime.metrics)
+    return health_app(router)
+
+
+async def run_worker(runtime: Runtime, stop: asyncio.Event, *, share: Share = "all", sole: bool = False) -> None:
+    """Run jobs until `stop` is set; then no new one is begun, and running ones have the settings' time to end.
+
+    What has not ended by then is handed back to the queue. A database that goes away ends nothing: the work goes on
+    when it is back. `sole`: no other worker can be alive (the embedded defaults), so every running job is one that a
+    crash left behind, and is put back at once.
     """
-    await runtime.queue.release_stalled(0 if sole else STALLED_SECONDS)
     settings = runtime.settings
-    workers = [
-        _worker(runtime, "answers", [INBOUND, ANSWERS, DELIVERIES, MAINTENANCE], settings.answer_concurrency),
-        _worker(runtime, "documents", [INGESTION], settings.ingestion_concurrency),
-    ]
-    tasks = [asyncio.create_task(worker) for worker in workers]
-    rescue = asyncio.create_task(_rescue(runtime))
-    waiting = asyncio.create_task(stop.wait())
+    parts = [_rescuing(runtime)]
+    if share != "documents":
+        urgent = [INBOUND, ANSWERS, DELIVERIES, MAINTENANCE]
+        parts.append(_working(runtime, "answers", urgent, settings.answer_concurrency))
+    if share != "answers":
+        parts.append(_working(runtime, "documents", [INGESTION], settings.ingestion_concurrency))
+    await _rescue_round(runtime, 0.0 if sole else STALLED_SECONDS, renew=False)
+    tasks = [asyncio.create_task(part) for part in parts]
     try:
-        done, _ = await asyncio.wait([waiting, rescue, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        for task in done - {waiting}:
-            task.result()
-            raise RuntimeError("a worker ended by itself")
+        await stop.wait()
     finally:
-        for task in (waiting, rescue, *tasks):
+        runtime.pressure.stop()
+        for task in tasks:
             task.cancel()
         # Cancelling a procrastinate worker lets its running jobs end.
-        await asyncio.gather(waiting, rescue, *tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _worker(runtime: Runtime, name: str, queues: list[str], concurrency: int) -> None:
-    await runtime.queue.app.run_worker_async(
-        queues=queues,
-        name=name,
-        concurrency=concurrency,
-        fetch_job_polling_interval=_POLL_SECONDS,
-        update_heartbeat_interval=HEARTBEAT_SECONDS,
-        stalled_worker_timeout=STALLED_SECONDS,
-        shutdown_graceful_timeout=30,
-        delete_jobs="successful",
-        install_signal_handlers=False,
-        additional_context={"runtime": runtime},
-    )
-
-
-async def _rescue(runtime: Runtime) -> None:
-    """Put the jobs of workers that died back into the queue, and replace those that are gone, again and again."""
-    for round_number in itertools.count(1):
-        await asyncio.sleep(STALLED_SECONDS)
+async def _working(runtime: Runtime, name: str, queues: list[str], concurrency: int) -> None:
+    """A worker, started again whenever it ends by itself: it does when the database goes away under it."""
+    clock, pause = asyncio.get_running_loop().time, _FIRST_PAUSE_SECONDS
+    while True:
+        began = clock()
         try:
-            released = await runtime.queue.release_stalled(STALLED_SECONDS)
-            renewed = 0 if round_number % _ROUNDS_BETWEEN_RESCUES else await rescue(runtime)
-            if released or renewed:
-                logger.warning("%d jobs of dead workers were put back, %d lost ones renewed", released, renewed)
-        except Exception:
-            # The database may be away for a while; the next round tries again.
-            logger.exception("lost jobs could not be looked for")
+            await runtime.queue.app.run_worker_async(
+                queues=queues,
+                name=name,
+                concurrency=concurrency,
+                fetch_job_polling_interval=_POLL_SECONDS,
+                update_heartbeat_interval=HEARTBEAT_SECONDS,
+                stalled_worker_timeout=STALLED_SECONDS,
+                shutdown_graceful_timeout=runtime.settings.shutdown_seconds,
+                delete_jobs="successful",
+                install_signal_handlers=False,
+                additional_context={"runtime": runtime},
+            )
+            ended = "by itself"
+        except Exception as error:
+            ended = f"with {type(error).__name__}"
+        pause = _FIRST_PAUSE_SECONDS if clock() - began > STALLED_SECONDS else min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        logger.warning("the worker for %s ended %s and starts again in %g s", name, ended, pause)
+        await asyncio.sleep(pause)
+
+
+async def _rescuing(runtime: Runtime) -> None:
+    """Put the jobs of workers that died back into the queue, and replace those that are gone, again and again."""
+    for number in itertools.count(1):
+        await asyncio.sleep(STALLED_SECONDS)
+        await _rescue_round(runtime, STALLED_SECONDS, renew=number % _ROUNDS_BETWEEN_RESCUES == 0)
+
+
+async def _rescue_round(runtime: Runtime, silent_seconds: float, *, renew: bool) -> None:
+    try:
+        released = await runtime.queue.release_stalled(silent_seconds)
+        renewed = await rescue(runtime) if renew else 0
+    except Exception:
+        # The database may be away for a while; the next round tries again.
+        logger.exception("lost jobs could not be looked for")
+    else:
+        if released or renewed:
+            logger.warning("%d jobs of dead workers were put back, %d lost ones renewed", released, renewed)

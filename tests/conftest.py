@@ -12,10 +12,11 @@ import pytest
 from fastapi import FastAPI
 from psycopg import sql
 
-from app.assembly import BLUEPRINTS
+from app.assembly import new_metrics, new_pressure, page_fetcher
 from app.crypto import MasterKey
 from app.db import Database, DatabaseAddress
 from app.embedded.postgres import EmbeddedPostgres, PostgresAddress
+from app.health import Monitor, Readiness
 from app.keys.service import Vault
 from app.main import create_app
 from app.migrations.runner import migrate
@@ -25,6 +26,7 @@ from app.settings import Settings
 from app.simulators.telegram import TelegramSimulator
 from app.storage import LocalStorage
 from app.tenants.service import create_tenant
+from app.worker import BLUEPRINTS
 from graphs.llm import LanguageModel
 from graphs.models import EXTRACTIVE, ModelConfig
 from ingestion.parse import Parser
@@ -123,7 +125,9 @@ async def runtime(
     queue = Queue(address, BLUEPRINTS)
     index = EdgeIndex(tmp_path / "qdrant", embedder.dimension)
     parser = Parser()
-    llm = LanguageModel([ModelConfig(EXTRACTIVE)], embed=embedder.embed)
+    metrics = new_metrics([EXTRACTIVE], BLUEPRINTS)
+    pressure = new_pressure(settings, queue, metrics)
+    llm = LanguageModel([ModelConfig(EXTRACTIVE)], embed=embedder.embed, observe=metrics.model_call)
     async with queue.app.open_async(), httpx.AsyncClient(transport=httpx.ASGITransport(telegram.app)) as wire:
         yield Runtime(
             settings=settings,
@@ -134,9 +138,14 @@ async def runtime(
             index=index,
             embedder=embedder,
             parser=parser,
+            fetcher=page_fetcher(settings),
             llm=llm,
             provider_http=wire,
             simulated_http={"telegram": wire},
+            metrics=metrics,
+            pressure=pressure,
+            monitor=Monitor({"database": db.ping, "queue": pressure.check}, metrics),
+            readiness=Readiness(ready=True),
         )
     await parser.close()
     await index.close()

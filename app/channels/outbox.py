@@ -59,19 +59,32 @@ async def send(
         turn = await session.get_one(Turn, turning.turn_id, with_for_update=True)
         if turn.state != "running":
             return SUPERSEDED if turn.state == "superseded" else SKIPPED
+        known = connection or await session.get(Connection, turning.connection_id)
         obstacle = await _obstacle(session, connection, conversation)
+        waited: float | None = None
         if connection is None or obstacle is not None:
-            return _finish(turn, *(obstacle or _STOPPED))
-        limits = provider_for(connection.channel, runtime.settings).capabilities
-        parts = split_text(text, limits.max_length, limits.unit)
-        hindrance = await hindrance_to_send(session, connection, conversation, limits)
-        reason = hindrance or handoff_reason or (None if parts else "internal_error")
-        promised = reason is not None and not await _open_handoff(session, turning, reason)
-        # A promise that stands is not made again.
-        if parts and hindrance is None and not promised:
-            await _queue_reply(session, runtime, turning, parts)
-            turn.record = {"citations": citations}
-        return _finish(turn, "handed_off" if reason else "replied", reason, QUEUED)
+            answer = _finish(turn, *(obstacle or _STOPPED))
+        else:
+            limits = provider_for(connection.channel, runtime.settings).capabilities
+            parts = split_text(text, limits.max_length, limits.unit)
+            hindrance = await hindrance_to_send(session, connection, conversation, limits)
+            reason = hindrance or handoff_reason or (None if parts else "internal_error")
+            promised = reason is not None and not await _open_handoff(session, turning, reason)
+            # A promise that stands is not made again.
+            if parts and hindrance is None and not promised:
+                await _queue_reply(session, runtime, turning, parts)
+                turn.record = {"citations": citations}
+                waited = await seconds_since_message(session, turn.id)
+            answer = _finish(turn, "handed_off" if reason else "replied", reason, QUEUED)
+    runtime.metrics.turn(known.channel if known else "other", turn.state, turn.reason, waited)
+    return answer
+
+
+async def seconds_since_message(session: AsyncSession, turn_id: UUID) -> float:
+    """How long ago the first of the customer's messages that a turn answers was stored."""
+    query = select(func.min(Message.created_at)).where(Message.turn_id == turn_id, Message.direction == "in")
+    stored = await session.scalar(query)
+    return 0.0 if stored is None else (now() - stored).total_seconds()
 
 
 async def _obstacle(

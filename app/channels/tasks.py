@@ -1,24 +1,29 @@
 """Deliveries: one provider call each, marked `sending` before and settled after, never repeated in doubt."""
 
+import logging
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Literal
 from uuid import UUID
 
 import procrastinate
+from opentelemetry.trace import SpanKind
 from procrastinate import JobContext
 from sqlalchemy import and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.channels.base import ConnectRefused, Credentials, Provider, ProviderUnavailable, SendResult
 from app.channels.connections import get_connection, live_connection, subscribe, webhook_url
-from app.channels.outbox import hindrance_to_send, lock_connection
+from app.channels.outbox import hindrance_to_send, lock_connection, seconds_since_message
 from app.channels.registry import client_for, provider_for
 from app.crypto import current_keyring
 from app.errors import NotFound
 from app.models import Connection, Conversation, Delivery, Message, now
-from app.queue import ANSWERS, DELIVERIES, MAX_ATTEMPTS, RETRY
+from app.queue import ANSWERS, DELIVERIES, MAX_ATTEMPTS, job
 from app.runtime import Runtime, of_job
+from graphs.spans import describe, span
 
+logger = logging.getLogger(__name__)
 blueprint = procrastinate.Blueprint()
 
 MAX_SENDS = 8
@@ -40,33 +45,43 @@ class _Parcel:
     text: str
 
 
-@blueprint.task(name="channels:deliver_message", queue=DELIVERIES, retry=RETRY, pass_context=True)
-async def deliver_message(context: JobContext, tenant_id: str, delivery_id: str) -> None:
+@job(blueprint, "channels:deliver_message", DELIVERIES)
+async def deliver_message(context: JobContext, tenant_id: UUID, delivery_id: UUID) -> None:
     """Send one part of a reply and record what the provider said."""
     runtime = of_job(context)
-    tenant, delivery = UUID(tenant_id), UUID(delivery_id)
-    async with runtime.vault.session(tenant) as session:
-        parcel = await _take(session, runtime, delivery)
+    async with runtime.vault.session(tenant_id) as session:
+        parcel = await _take(session, runtime, delivery_id)
     if parcel is None:
         return
-    result = await parcel.provider.send(
-        client_for(parcel.connection, runtime),
-        parcel.credentials,
-        parcel.conversation_id,
-        parcel.text,
-        business_connection_id=parcel.business_connection_id,
-        delivery_id=delivery_id,
-    )
-    async with runtime.vault.session(tenant) as session:
-        await _settle(session, runtime, delivery, result, parcel.credentials)
+    result = await _send(runtime, parcel, delivery_id)
+    async with runtime.vault.session(tenant_id) as session:
+        await _settle(session, runtime, delivery_id, result, parcel.credentials)
 
 
-@blueprint.task(name="channels:release", queue=DELIVERIES, retry=RETRY, pass_context=True)
-async def release(context: JobContext, tenant_id: str, connection_id: str) -> None:
+async def _send(runtime: Runtime, parcel: _Parcel, delivery_id: UUID) -> SendResult:
+    channel, started = parcel.connection.channel, perf_counter()
+    with span("send", SpanKind.CLIENT, channel=channel, delivery_id=str(delivery_id)) as current:
+        result = await parcel.provider.send(
+            client_for(parcel.connection, runtime),
+            parcel.credentials,
+            parcel.conversation_id,
+            parcel.text,
+            business_connection_id=parcel.business_connection_id,
+            delivery_id=str(delivery_id),
+        )
+        describe(current, outcome=result.outcome)
+    runtime.metrics.send(channel, result.outcome, perf_counter() - started)
+    fields = {"channel": channel, "outcome": result.outcome, "delivery_id": str(delivery_id)}
+    logger.info("delivery %s on %s: %s", delivery_id, channel, result.outcome, extra={"fields": fields})
+    return result
+
+
+@job(blueprint, "channels:release", DELIVERIES)
+async def release(context: JobContext, tenant_id: UUID, connection_id: UUID) -> None:
     """Take a disconnected connection's webhook back at the provider, then forget its credentials."""
     runtime = of_job(context)
-    async with runtime.vault.session(UUID(tenant_id)) as session:
-        connection = await get_connection(session, UUID(connection_id))
+    async with runtime.vault.session(tenant_id) as session:
+        connection = await get_connection(session, connection_id)
         if connection.credentials_sealed is None or connection.state != "disconnected":
             return
         credentials = Credentials(connection.credentials)
@@ -74,11 +89,11 @@ async def release(context: JobContext, tenant_id: str, connection_id: str) -> No
     provider = provider_for(connection.channel, runtime.settings)
     try:
         await provider.disconnect(client_for(connection, runtime), credentials, url)
-        await _give_back(runtime, UUID(tenant_id), connection)
+        await _give_back(runtime, tenant_id, connection)
     except (ConnectRefused, ProviderUnavailable):
         if context.job.attempts < MAX_ATTEMPTS - 1:
             raise
-    async with runtime.vault.session(UUID(tenant_id)) as session:
+    async with runtime.vault.session(tenant_id) as session:
         (await get_connection(session, connection.id, lock=True)).credentials_sealed = None
 
 
@@ -165,6 +180,8 @@ async def _settle(
     renewed = result.outcome == "reconnect" and connection.credentials not in (None, dict(used))
     if result.outcome == "ok":
         await _sent(session, runtime, delivery, result.message_id)
+        if delivery.part == 0:
+            runtime.metrics.confirmed(connection.channel, await seconds_since_message(session, delivery.turn_id))
     elif (result.outcome == "retry" or renewed) and delivery.attempts < MAX_SENDS:
         await _try_later(session, runtime, delivery, result.retry_after)
     elif result.outcome == "unknown":
@@ -201,6 +218,8 @@ async def _close(
     """End a delivery badly: the parts behind it are not sent, and a person is asked to look."""
     await _mark(session, delivery, state)
     delivery.error_code = code
+    if code == INTERRUPTED:
+        runtime.metrics.send((await get_connection(session, delivery.connection_id)).channel, "interrupted")
     await _cancel_rest(session, delivery, after=delivery.part)
     await runtime.queue.defer(
         session,

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
 from uuid import UUID
@@ -22,6 +23,8 @@ from graphs.support.state import SupportState
 
 __all__ = ["build_context", "history_messages", "preview_context", "run", "run_events", "run_turn"]
 
+logger = logging.getLogger(__name__)
+
 PREVIEW_CHARACTERS = 4096
 _TYPING_SECONDS = 4.0
 
@@ -32,6 +35,9 @@ async def run_turn(runtime: Runtime, due: Due) -> None:
     context = build_context(runtime, due.turning.tenant_id, due.profile, due.document_ids, tool)
     async with _typing(runtime, due):
         state = await run(context, due.text, due.history)
+    _tell(due, state)
+    verdicts = [(verdict.name, verdict.passed) for verdict in state.get("verdicts", [])]
+    runtime.metrics.graph_run(state.get("timings", {}), verdicts)
     await _record(runtime, due, state)
     # The graph has no way out but dispatch and handoff; should it ever find one, a person still gets the message.
     await send(runtime, due.turning, due.profile.handoff_message, "internal_error", [])
@@ -56,6 +62,12 @@ async def preview_context(runtime: Runtime, tenant_id: UUID, agent_id: UUID) -> 
         agent = await get_agent(session, agent_id)
         profile, document_ids = profile_of(agent, PREVIEW_CHARACTERS), tuple(agent.document_ids)
     return build_context(runtime, tenant_id, profile, document_ids, preview_channel())
+
+
+def _tell(due: Due, state: SupportState) -> None:
+    turn, outcome, reason = str(due.turning.turn_id), state.get("outcome"), state.get("reason")
+    fields = {"turn_id": turn, "outcome": outcome, "reason": reason, "steps_ms": state.get("timings")}
+    logger.info("turn %s ends: %s (%s)", turn, outcome, reason, extra={"fields": fields})
 
 
 async def _record(runtime: Runtime, due: Due, state: SupportState) -> None:

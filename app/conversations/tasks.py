@@ -12,34 +12,33 @@ from app.channels.outbox import send
 from app.conversations import turns
 from app.conversations.answering import run_turn
 from app.conversations.turns import Due, begin_turn, burst_wait
-from app.queue import ANSWERS, MAX_ATTEMPTS, RETRY
+from app.queue import ANSWERS, MAX_ATTEMPTS, job
 from app.runtime import Runtime, of_job
 
 logger = logging.getLogger(__name__)
 blueprint = procrastinate.Blueprint()
 
 
-@blueprint.task(name="conversations:answer", queue=ANSWERS, retry=RETRY, pass_context=True)
-async def answer(context: JobContext, tenant_id: str, message_id: str) -> None:
+@job(blueprint, "conversations:answer", ANSWERS)
+async def answer(context: JobContext, tenant_id: UUID, message_id: UUID) -> None:
     """Answer a customer's message together with all that came with it.
 
     Each message has a job of its own, and a conversation's jobs run one after another. A job whose message is not
     the last one leaves the answer to the last one's job, unless the oldest has waited for long enough.
     """
     runtime = of_job(context)
-    tenant, message = UUID(tenant_id), UUID(message_id)
     burst = timedelta(seconds=runtime.settings.burst_wait_seconds)
     cap = timedelta(seconds=runtime.settings.burst_cap_seconds)
-    async with runtime.vault.session(tenant) as session:
-        wait = await burst_wait(session, message, burst, cap)
+    async with runtime.vault.session(tenant_id) as session:
+        wait = await burst_wait(session, message_id, burst, cap)
     if wait is None:
         return
     if wait > timedelta():
         await asyncio.sleep(wait.total_seconds())
-    async with runtime.vault.session(tenant) as session:
-        if await burst_wait(session, message, burst, cap) is None:
+    async with runtime.vault.session(tenant_id) as session:
+        if await burst_wait(session, message_id, burst, cap) is None:
             return
-        due = await begin_turn(session, message, runtime.settings)
+        due = await begin_turn(session, message_id, runtime.settings)
     if due is not None:
         await _answer(runtime, due, last_attempt=context.job.attempts >= MAX_ATTEMPTS - 1)
 
@@ -55,8 +54,8 @@ async def _answer(runtime: Runtime, due: Due, *, last_attempt: bool) -> None:
         await send(runtime, due.turning, due.profile.handoff_message, "internal_error", [])
 
 
-@blueprint.task(name="conversations:hand_off_delivery", queue=ANSWERS, retry=RETRY, pass_context=True)
-async def hand_off_delivery(context: JobContext, tenant_id: str, delivery_id: str) -> None:
+@job(blueprint, "conversations:hand_off_delivery", ANSWERS)
+async def hand_off_delivery(context: JobContext, tenant_id: UUID, delivery_id: UUID) -> None:
     """A reply that failed, or may or may not have arrived, goes to a person; no automatic message follows it."""
-    async with of_job(context).vault.session(UUID(tenant_id)) as session:
-        await turns.hand_off_delivery(session, UUID(delivery_id))
+    async with of_job(context).vault.session(tenant_id) as session:
+        await turns.hand_off_delivery(session, delivery_id)

@@ -10,6 +10,7 @@ from app.channels.registry import provider_for
 from app.errors import NotFound, Unauthorized
 from app.runtime import of_request
 from app.webhooks.service import record_event
+from graphs.spans import describe, span
 
 router = APIRouter(prefix="/webhooks", tags=["Webhooks"], include_in_schema=False)
 
@@ -28,8 +29,13 @@ async def receive_webhook(channel: str, connection_id: str, request: Request) ->
     body = await request.body()
     resolve: SecretResolver = request.app.state.webhook_secret
     if not provider.verify(request.headers, body, resolve(channel, connection), time.time()):
+        runtime.metrics.webhook(channel, "bad_signature")
         raise Unauthorized("The webhook's signature is missing or wrong.")
-    if await record_event(runtime, channel, connection, body) == "unknown_connection":
+    with span("webhook", channel=channel, connection_id=str(connection)) as current:
+        recorded = await record_event(runtime, channel, connection, body)
+        describe(current, outcome=recorded)
+    runtime.metrics.webhook(channel, recorded)
+    if recorded == "unknown_connection":
         raise NotFound("There is no such connection.")
     return Response(status_code=200)
 

@@ -11,19 +11,19 @@ from app.channels.registry import client_for, provider_for
 from app.conversations import inbound
 from app.models import InboundEvent as StoredEvent
 from app.models import now
-from app.queue import INBOUND, RETRY
+from app.queue import INBOUND, job
 from app.runtime import of_job
 
 blueprint = procrastinate.Blueprint()
 
 
-@blueprint.task(name="webhooks:handle_event", queue=INBOUND, retry=RETRY, pass_context=True)
-async def handle_event(context: JobContext, tenant_id: str, event_id: str) -> None:
+@job(blueprint, "webhooks:handle_event", INBOUND)
+async def handle_event(context: JobContext, tenant_id: UUID, event_id: UUID) -> None:
     """Turn a stored body into messages, edits and jobs; the body is dropped once that is done."""
     runtime = of_job(context)
     tapped: list[InboundEvent] = []
-    async with runtime.vault.session(UUID(tenant_id)) as session:
-        stored = await session.get(StoredEvent, UUID(event_id), with_for_update=True)
+    async with runtime.vault.session(tenant_id) as session:
+        stored = await session.get(StoredEvent, event_id, with_for_update=True)
         if stored is None or stored.handled_at is not None:
             return
         stored.handled_at = now()
