@@ -16,6 +16,7 @@ from app.embedded.postgres import EmbeddedPostgresError
 from app.errors import ConfigurationError, JobxError
 from app.keys.service import Vault
 from app.migrations.history import Stage
+from app.migrations.server import check_server
 from app.queue import Share
 from app.settings import Settings
 from app.talk import ask
@@ -96,12 +97,16 @@ def reindex(tenant_id: Annotated[UUID, typer.Argument(metavar="TENANT", help="Th
 @tenant.command("create")
 def tenant_create(name: Annotated[str, typer.Argument(help="The business's name.")]) -> None:
     """Make a tenant and print its first API key, which is shown this once."""
-    from app.migrations import runner  # noqa: PLC0415
-
     settings = _settings()
     with assembly.database(settings, share=True) as (admin, app_password):
-        runner.migrate(admin, app_password)
-        tenant_id, key = asyncio.run(_create_tenant(settings, assembly.service_address(admin, app_password), name))
+        address = assembly.service_address(admin, app_password)
+        if settings.database_url is None:
+            from app.migrations import runner  # noqa: PLC0415
+
+            runner.migrate(admin, app_password)
+        # A server's administrator migrates it; whoever makes a tenant need not be that.
+        check_server(address)
+        tenant_id, key = asyncio.run(_create_tenant(settings, address, name))
     console.print(f"tenant  {tenant_id}\nAPI key {key}")
 
 

@@ -17,7 +17,7 @@ from app.documents.endpoints import router as documents_router
 from app.documents.endpoints import searches
 from app.health.endpoints import health_router
 from app.metrics import RequestMetrics
-from app.process import one_of_many
+from app.process import execute, one_of_many
 from app.runtime import Runtime
 from app.settings import Settings
 from app.telemetry import TracedRequests
@@ -37,7 +37,7 @@ request in the log.
 
 def serve(settings: Settings) -> None:
     """`jobx serve`: take webhooks and API requests until interrupted; the jobs that they add are for the workers."""
-    asyncio.run(one_of_many(settings, create_app))
+    execute(one_of_many(settings, create_app))
 
 
 def create_app(runtime: Runtime, *, webhook_secret: SecretResolver | None = None) -> FastAPI:

@@ -15,7 +15,7 @@ from app.embedded.sample import Sample
 from app.main import create_app
 from app.migrations.runner import migrate
 from app.migrations.server import named
-from app.process import Front, bound, run
+from app.process import Front, bound, execute, run
 from app.runtime import Runtime
 from app.settings import Settings
 from app.worker import BLUEPRINTS, run_worker
@@ -36,7 +36,7 @@ def up(settings: Settings, console: Console) -> None:
                 await _work(runtime, stop, console)
 
             # Who interrupts it is at the keyboard: there is no load balancer to wait for.
-            asyncio.run(run(settings, listener, set_up, work, drain_seconds=0))
+            execute(run(settings, listener, set_up, work, drain_seconds=0))
     console.print("Stopped.")
 
 

@@ -11,7 +11,7 @@ from app.conversations.tasks import blueprint as conversation_tasks
 from app.documents.reindex import blueprint as reindex_tasks
 from app.documents.tasks import blueprint as document_tasks
 from app.health.endpoints import health_app, health_router
-from app.process import one_of_many
+from app.process import execute, one_of_many
 from app.queue import ANSWERS, DELIVERIES, INBOUND, INGESTION, MAINTENANCE, Share
 from app.rescue import rescue
 from app.runtime import Runtime
@@ -34,7 +34,7 @@ def work(settings: Settings, share: Share = "all") -> None:
     async def jobs(runtime: Runtime, stop: asyncio.Event) -> None:
         await run_worker(runtime, stop, share=share)
 
-    asyncio.run(one_of_many(settings, _health, jobs, blueprints=BLUEPRINTS))
+    execute(one_of_many(settings, _health, jobs, blueprints=BLUEPRINTS))
 
 
 def _health(runtime: Runtime) -> FastAPI:

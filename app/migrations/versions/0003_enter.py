@@ -1,4 +1,4 @@
-"""One round trip into a tenant's transaction, and one for a webhook's connection."""
+"""One round trip into a tenant's transaction, and one for a webhook's connection; a backup of the queue."""
 
 from collections.abc import Sequence
 
@@ -13,3 +13,4 @@ stage = "pre"
 
 def upgrade() -> None:
     access.enter()
+    access.back_up_queue()
