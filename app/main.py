@@ -1,6 +1,5 @@
 """The web application."""
 
-import asyncio
 from uuid import UUID
 
 from fastapi import FastAPI
@@ -8,6 +7,7 @@ from fastapi import FastAPI
 from app import agents, auth, channels, conversations, documents, webhooks  # noqa: F401
 from app.agents.endpoints import router as agents_router
 from app.auth.endpoints import router as keys_router
+from app.auth.route import Uploads
 from app.channels.endpoints import connecting
 from app.channels.endpoints import router as connections_router
 from app.channels.registry import max_webhook_bytes
@@ -44,7 +44,7 @@ def create_app(runtime: Runtime, *, webhook_secret: SecretResolver | None = None
     """The application on its parts; `webhook_secret` replaces how a connection's secret is found, for tests."""
     app = FastAPI(title="Jobx", version="1", description=_DESCRIPTION, docs_url=None, redoc_url=None)
     app.state.runtime = runtime
-    app.state.upload_slots = asyncio.Semaphore(max(1, runtime.settings.database_pool_size // 4))
+    app.state.uploads = Uploads(runtime.settings.database_pool_size)
     app.state.webhook_secret = webhook_secret or _derived_secret(runtime)
     add_error_handlers(app)
     app.add_middleware(BodyLimit, limit=_limits(runtime))

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from graphs.models import ModelCall
 
 OTHER = "other"
+WEBHOOK_ROUTE = "/webhooks/{channel}/{connection_id}"
 WEBHOOK_RESULTS = frozenset({"recorded", "duplicate", "ignored", "unknown_connection", "bad_signature"})
 JOB_OUTCOMES = frozenset({"succeeded", "retried", "failed", "aborted"})
 TURN_OUTCOMES = frozenset({"replied", "handed_off", "superseded", "skipped"})
@@ -82,6 +83,22 @@ class Metrics:
         self._define_turns()
         self._define_models()
         self._define_knowledge()
+        self._begin_at_zero()
+
+    def _begin_at_zero(self) -> None:
+        """Show what alerts watch before it happens first: a series that begins at one has not increased."""
+        for channel in self._channels:
+            for outcome in SEND_OUTCOMES:
+                self._sends.labels(channel, outcome)
+            for result in WEBHOOK_RESULTS:
+                self._webhooks.labels(channel, result)
+        self._requests.labels(WEBHOOK_ROUTE, "5xx")
+        for task in self._tasks:
+            for outcome in JOB_OUTCOMES:
+                self._jobs.labels(task, outcome)
+        for model in self._models:
+            for outcome in ("ok", "unavailable", "refused"):
+                self._calls.labels(model, outcome)
 
     def _define_web(self) -> None:
         self._requests = self._counter("http_requests", "HTTP requests answered.", "route", "status")

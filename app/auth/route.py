@@ -1,5 +1,6 @@
 """Routes that know their tenant: one authenticated request is one transaction of that tenant."""
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Callable, Coroutine
@@ -15,13 +16,30 @@ from starlette.responses import Response
 
 from app.auth.service import Principal, Scope, find_tenant, hash_secret, principal_of
 from app.crypto import current_keyring
-from app.errors import BadRequest, Conflict, Unauthorized, Unprocessable
+from app.errors import BadRequest, Conflict, JobxError, Unauthorized, Unprocessable
 from app.models import StoredResponse
 from app.runtime import of_request
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 _MAX_IDEMPOTENCY_KEY = 255
+_BODIES = 12
+_UPLOAD_SECONDS = 300.0
 _bearer = HTTPBearer(auto_error=False, description="An API key: Authorization: Bearer jobx_…")
+
+
+class RequestTimeout(JobxError):
+    """The body took too long to arrive."""
+
+    status_code = 408
+    code = "request_timeout"
+
+
+class Uploads:
+    """How many uploads a process takes at once; `connections` is the size of its database pool."""
+
+    def __init__(self, connections: int) -> None:
+        self.bodies = asyncio.Semaphore(_BODIES)
+        self.transactions = asyncio.Semaphore(max(1, connections // 4))
 
 
 class TenantRoute(APIRoute):
@@ -44,10 +62,11 @@ class TenantRoute(APIRoute):
 
 
 class UploadRoute(TenantRoute):
-    """The same for endpoints that write to the file store: their transactions are few at a time.
+    """The same for endpoints that take files and write them to the file store.
 
-    Each holds its database connection while the store answers. A slow store must not take all of them, or webhooks
-    could not be acknowledged; so the other uploads wait without one.
+    Only a known caller's body is read, few bodies are in memory at a time, and fewer transactions are open: each holds
+    its database connection while the store answers, and a slow store must not take all of them, or webhooks could not
+    be acknowledged. Raises RequestTimeout when a body takes too long.
     """
 
     def get_route_handler(self) -> Handler:
@@ -57,10 +76,16 @@ class UploadRoute(TenantRoute):
         async def take_turns(request: Request) -> Response:
             if request.method not in ("POST", "PUT"):
                 return await handle(request)
-            # A slow sender takes no turn.
-            await request.body()
-            async with request.app.state.upload_slots:
-                return await handle(request)
+            await _identify(request)
+            uploads: Uploads = request.app.state.uploads
+            async with uploads.bodies:
+                try:
+                    async with asyncio.timeout(_UPLOAD_SECONDS):
+                        await request.body()
+                except TimeoutError:
+                    raise RequestTimeout from None
+                async with uploads.transactions:
+                    return await handle(request)
 
         return take_turns
 

@@ -54,7 +54,14 @@ async def _is_in_force(session: AsyncSession, version: DocumentVersion, hashed: 
     if current.content_hash != hashed:
         return False
     current.url = version.url
+    take_title(document, version)
     return True
+
+
+def take_title(document: Document, version: DocumentVersion) -> None:
+    """Give a document the title that came with a version, now that it is the one that answers."""
+    if version.title is not None:
+        document.title, document.title_given = version.title, True
 
 
 async def _forget(session: AsyncSession, version: DocumentVersion) -> None:
@@ -72,6 +79,12 @@ def _as_stored(page: FetchedPage) -> PageBytes:
         media_type = "text/markdown"
     is_text = media_type is not None and media_type.startswith(_TEXT)
     return PageBytes(in_utf8(page.body, page.charset) if is_text else page.body, media_type)
+
+
+def shown(url: str) -> str:
+    """A page's address as a title of last resort: host and path, because a query may hold a secret."""
+    parts = urlsplit(url)
+    return f"{parts.hostname or ''}{parts.path}".rstrip("/")
 
 
 def _suffix(url: str) -> str:

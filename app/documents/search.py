@@ -8,16 +8,23 @@ from uuid import UUID
 from sqlalchemy import select
 
 from app.crypto import current_keyring
+from app.errors import Unavailable
 from app.models import Document, DocumentChunk
 from app.runtime import Runtime
 from graphs.spans import describe, span
 from graphs.support.records import Passage
-from vectorstore.index import Match, SparseVector
+from vectorstore.index import Match, SparseVector, VectorStoreUnavailable
 from vectorstore.sparse import SparseEncoder
 
 PASSAGES = 8
 _SPARE = 3
 _DEEPEST = 4096
+
+
+class SearchUnavailable(Unavailable):
+    """The vector store does not answer right now; try again."""
+
+    code = "vectors_unavailable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +73,7 @@ async def _find(
     depth = limit * _SPARE
     while True:
         started = perf_counter()
-        matches = await runtime.index.search(tenant_id, query.dense, query.sparse, depth, list(document_ids) or None)
+        matches = await _matches(runtime, tenant_id, query, depth, document_ids)
         found = perf_counter()
         rows = await _rows(runtime, tenant_id, matches)
         runtime.metrics.retrieval("search", found - started)
@@ -75,6 +82,15 @@ async def _find(
         if len(passages) >= limit or len(matches) < depth or depth >= _DEEPEST:
             return passages[:limit], any(match.chunk_id not in rows for match in matches[:limit])
         depth *= 4
+
+
+async def _matches(
+    runtime: Runtime, tenant_id: UUID, query: _Query, depth: int, document_ids: Sequence[UUID]
+) -> list[Match]:
+    try:
+        return await runtime.index.search(tenant_id, query.dense, query.sparse, depth, list(document_ids) or None)
+    except VectorStoreUnavailable as error:
+        raise SearchUnavailable from error
 
 
 async def _rows(

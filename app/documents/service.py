@@ -57,7 +57,6 @@ async def replace_document(
     hashed = content_hash(upload.data)
     if latest.content_hash == hashed and latest.status != "failed":
         return document, latest
-    _set_title(document, upload.title)
     return document, await _add_version(session, queue, storage, document, upload, hashed)
 
 
@@ -140,11 +139,6 @@ def _newest(document_id: UUID) -> Select[DocumentVersion]:
     return query.order_by(DocumentVersion.id.desc()).limit(1)
 
 
-def _set_title(document: Document, title: str | None) -> None:
-    if title is not None:
-        document.title, document.title_given = title, True
-
-
 async def _same_content(session: AsyncSession, hashed: bytes) -> tuple[Document, DocumentVersion] | None:
     query = (
         select(Document, DocumentVersion)
@@ -187,6 +181,7 @@ async def _add_version(
         document_id=document.id,
         content_hash=hashed,
         file_name=upload.name,
+        title=upload.title,
         media_type=upload.media_type,
         size=len(upload.data),
     )
@@ -202,12 +197,12 @@ async def _add_version(
 
 
 async def _add_page_version(session: AsyncSession, queue: Queue, document: Document, page: WebPage) -> DocumentVersion:
-    _set_title(document, page.title)
     latest = await session.scalar(_newest(document.id))
     if latest is not None and latest.status == "pending" and latest.url == page.url:
         # It will be fetched after this moment, so what is there now will be read.
+        latest.title = page.title or latest.title
         return latest
-    version = DocumentVersion(document_id=document.id, content_hash=b"", url=page.url, size=0)
+    version = DocumentVersion(document_id=document.id, content_hash=b"", url=page.url, title=page.title, size=0)
     session.add(version)
     await session.flush()
     await _queue_reading(session, queue, version)

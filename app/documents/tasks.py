@@ -12,7 +12,7 @@ from procrastinate import JobContext
 from sqlalchemy import delete, select
 
 from app.crypto import Keyring, current_keyring, use_keyring
-from app.documents.pages import fetch_version
+from app.documents.pages import fetch_version, shown, take_title
 from app.documents.service import latest_version, opened_file
 from app.egress import FetchError
 from app.health import Stopping
@@ -32,6 +32,7 @@ blueprint = procrastinate.Blueprint()
 # Texts embedded before it is asked whether customers wait; about a second's work.
 _BATCH = 64
 _AWAY_SECONDS = 15.0
+_AWAY = (VectorStoreUnavailable, StorageUnavailable)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -53,29 +54,38 @@ class _Work:
 async def ingest(context: JobContext, tenant_id: UUID, version_id: UUID) -> None:
     """Parse, split, embed and store a version; then let the one before it go."""
     runtime = of_job(context)
-    tenant, version = tenant_id, version_id
     try:
         await runtime.pressure.relieved()
-        work = await _begin(runtime, tenant, version)
-        if work is not None:
-            await _ingest(runtime, work)
+        await _read_or_fail(runtime, context, tenant_id, version_id)
+        # Also what an earlier run of this job did not get to: nothing of a version that is over may stay.
+        await _clean_up(runtime, tenant_id, version_id)
     except Stopping:
         await _hand_back(runtime, context, tenant_id, version_id)
-    except (VectorStoreUnavailable, StorageUnavailable):
+    except _AWAY:
         # However long a server is away, that is not the document's fault.
-        logger.warning("version %s waits for a server that does not answer", version_id)
+        logger.warning("a document waits for a server that does not answer")
         await _hand_back(runtime, context, tenant_id, version_id, delay_seconds=_AWAY_SECONDS)
+
+
+async def _read_or_fail(runtime: Runtime, context: JobContext, tenant_id: UUID, version_id: UUID) -> None:
+    try:
+        work = await _begin(runtime, tenant_id, version_id)
+        if work is not None:
+            await _ingest(runtime, work)
+    except (Stopping, *_AWAY):
+        raise
     except IngestionError as error:
-        await _fail(runtime, tenant, version, error.code, str(error))
+        await _fail(runtime, tenant_id, version_id, error.code, str(error))
     except FetchError as error:
         if error.retryable and context.job.attempts < MAX_ATTEMPTS - 1:
             raise
-        await _fail(runtime, tenant, version, error.code, error.message)
+        await _fail(runtime, tenant_id, version_id, error.code, error.message)
     except Exception:
         if context.job.attempts < MAX_ATTEMPTS - 1:
             raise
-        logger.exception("version %s could not be ingested", version_id)
-        await _fail(runtime, tenant, version, "internal_error", "Something went wrong on our side; upload it again.")
+        logger.exception("a document could not be ingested")
+        words = "Something went wrong on our side; upload it again."
+        await _fail(runtime, tenant_id, version_id, "internal_error", words)
 
 
 @job(blueprint, "documents:remove", MAINTENANCE)
@@ -113,7 +123,7 @@ async def _begin(runtime: Runtime, tenant_id: UUID, version_id: UUID) -> _Work |
             url=version.url,
             file_name=version.file_name,
             media_type=version.media_type,
-            title=document.title if document.title_given else None,
+            title=version.title or (document.title if document.title_given else None),
             keyring=current_keyring(),
         )
 
@@ -146,18 +156,16 @@ async def _ingest(runtime: Runtime, work: _Work) -> None:
         limits=Limits(max_bytes=settings.max_document_bytes, seconds=settings.parse_seconds),
         title=work.title,
     )
-    title = document.title or work.file_name or work.url or ""
+    title = document.title or work.file_name or (shown(work.url) if work.url else "")
     # Derived, so that a second run of this job writes over what the first one left.
     ids = [uuid5(work.version_id, str(chunk.position)) for chunk in document.chunks]
     vectors = await _vectors(runtime, work, title, document.chunks, ids)
     await runtime.index.replace(work.tenant_id, work.document_id, work.version_id, vectors)
-    published = await _publish(runtime, work, title, document, ids)
-    if published:
-        await runtime.index.drop_other_versions(work.tenant_id, work.document_id, work.version_id)
-        await _forget_other_versions(runtime, work)
-    else:
+    if not await _publish(runtime, work, title, document, ids):
         await runtime.index.delete(work.tenant_id, work.document_id)
-    runtime.metrics.document("ready" if published else "dropped", perf_counter() - started)
+        runtime.metrics.document("dropped")
+        return
+    runtime.metrics.document("ready", perf_counter() - started)
 
 
 async def _bytes(runtime: Runtime, work: _Work) -> tuple[bytes, str | None] | None:
@@ -206,32 +214,45 @@ async def _publish(runtime: Runtime, work: _Work, title: str, document: Ingested
         version.pages, version.chunks = document.pages, len(document.chunks)
         row.current_version_id = work.version_id
         row.title = title
+        take_title(row, version)
     return True
 
 
-async def _forget_other_versions(runtime: Runtime, work: _Work) -> None:
+async def _clean_up(runtime: Runtime, tenant_id: UUID, version_id: UUID) -> None:
+    """Take away what a version that is over leaves: those before a ready one; a failed one's file and vectors."""
+    async with runtime.vault.session(tenant_id) as session:
+        version = await session.get(DocumentVersion, version_id)
+        document = None if version is None else await session.get(Document, version.document_id)
+    if version is None or document is None or document.deleted_at is not None:
+        return
+    if version.status == "failed":
+        await runtime.storage.delete(tenant_id, version_id)
+    elif version.status != "ready" or document.current_version_id != version_id:
+        return
+    if document.current_version_id is None:
+        await runtime.index.delete(tenant_id, document.id)
+        return
+    await runtime.index.drop_other_versions(tenant_id, document.id, document.current_version_id)
+    await _forget_versions_before(runtime, tenant_id, document.id, document.current_version_id)
+
+
+async def _forget_versions_before(runtime: Runtime, tenant_id: UUID, document_id: UUID, version_id: UUID) -> None:
     """Older versions stopped answering; a version that was uploaded meanwhile has its own job and stays."""
-    old = (DocumentVersion.document_id == work.document_id, DocumentVersion.id < work.version_id)
-    async with runtime.vault.session(work.tenant_id) as session:
+    old = (DocumentVersion.document_id == document_id, DocumentVersion.id < version_id)
+    async with runtime.vault.session(tenant_id) as session:
         versions = list(await session.scalars(select(DocumentVersion.id).where(*old)))
     for version in versions:
-        await runtime.storage.delete(work.tenant_id, version)
-    async with runtime.vault.session(work.tenant_id) as session:
+        await runtime.storage.delete(tenant_id, version)
+    async with runtime.vault.session(tenant_id) as session:
         await session.execute(delete(DocumentVersion).where(*old))
 
 
 async def _fail(runtime: Runtime, tenant_id: UUID, version_id: UUID, code: str, words: str) -> None:
-    """Say why a version failed, and take away what it may have left: its file, and vectors that never answered."""
+    """Say why a version failed; one that answers already did not."""
     async with runtime.vault.session(tenant_id) as session:
         version = await session.get(DocumentVersion, version_id)
-        if version is None:
+        if version is None or version.status == "ready":
             return
         version.status, version.error_code, version.error = "failed", code, words
         version.finished_at = now()
-        document = await session.get_one(Document, version.document_id)
     runtime.metrics.document("failed")
-    await runtime.storage.delete(tenant_id, version_id)
-    if document.current_version_id is not None:
-        await runtime.index.drop_other_versions(tenant_id, document.id, document.current_version_id)
-    else:
-        await runtime.index.delete(tenant_id, document.id)

@@ -17,6 +17,13 @@ from app.errors import ConfigurationError
 ROLES = ("jobx_owner", "jobx_app", "jobx_router", "jobx_backup")
 SCHEMAS = ("platform", "tenant", "keys", "queue")
 _PG16 = 160000
+# Members besides our own roles, superusers, who runs this and who owns the database.
+_STRANGERS = """
+    select who.rolname from pg_auth_members as m join pg_roles as who on who.oid = m.member
+     where m.roleid = (select oid from pg_roles where rolname = %s)
+       and who.rolname <> all (%s) and not who.rolsuper and who.rolname <> current_user
+       and who.oid <> (select datdba from pg_database where datname = current_database())
+"""
 _FOREIGN = """
     select nspname from pg_namespace
      where nspname = any (%s) and nspowner <> (select oid from pg_roles where rolname = 'jobx_owner')
@@ -60,11 +67,26 @@ def _make_role(connection: Connection, role: str) -> None:
     name = sql.Identifier(role)
     if not exists(connection, role):
         connection.execute(sql.SQL("create role {} nologin nosuperuser nocreatedb nocreaterole").format(name))
+    elif role in ("jobx_owner", "jobx_router"):
+        # Nobody logs in as these: if somebody else made them first, their password is his.
+        connection.execute(sql.SQL("alter role {} nologin password null").format(name))
+    _refuse_foreign_members(connection, role)
     if not can_set(connection, role):
         connection.execute(sql.SQL("grant {} to current_user").format(name))
     if role == "jobx_router":
         # The owner hands the look-up function over to the router, which takes membership.
         connection.execute("grant jobx_router to jobx_owner")
+
+
+def _refuse_foreign_members(connection: Connection, role: str) -> None:
+    """Raise when someone may act as a role of ours who has no business with it: a member could take it over."""
+    if role == "jobx_app":
+        return
+    member = connection.execute(_STRANGERS, (role, list(ROLES))).fetchone()
+    if member is not None:
+        raise ConfigurationError(
+            f"The user {member[0]} is a member of {role}, which sees every tenant: revoke that membership first."
+        )
 
 
 def _open_database(connection: Connection, *, ours_alone: bool) -> None:

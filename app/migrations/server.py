@@ -25,6 +25,13 @@ _LASTING = {
     "unsupported startup parameter": "The pooler refuses an option of JOBX_DATABASE_URL.",
     "is not permitted to log in": "The user of JOBX_DATABASE_URL may not log in.",
 }
+# A member of the others passes row-level security by their policies, or may switch it off.
+_BOUND = """
+    select current_user, row_security_active('tenant.connections')
+       and not (rolsuper or rolbypassrls or rolcreaterole)
+       and not exists (select 1 from pg_auth_members where member = pg_roles.oid)
+      from pg_roles where rolname = current_user
+"""
 _UNAVAILABLE = {
     "could not translate host name": "The host of JOBX_DATABASE_URL cannot be found",
     "Name or service not known": "The host of JOBX_DATABASE_URL cannot be found",
@@ -123,7 +130,7 @@ def _take_role(connection: psycopg.Connection, address: DatabaseAddress) -> None
 
 def _refuse_unbound(connection: psycopg.Connection) -> None:
     """Row-level security asked of the server itself: a superuser, an owner or BYPASSRLS would see every tenant."""
-    row = connection.execute("select current_user, row_security_active('tenant.connections')").fetchone()
+    row = connection.execute(_BOUND).fetchone()
     if row is None or not row[1]:
         raise ConfigurationError(
             f"Row-level security does not bind the role that the service works as ({row[0] if row else 'unknown'}): "

@@ -32,7 +32,8 @@ class Document(TenantScoped):
 class DocumentVersion(TenantScoped):
     """The bytes of a document at one time, and what became of them.
 
-    The version of a page has a `url`; until that was fetched `content_hash` is empty and `size` is 0.
+    A `title` that was given with it becomes the document's once it is ready. The version of a page has a `url`; until
+    that was fetched `content_hash` is empty and `size` is 0.
     """
 
     __tablename__ = "document_versions"
@@ -41,6 +42,8 @@ class DocumentVersion(TenantScoped):
     content_hash: Mapped[bytes] = mapped_column(LargeBinary)
     file_name_sealed: Mapped[bytes | None] = sealed()
     file_name: Encrypted[str | None] = optional_text("file_name_sealed")
+    title_sealed: Mapped[bytes | None] = sealed()
+    title: Encrypted[str | None] = optional_text("title_sealed")
     url_sealed: Mapped[bytes | None] = sealed()
     url: Encrypted[str | None] = optional_text("url_sealed")
     media_type: Mapped[str | None] = mapped_column(Text)

@@ -58,7 +58,7 @@ class LocalStorage:
         except StorageUnavailable as error:
             raise ConfigurationError(f"{error.message} JOBX_DATA_DIR must be a folder that can be written.") from None
         finally:
-            await self.delete_all(_NOBODY)
+            await self.delete(_NOBODY, key)
 
     async def ping(self) -> None:
         """Raise StorageUnavailable when the folder is gone; before the first file there is none."""
@@ -78,7 +78,9 @@ class LocalStorage:
 
 def _put(path: Path, data: bytes) -> None:
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.parent.is_dir():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _sync(path.parent.parent)
         # A name of its own: two writers of one key must not share a half-written file.
         descriptor, temporary = tempfile.mkstemp(suffix=_HALF, dir=path.parent)
         try:

@@ -94,7 +94,9 @@ class S3Storage:
                 await self.put(_NOBODY, key, b"check")
                 if await self.get(_NOBODY, key) != b"check":
                     raise StorageRefused(_NOT_S3)
-                await self.delete_all(_NOBODY)
+                await self.keys(_NOBODY)
+                # By its own key: other processes start at the same time.
+                await self.delete(_NOBODY, key)
         except (StorageRefused, NotFound) as error:
             raise ConfigurationError(f"The file store of JOBX_S3 cannot be used: {error.message}") from None
         except TimeoutError:

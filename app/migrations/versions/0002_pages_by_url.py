@@ -1,4 +1,4 @@
-"""A document's version may be a page on the web: its URL, encrypted. The look-up by URL uses documents.source_hash."""
+"""A document's version may be a page on the web: its URL, encrypted, as is the title that was given with a version. The look-up by URL uses documents.source_hash."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,9 @@ stage = "pre"
 
 def upgrade() -> None:
     op.add_column("document_versions", sa.Column("url_sealed", sa.LargeBinary(), nullable=True), schema="tenant")
+    op.add_column("document_versions", sa.Column("title_sealed", sa.LargeBinary(), nullable=True), schema="tenant")
 
 
 def downgrade() -> None:
+    op.drop_column("document_versions", "title_sealed", schema="tenant")
     op.drop_column("document_versions", "url_sealed", schema="tenant")
