@@ -1,7 +1,7 @@
 """From a decision to deliveries: one transaction that checks again and queues a turn's only reply."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -26,13 +26,14 @@ _STOPPED = ("skipped", "connection_stopped", SKIPPED)
 
 @dataclass(frozen=True, slots=True)
 class Turning:
-    """The turn that a reply belongs to, and the connection's epoch when its work began."""
+    """The turn that a reply belongs to, the connection's epoch when its work began, and since when a customer waits."""
 
     tenant_id: UUID
     connection_id: UUID
     conversation_id: UUID
     turn_id: UUID
     epoch: int
+    since: datetime
 
 
 def channel_tool(runtime: Runtime, turning: Turning) -> BaseTool:
@@ -74,7 +75,7 @@ async def send(
             if parts and hindrance is None and not promised:
                 await _queue_reply(session, runtime, turning, parts)
                 turn.record = {"citations": citations}
-                waited = await seconds_since_message(session, turn.id)
+                waited = (now() - turning.since).total_seconds()
             answer = _finish(turn, "handed_off" if reason else "replied", reason, QUEUED)
     runtime.metrics.turn(known.channel if known else "other", turn.state, turn.reason, waited)
     return answer

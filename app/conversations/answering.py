@@ -14,10 +14,11 @@ from app.agents.service import get_agent, profile_of
 from app.channels.outbox import channel_tool, send
 from app.channels.registry import client_for, provider_for
 from app.conversations.turns import Due
+from app.crypto import current_keyring
 from app.documents.search import retriever
 from app.models import Turn
 from app.runtime import Runtime
-from graphs.support.context import AgentProfile, SupportContext, preview_channel
+from graphs.support.context import AgentProfile, Retrieve, SupportContext, preview_channel
 from graphs.support.graph import run, run_events
 from graphs.support.state import SupportState
 
@@ -32,25 +33,24 @@ _TYPING_SECONDS = 4.0
 async def run_turn(runtime: Runtime, due: Due) -> None:
     """Answer a turn: the graph ends it through the outbox, and what it found is kept with the turn."""
     tool = channel_tool(runtime, due.turning)
-    context = build_context(runtime, due.turning.tenant_id, due.profile, due.document_ids, tool)
+    knowledge = retriever(runtime, due.turning.tenant_id, due.document_ids, due.index_key)
+    context = build_context(runtime, due.profile, knowledge, tool)
     async with _typing(runtime, due):
         state = await run(context, due.text, due.history)
     _tell(due, state)
     verdicts = [(verdict.name, verdict.passed) for verdict in state.get("verdicts", [])]
     runtime.metrics.graph_run(state.get("timings", {}), verdicts)
-    await _record(runtime, due, state)
-    # The graph has no way out but dispatch and handoff; should it ever find one, a person still gets the message.
-    await send(runtime, due.turning, due.profile.handoff_message, "internal_error", [])
+    if await _record(runtime, due, state) == "running":
+        # The graph has no way out but dispatch and handoff; should it ever find one, a person still gets the message.
+        await send(runtime, due.turning, due.profile.handoff_message, "internal_error", [])
 
 
-def build_context(
-    runtime: Runtime, tenant_id: UUID, profile: AgentProfile, document_ids: Sequence[UUID], channel: BaseTool
-) -> SupportContext:
+def build_context(runtime: Runtime, profile: AgentProfile, retrieve: Retrieve, channel: BaseTool) -> SupportContext:
     """What one run of the graph is given."""
     return SupportContext(
         agent=profile,
         llm=runtime.llm,
-        retrieve=retriever(runtime, tenant_id, document_ids),
+        retrieve=retrieve,
         embed=runtime.embedder.embed,
         channel=channel,
     )
@@ -60,8 +60,9 @@ async def preview_context(runtime: Runtime, tenant_id: UUID, agent_id: UUID) -> 
     """A run that reaches no customer, for trying an agent out; raises NotFound."""
     async with runtime.vault.session(tenant_id) as session:
         agent = await get_agent(session, agent_id)
-        profile, document_ids = profile_of(agent, PREVIEW_CHARACTERS), tuple(agent.document_ids)
-    return build_context(runtime, tenant_id, profile, document_ids, preview_channel())
+        profile = profile_of(agent, PREVIEW_CHARACTERS)
+        knowledge = retriever(runtime, tenant_id, tuple(agent.document_ids), current_keyring().index_key())
+    return build_context(runtime, profile, knowledge, preview_channel())
 
 
 def _tell(due: Due, state: SupportState) -> None:
@@ -70,7 +71,8 @@ def _tell(due: Due, state: SupportState) -> None:
     logger.info("turn %s ends: %s (%s)", turn, outcome, reason, extra={"fields": fields})
 
 
-async def _record(runtime: Runtime, due: Due, state: SupportState) -> None:
+async def _record(runtime: Runtime, due: Due, state: SupportState) -> str:
+    """Keep what a run found with its turn; returns the turn's state."""
     async with runtime.vault.session(due.turning.tenant_id) as session:
         turn = await session.get_one(Turn, due.turning.turn_id, with_for_update=True)
         usage = state.get("usage")
@@ -83,6 +85,7 @@ async def _record(runtime: Runtime, due: Due, state: SupportState) -> None:
             "citations": [asdict(citation) for citation in state.get("citations", [])],
             "verdicts": [asdict(verdict) for verdict in state.get("verdicts", [])],
         }
+    return turn.state
 
 
 @contextlib.asynccontextmanager

@@ -13,6 +13,7 @@ from app.channels.base import Credentials
 from app.channels.connections import LIVE
 from app.channels.outbox import Turning
 from app.channels.registry import provider_for
+from app.crypto import current_keyring
 from app.models import Agent, Connection, Conversation, Delivery, Handoff, Message, Turn, now
 from app.settings import Settings
 from graphs.support.context import AgentProfile
@@ -28,6 +29,7 @@ class Due:
     turning: Turning
     profile: AgentProfile
     document_ids: tuple[UUID, ...]
+    index_key: bytes
     text: str
     history: tuple[AnyMessage, ...]
     connection: Connection
@@ -36,33 +38,33 @@ class Due:
     business_connection_id: str | None
 
 
-async def burst_wait(session: AsyncSession, message_id: UUID, burst: timedelta, cap: timedelta) -> timedelta | None:
+async def burst_wait(
+    session: AsyncSession, message: Message | None, burst: timedelta, cap: timedelta
+) -> timedelta | None:
     """How long a message's job has to wait before it answers, or None when it has nothing to do.
 
     Nothing to do: the message was answered, or a later one's job will answer both. The job of a message that was
     deleted goes on for those before it, which had left their answer to it.
     """
-    message = await session.get(Message, message_id, populate_existing=True)
     if message is None:
         return None
     waiting = await _waiting(session, message.conversation_id)
-    waits = message_id in {item.id for item in waiting}
+    waits = message.id in {item.id for item in waiting}
     if not waiting or not (waits or message.status == "deleted"):
         return None
     latest = waiting[0].created_at + cap
-    place = next((number for number, item in enumerate(waiting) if item.id == message_id), len(waiting))
+    place = next((number for number, item in enumerate(waiting) if item.id == message.id), len(waiting))
     # A later message that a turn has taken up already had its job, which may be over.
     if waits and latest > now() and any(item.turn_id is None for item in waiting[place + 1 :]):
         return None
     return max(min(waiting[-1].created_at + burst, latest) - now(), timedelta())
 
 
-async def begin_turn(session: AsyncSession, message_id: UUID, settings: Settings) -> Due | None:
+async def begin_turn(session: AsyncSession, message: Message, settings: Settings) -> Due | None:
     """Put every waiting message into one turn; None when nobody may answer now.
 
     A turn that a crash left behind goes on if it covers the same messages, else it is superseded.
     """
-    message = await session.get_one(Message, message_id)
     connection = await session.get_one(Connection, message.connection_id)
     conversation = await session.get_one(
         Conversation, message.conversation_id, with_for_update=True, populate_existing=True
@@ -76,9 +78,17 @@ async def begin_turn(session: AsyncSession, message_id: UUID, settings: Settings
         return None
     agent = await session.get_one(Agent, connection.agent_id)
     return Due(
-        turning=Turning(conversation.tenant_id, connection.id, conversation.id, turn.id, connection.epoch),
+        turning=Turning(
+            conversation.tenant_id,
+            connection.id,
+            conversation.id,
+            turn.id,
+            connection.epoch,
+            min(item.created_at for item in waiting),
+        ),
         profile=profile_of(agent, provider_for(connection.channel, settings).capabilities.max_length),
         document_ids=tuple(agent.document_ids),
+        index_key=current_keyring().index_key(),
         text="\n".join(item.text for item in waiting if item.text),
         history=await _history(session, conversation.id, min(item.position for item in waiting)),
         connection=connection,

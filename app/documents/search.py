@@ -38,10 +38,28 @@ async def search(
 ) -> list[Passage]:
     """The best passages for a query, best first, at most `limit`; no ids means all documents of the tenant."""
     async with runtime.vault.session(tenant_id):
-        encoder = SparseEncoder(current_keyring().index_key())
+        index_key = current_keyring().index_key()
+    return await _search(runtime, tenant_id, index_key, query, limit, document_ids)
+
+
+def retriever(
+    runtime: Runtime, tenant_id: UUID, document_ids: Sequence[UUID], index_key: bytes
+) -> Callable[[str], Awaitable[Sequence[Passage]]]:
+    """`search` for one tenant, whose key of the word index it is, and one agent's knowledge, as the graph takes it."""
+
+    async def retrieve(query: str) -> Sequence[Passage]:
+        return await _search(runtime, tenant_id, index_key, query, PASSAGES, document_ids)
+
+    return retrieve
+
+
+async def _search(
+    runtime: Runtime, tenant_id: UUID, index_key: bytes, query: str, limit: int, document_ids: Sequence[UUID]
+) -> list[Passage]:
     started = perf_counter()
     with span("embed"):
-        vectors = _Query(await runtime.embedder.embed_query(query), encoder.encode_query(query))
+        words = SparseEncoder(index_key).encode_query(query)
+        vectors = _Query(await runtime.embedder.embed_query(query), words)
     runtime.metrics.retrieval("embed", perf_counter() - started)
     with span("search") as current:
         passages, dropped = await _find(runtime, tenant_id, vectors, limit, document_ids)
@@ -50,17 +68,6 @@ async def search(
             passages, _ = await _find(runtime, tenant_id, vectors, limit, document_ids)
         describe(current, passages=len(passages))
     return passages
-
-
-def retriever(
-    runtime: Runtime, tenant_id: UUID, document_ids: Sequence[UUID]
-) -> Callable[[str], Awaitable[Sequence[Passage]]]:
-    """`search` for one tenant and one agent's knowledge, as the graph takes it."""
-
-    async def retrieve(query: str) -> Sequence[Passage]:
-        return await search(runtime, tenant_id, query, PASSAGES, document_ids)
-
-    return retrieve
 
 
 async def _find(

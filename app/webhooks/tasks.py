@@ -26,17 +26,16 @@ async def handle_event(context: JobContext, tenant_id: UUID, event_id: UUID) -> 
         stored = await session.get(StoredEvent, event_id, with_for_update=True)
         if stored is None or stored.handled_at is not None:
             return
-        stored.handled_at = now()
         connection = await lock_connection(session, stored.connection_id, stored.epoch)
         if connection is None:
-            stored.body_sealed = None
+            stored.body_sealed, stored.handled_at = None, now()
             return
         provider = provider_for(connection.channel, runtime.settings)
         for event in provider.parse(stored.body, connection.account_id):
             await inbound.take(session, runtime.queue, connection, event)
             if event.callback_id is not None:
                 tapped.append(event)
-        stored.body_sealed = None
+        stored.body_sealed, stored.handled_at = None, now()
         credentials = Credentials(connection.credentials)
     for event in tapped:
         await provider.acknowledge(client_for(connection, runtime), credentials, event)
