@@ -6,6 +6,8 @@ from app.egress.errors import FetchFailed
 
 _GZIP = 16 + zlib.MAX_WBITS
 _MIB = 1024 * 1024
+# Tools that compress in parallel make one for every 64 KiB; an empty one is 20 bytes.
+_MAX_MEMBERS = 1000
 
 
 class Body:
@@ -21,6 +23,7 @@ class Body:
             words = "The site sends the page compressed in a way that was not asked for."
             raise FetchFailed(words, code="unsupported_encoding")
         self._gzip = zlib.decompressobj(_GZIP) if coding.endswith("gzip") else None
+        self._members = 1
         self._limit = limit
         self._came = 0
         self._parts: list[bytes] = []
@@ -51,12 +54,18 @@ class Body:
                 # Several members may follow each other (RFC 1952); anything else behind the last one is padding.
                 if not data.startswith(b"\x1f"):
                     return
-                self._gzip = zlib.decompressobj(_GZIP)
+                self._next_member()
             try:
                 self._add(self._gzip.decompress(data, self._room + 1))
             except zlib.error:
                 raise _broken() from None
             data = self._gzip.unused_data or self._gzip.unconsumed_tail
+
+    def _next_member(self) -> None:
+        self._members += 1
+        if self._members > _MAX_MEMBERS:
+            raise FetchFailed("The site sends the page compressed in too many parts.", code="bad_response")
+        self._gzip = zlib.decompressobj(_GZIP)
 
     def _add(self, data: bytes) -> None:
         self._room -= len(data)

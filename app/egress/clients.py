@@ -24,7 +24,8 @@ def provider_client() -> httpx.AsyncClient:
 
 def model_client(timeout_seconds: float) -> httpx.AsyncClient:
     """A client for language models; the timeout is that of one attempt."""
-    return httpx.AsyncClient(verify=tls(), timeout=httpx.Timeout(timeout_seconds, connect=5), follow_redirects=False)
+    timeout = httpx.Timeout(timeout_seconds, connect=5)
+    return httpx.AsyncClient(verify=tls(), timeout=timeout, follow_redirects=False, trust_env=False)
 
 
 def vector_transport() -> httpx.AsyncHTTPTransport:

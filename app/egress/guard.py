@@ -6,16 +6,15 @@ change in between (DNS rebinding). TLS still verifies the name.
 
 import asyncio
 import socket
-import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from ipaddress import ip_address
-from typing import Any
 
 import httpcore
 
 from app.egress.addresses import Address, Network, may_reach
 from app.egress.errors import FetchFailed, FetchRefused
 from app.egress.urls import literal, parse_host
+from app.egress.wire import CountedStream, Wire
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
 
@@ -83,10 +82,11 @@ class Guard:
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Connects httpcore to nothing but checked addresses; httpcore itself verifies TLS by the name."""
+    """Connects httpcore to nothing but checked addresses, and counts what comes; httpcore verifies TLS by the name."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, wire: Wire) -> None:
         self._guard = guard
+        self._wire = wire
         self._plain = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -116,38 +116,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None,
     ) -> httpcore.AsyncNetworkStream:
         plain = await self._plain.connect_tcp(str(address), port, seconds, local_address, socket_options)
-        return _Stream(plain)
-
-
-class _Stream(httpcore.AsyncNetworkStream):
-    """A connection that is closed when its TLS handshake is cancelled; httpcore's own is left open then."""
-
-    def __init__(self, plain: httpcore.AsyncNetworkStream) -> None:
-        self._plain = plain
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
-        return await self._plain.read(max_bytes, timeout)
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        await self._plain.write(buffer, timeout)
-
-    async def aclose(self) -> None:
-        await self._plain.aclose()
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._plain.get_extra_info(info)
-
-    async def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109
-    ) -> httpcore.AsyncNetworkStream:
-        try:
-            return await self._plain.start_tls(ssl_context, server_hostname, timeout)
-        except BaseException:
-            await self._plain.aclose()
-            raise
+        return CountedStream(plain, self._wire)
 
 
 async def look_up(name: str) -> list[str]:

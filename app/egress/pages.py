@@ -15,6 +15,7 @@ from app.egress.clients import tls
 from app.egress.errors import FetchFailed, FetchRefused
 from app.egress.guard import Guard, GuardedBackend, Resolve
 from app.egress.urls import Target, parse_url
+from app.egress.wire import Wire
 
 MAX_REDIRECTS = 5
 _OK = 200
@@ -86,23 +87,25 @@ class PageFetcher:
     async def fetch(self, url: str) -> FetchedPage:
         """The page, redirects followed; raises FetchRefused and FetchFailed."""
         try:
-            async with asyncio.timeout(self._seconds), self._pool() as pool:
-                return await self._follow(pool, parse_url(url))
+            async with asyncio.timeout(self._seconds):
+                return await self._follow(Wire(self._max_bytes), parse_url(url))
         except TimeoutError:
             words = f"The site took longer than the {self._seconds:g} seconds allowed."
-            raise FetchFailed(words, code="timed_out", retryable=True) from None
+            # Not tried again: whatever a site does with its time, it gets that much of a worker's only once. One that
+            # cannot be connected to fails sooner, as "unreachable", and is tried again.
+            raise FetchFailed(words, code="timed_out") from None
 
-    def _pool(self) -> httpcore.AsyncConnectionPool:
-        # One for each fetch: nothing is left open between two, and a name is looked up anew.
-        return httpcore.AsyncConnectionPool(self._tls, max_connections=1, network_backend=GuardedBackend(self._guard))
-
-    async def _follow(self, pool: httpcore.AsyncConnectionPool, target: Target) -> FetchedPage:
-        for _ in range(MAX_REDIRECTS + 1):
-            async with self._get(pool, target) as response:
-                headers = _headers(response)
-                if response.status not in _REDIRECTS or "location" not in headers:
-                    return await self._page(target, response, headers)
-            target = _next(target, headers["location"])
+    async def _follow(self, wire: Wire, target: Target) -> FetchedPage:
+        backend = GuardedBackend(self._guard, wire)
+        # One pool for each fetch: nothing is left open between two, and a name is looked up anew.
+        async with httpcore.AsyncConnectionPool(self._tls, max_connections=1, network_backend=backend) as pool:
+            for _ in range(MAX_REDIRECTS + 1):
+                async with self._get(pool, target) as response:
+                    await wire.content()
+                    headers = _headers(response)
+                    if response.status not in _REDIRECTS or "location" not in headers:
+                        return await self._page(target, response, headers, wire)
+                target = _next(target, headers["location"])
         raise FetchFailed("The page sends readers on from address to address.", code="too_many_redirects")
 
     @asynccontextmanager
@@ -118,7 +121,9 @@ class PageFetcher:
             async with pool.stream("GET", url, headers=headers) as response:
                 yield response
 
-    async def _page(self, target: Target, response: httpcore.Response, headers: Mapping[str, str]) -> FetchedPage:
+    async def _page(
+        self, target: Target, response: httpcore.Response, headers: Mapping[str, str], wire: Wire
+    ) -> FetchedPage:
         if response.status != _OK:
             raise _wrong_status(response.status)
         content_type = headers.get("content-type", "")
@@ -127,6 +132,7 @@ class PageFetcher:
         body = Body(self._max_bytes, headers.get("content-encoding", ""), headers.get("content-length", ""))
         async for part in response.aiter_stream():
             body.feed(part)
+            await wire.content()
         return FetchedPage(
             final_url=target.url,
             status=response.status,

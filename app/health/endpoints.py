@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
 
 from app.errors import NotFound, Unauthorized
 from app.health.monitor import Monitor, Readiness, State
@@ -51,7 +52,7 @@ def health_router(
             await pressure.measure()
         except Exception:  # the queue's numbers are left out, and the part's state says why
             logger.debug("the queue could not be measured for a scrape")
-        encode, media_type = choose_encoder(request.headers.get("accept", ""))
+        encode, media_type = _encoder(request.headers.get("accept", ""))
         # In a thread: writing some thousand lines takes 20 ms, which no webhook should wait for.
         return Response(await asyncio.to_thread(encode, metrics.registry), media_type=media_type)
 
@@ -73,6 +74,14 @@ async def _parts(readiness: Readiness, monitor: Monitor) -> tuple[str, dict[str,
     if parts["start"] != "ok" or parts[DATABASE] != "ok":
         return "unavailable", parts
     return "ok" if set(parts.values()) == {"ok"} else "degraded", parts
+
+
+def _encoder(accept: str) -> tuple[Callable[[Collector], bytes], str]:
+    """How a scraper gets the metrics: as it asks, or as plain text where that cannot be understood."""
+    try:
+        return choose_encoder(accept)
+    except (TypeError, ValueError):  # a version that is not one
+        return choose_encoder("")
 
 
 def _door(settings: Settings) -> Callable[[Request], None]:

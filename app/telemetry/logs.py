@@ -2,8 +2,10 @@
 
 import copy
 import logging
+import re
 import sys
 import traceback
+from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import TracebackType
@@ -12,12 +14,20 @@ from typing import Any, Literal, TextIO
 import orjson
 
 from app.errors import JobxError
+from app.telemetry.uncaught import log_uncaught
 from graphs.spans import trace_id
 
-# httpx names URLs, and Telegram's hold the bot's token; LiteLLM and its helpers log requests.
-_TOO_TALKATIVE = ("httpx", "httpcore", "LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "openai")
-# These say at INFO what is of interest only when something is wrong.
-_CHATTY = ("alembic", "procrastinate", "uvicorn")
+# What libraries say below a warning is for their developers: requests, headers, statements, bytes.
+_OURS = frozenset({"app", "evals", "graphs", "ingestion", "jobx", "vectorstore"})
+# The first warns every second of what the monitor tells once, that the database is away; the second as often as a
+# stranger sends something else than HTTP.
+_REPETITIVE = ("psycopg.pool", "uvicorn")
+# The part of their messages that holds no repr of a task or callback, and no text of a warning.
+_TOLD = {
+    "asyncio": re.compile(r"Exception in callback|[^\n<]*"),
+    "py.warnings": re.compile(r".*?:\d+: \w+(?=:)|"),
+}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 # The name and the number of the job that runs here.
 current_job: ContextVar[tuple[str, int] | None] = ContextVar("current_job", default=None)
@@ -28,19 +38,21 @@ _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tup
 class SafeFormatter(logging.Formatter):
     """Writes where an error happened and of which type it was, but not its text, which may quote what was handled.
 
-    The text of Jobx's own errors is shown: they are written not to hold any.
+    The text of Jobx's own errors is shown: they are written not to hold any. A record is one line, and one for each
+    error and frame: control characters, which could pretend to be more, are shown as escapes.
     """
 
     def format(self, record: logging.LogRecord) -> str:
         """Format without what other formatters or filters (LiteLLM adds some) have kept of the error's text."""
         clean = copy.copy(record)
         clean.exc_text = None
-        clean.msg, clean.args = said(record), None
+        clean.msg, clean.args = _escaped(said(record)), None
         return super().format(clean)
 
     def formatException(self, ei: _ExcInfo) -> str:  # noqa: N802
         """Type and frames of the error and of what caused it."""
-        told = [f"{_named(error)}\n" + "\n".join(f"  {frame}" for frame in _frames(error)) for error in _chain(ei[1])]
+        chain = _chain(ei[1])
+        told = ["\n  ".join([_escaped(_named(error)), *_frames(error)]) for error in chain]
         return "\nled to\n".join(told)
 
 
@@ -71,13 +83,33 @@ class JsonFormatter(SafeFormatter):
 
 
 def said(record: logging.LogRecord) -> str:
-    """A record's message; one whose arguments do not fit is told without them, as they may be of any kind."""
+    """A record's message; one whose arguments do not fit is told without them, as they may be of any kind.
+
+    Errors among them are told by their type, which is what psycopg's pool has to say.
+    """
     try:
-        message = record.getMessage()
+        message = str(_tellable(record.msg))
+        if record.args:
+            message %= _arguments(record.args)
     except Exception:
         return f"{record.msg} (the arguments do not fit)" if isinstance(record.msg, str) else "(not a text)"
-    # asyncio's messages go on with the repr of a task, which holds that of the error.
-    return message.partition("\n")[0] if record.name == "asyncio" else message
+    told = _TOLD.get(record.name)
+    found = told.match(message) if told else None
+    return found[0].rstrip() if found else message
+
+
+def _arguments(args: tuple[object, ...] | Mapping[str, object]) -> tuple[object, ...] | dict[str, object]:
+    if isinstance(args, Mapping):
+        return {name: _tellable(value) for name, value in args.items()}
+    return tuple(_tellable(value) for value in args)
+
+
+def _tellable(value: object) -> object:
+    return _named(value) if isinstance(value, BaseException) and not isinstance(value, JobxError) else value
+
+
+def _escaped(text: str) -> str:
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def _json(line: dict[str, Any]) -> str:
@@ -109,14 +141,23 @@ def _frames(error: BaseException) -> list[str]:
 
 
 def set_up_logging(level: str, log_format: Literal["json", "text"] | None = None) -> None:
-    """Send all logs to standard error; without a format it is text for a terminal and JSON for everything else."""
+    """Send all logs to standard error; without a format it is text for a terminal and JSON for everything else.
+
+    Jobx's own lines are shown from `level` on, those of libraries from WARNING on at the least.
+    """
+    number = logging.getLevelNamesMapping()[level.upper()]
     handler = _Handler(sys.stderr)
+    # On the handler too: some libraries set a level of their own when they are loaded.
+    handler.addFilter(lambda record: record.levelno >= logging.WARNING or record.name.partition(".")[0] in _OURS)
     text = log_format == "text" or (log_format is None and sys.stderr.isatty())
     handler.setFormatter(SafeFormatter("%(asctime)s %(levelname)s %(name)s %(message)s") if text else JsonFormatter())
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for name in _TOO_TALKATIVE + (() if level.upper() == "DEBUG" else _CHATTY):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
+    for name in _OURS:
+        logging.getLogger(name).setLevel(number)
+    for name in _REPETITIVE if number > logging.DEBUG else ():
+        logging.getLogger(name).setLevel(logging.ERROR)
     logging.getLogger("procrastinate.worker").addFilter(_no_outcome)
+    log_uncaught()
 
 
 class _Handler(logging.StreamHandler[TextIO]):

@@ -172,6 +172,25 @@ async def test_a_flood_of_checks_asks_the_database_once(runtime):
     assert part.calls < 5
 
 
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "application/openmetrics-text; version=canary",
+        "application/openmetrics-text; version=1.x.0",
+        "application/openmetrics-text;version=" + "9" * 5000,
+        "text/plain; version=canary; escaping=x",
+        "text/plain;version=,application/openmetrics-text;version==",
+        ",;=,",
+    ],
+)
+async def test_metrics_are_written_whatever_is_accepted(runtime, accept):
+    async with worker_only(runtime) as client:
+        response = await client.get("/metrics", headers={"Accept": accept})
+    assert response.status_code == 200
+    assert "jobx_part_up" in response.text
+    assert "canary" not in response.headers["Content-Type"]
+
+
 async def test_parts_are_watched_in_the_background():
     part = Switch()
     monitor = Monitor({"vectors": part}, Metrics(), every=0.01)

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
@@ -92,7 +93,9 @@ def test_every_line_is_one_json_object_whatever_was_logged(message, args, name, 
     assert "\n" not in line
     shown = json.loads(line.encode())
     assert {"time", "level", "logger", "message"} <= set(shown)
-    assert SafeFormatter("%(message)s").format(record) is not None
+    text = SafeFormatter("%(message)s").format(record)
+    assert len(text.splitlines()) == 2, "the message and the error are a line each"
+    assert text.replace("\n", "").isprintable() or not text.isascii()
 
 
 def test_a_json_line_has_the_time_in_utc_and_what_the_message_says():
@@ -122,6 +125,24 @@ def test_a_json_line_tells_the_errors_first_cause_first_and_never_their_text():
 def test_arguments_that_do_not_fit_are_not_shown():
     for formatter in (JsonFormatter(), SafeFormatter("%(message)s")):
         assert CANARY not in formatter.format(_record("%d jobs", (CANARY,)))
+
+
+@pytest.mark.parametrize("formatter", [JsonFormatter(), SafeFormatter("%(message)s")], ids=["json", "text"])
+def test_an_error_that_is_an_argument_is_told_by_its_type(formatter):
+    error = psycopg.OperationalError(CANARY)
+    for message, args in (("pool %r: %s", ("pool-1", error)), ("%(error)s", ({"error": error},)), (error, ())):
+        shown = formatter.format(_record(message, args, "psycopg.pool"))
+        assert "psycopg.OperationalError" in shown
+        assert CANARY not in shown
+    assert "present state" in formatter.format(_record("%s", (Conflict(),)))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\x0b", "\x1b[2K", "\x85", "\x9b", "\u2028"])
+def test_no_argument_begins_a_line_of_its_own_in_text(end):
+    shown = SafeFormatter("%(message)s").format(_record("bad value %s", (f"x{end}CRITICAL app.keys forged",)))
+    assert len(shown.splitlines()) == 1
+    assert shown.isprintable()
+    assert shown.endswith("CRITICAL app.keys forged")
 
 
 def test_an_error_that_causes_itself_is_told_once():
@@ -156,3 +177,61 @@ def test_logs_go_to_standard_error_in_the_format_asked_for(log_format, is_json):
     assert "hello there" in lines[0]
     if is_json:
         assert [json.loads(line)["message"] for line in lines[1:]] == ["%d (the arguments do not fit)", "stopped"]
+
+
+_UNCAUGHT = f"""
+import asyncio, logging, threading, uvloop, warnings
+from app.telemetry import set_up_logging
+logging.getLogger("own.level").setLevel("DEBUG")
+set_up_logging("DEBUG", {{}})
+for name in ("own.level", "botocore.auth", "urllib3", "sqlalchemy.engine", "procrastinate", "httpcore", "anything"):
+    logging.getLogger(name).debug("{CANARY}")
+    logging.getLogger(name).info("{CANARY}")
+logging.getLogger("app.x").debug("ours")
+logging.getLogger("library").warning("theirs")
+
+class Lost:
+    def __del__(self):
+        raise ValueError("{CANARY}")
+
+def fail(text="{CANARY}"):
+    raise ValueError(text)
+
+async def call_back():
+    asyncio.get_running_loop().call_soon(fail, "{CANARY}")
+    await asyncio.sleep(0.01)
+
+warnings.warn("{CANARY}")
+Lost()
+thread = threading.Thread(target=fail)
+thread.start()
+thread.join()
+asyncio.run(call_back())
+with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    runner.run(call_back())
+fail()
+"""
+_TOLD = [
+    ("app.x", "ours"),
+    ("library", "theirs"),
+    ("py.warnings", "<string>:23: UserWarning"),
+    ("app.telemetry.uncaught", "an error came up where it cannot be raised"),
+    ("app.telemetry.uncaught", "a thread ended by an error that nobody caught"),
+    ("asyncio", "Exception in callback"),
+    ("asyncio", "Exception in callback"),
+    ("app.telemetry.uncaught", "ended by an error that nobody caught"),
+]
+
+
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_what_libraries_and_python_itself_have_to_say_is_told_by_kind_and_place(log_format):
+    program = [sys.executable, "-c", _UNCAUGHT.format(repr(log_format))]
+    shown = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert (shown.returncode, shown.stdout) == (1, "")
+    assert CANARY not in shown.stderr
+    assert shown.stderr.count("builtins.ValueError") == 5
+    if log_format == "json":
+        lines = [json.loads(line) for line in shown.stderr.splitlines()]
+        assert [(line["logger"], line["message"]) for line in lines] == _TOLD
+    else:
+        assert [line for line in _TOLD if f" {line[0]} {line[1]}\n" not in shown.stderr] == []

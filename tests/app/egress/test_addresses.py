@@ -29,8 +29,12 @@ EMBEDDINGS = {
     "mapped": lambda v4: 0xFFFF << 32 | v4,
     "compatible": lambda v4: v4,
     "6to4": lambda v4: 0x2002 << 112 | v4 << 80 | 1,
+    "translated": lambda v4: 0xFFFF << 48 | v4,
     "nat64": lambda v4: 0x64FF9B << 96 | v4,
     "local nat64": lambda v4: 0x64FF9B0001 << 80 | v4,
+    "local nat64 of 48 bits": lambda v4: 0x64FF9B0001 << 80 | (v4 >> 16) << 64 | (v4 & 0xFFFF) << 40,
+    "local nat64 of 56 bits": lambda v4: 0x64FF9B0001 << 80 | (v4 >> 24) << 64 | (v4 & 0xFFFFFF) << 32,
+    "local nat64 of 64 bits": lambda v4: 0x64FF9B0001 << 80 | v4 << 24,
     "teredo server": lambda v4: 0x20010000 << 96 | v4 << 64 | 0x1234,
     "teredo client": lambda v4: 0x20010000 << 96 | (v4 ^ 0xFFFFFFFF),
     "isatap": lambda v4: 0x2A00145040010811 << 64 | 0x00005EFE << 32 | v4,
@@ -80,6 +84,41 @@ def test_a_clouds_metadata_is_out_of_reach_even_if_its_network_is_allowed(addres
     everything = [ip_network("0.0.0.0/0"), ip_network("::/0")]
     assert not may_reach(ip_address(address), ())
     assert not may_reach(ip_address(address), everything)
+
+
+EVERYTHING_V6 = ip_network("::/0")
+
+
+@pytest.mark.parametrize("form", EMBEDDINGS)
+def test_a_clouds_metadata_is_out_of_reach_inside_every_form_though_all_is_allowed(form):
+    for inner in METADATA[:5]:
+        address = IPv6Address(EMBEDDINGS[form](int(IPv4Address(inner))))
+        itself = ip_network((address, 96), strict=False)
+        assert not may_reach(address, [ip_network("0.0.0.0/0"), EVERYTHING_V6, itself]), address
+
+
+@given(V4 | SPECIAL_V4, st.sampled_from(sorted(EMBEDDINGS)))
+def test_allowing_a_form_of_ipv6_allows_no_private_ipv4_address_inside_it(address, form):
+    wrapped = IPv6Address(EMBEDDINGS[form](int(address)))
+    if may_reach(wrapped, [EVERYTHING_V6]):
+        assert is_public(address) or wrapped == IPv6Address("::1")
+
+
+@given(V4, st.sampled_from(["64:ff9b::/96", "::ffff:0:0/96"]))
+def test_an_allowed_translator_leads_to_public_addresses_and_to_allowed_networks(address, network):
+    prefix, intranet = ip_network(network), ip_network("10.0.0.0/8")
+    wrapped = prefix[int(address)]
+    assert may_reach(wrapped, [prefix]) == may_reach(address, [])
+    assert may_reach(wrapped, [prefix, intranet]) == may_reach(address, [intranet])
+    assert not may_reach(wrapped, [intranet])
+
+
+@pytest.mark.parametrize("bits", [48, 56, 64, 96])
+def test_an_allowed_local_translator_leads_to_public_addresses(bits):
+    form = "local nat64" if bits == 96 else f"local nat64 of {bits} bits"
+    wrapped = IPv6Address(EMBEDDINGS[form](int(IPv4Address("93.184.216.34"))))
+    assert may_reach(wrapped, [ip_network("64:ff9b:1::/48")])
+    assert not may_reach(wrapped, [])
 
 
 @pytest.mark.parametrize("address", ["1.1.1.1", "93.184.216.34", "223.255.255.255", "2606:4700::1111", "2a00:1450::1"])
