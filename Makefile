@@ -4,11 +4,13 @@ PY := $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 PIP := $(PYTHON) -m pip --disable-pip-version-check
+# How long the main part of `make bench` runs.
+SECONDS ?= 60
 # pytest-xdist: one process per core, two at least, because much of a test is waiting.
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format migrate docs
+.PHONY: help setup run test check format migrate docs bench
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -49,3 +51,6 @@ migrate: $(VENV)/.base ## Bring the database up to date (the embedded one, or JO
 
 docs: $(VENV)/.dev ## Draw the pictures of docs/ from the code
 	@$(PYTHON) -m graphs.draw docs/graph.md
+
+bench: $(VENV)/.dev ## Measure Jobx: OUT=file takes the JSON, SECONDS=10 is a short run
+	@$(PYTHON) -m bench $(OUT) --seconds $(SECONDS)

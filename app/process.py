@@ -5,6 +5,7 @@ import contextlib
 import logging
 import signal
 import socket
+import threading
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -28,6 +29,9 @@ logger = logging.getLogger(__name__)
 _BACKLOG = 1024
 _RETRY_SECONDS = 1.0
 _RETRY_AFTER_SECONDS = "2"
+# Longer than load balancers keep an idle connection, commonly 60 s: the one that closes first must not be us, or a
+# request that is on its way then is lost.
+_KEEP_ALIVE_SECONDS = 75
 
 
 @contextlib.contextmanager
@@ -38,16 +42,15 @@ def bound(settings: Settings) -> Iterator[socket.socket]:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     # Every accepted connection inherits it; without, an answer waits up to 40 ms for the other side's acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-        listener.listen(_BACKLOG)
+    with contextlib.closing(listener):
+        try:
+            listener.bind((settings.host, settings.port))
+            listener.listen(_BACKLOG)
+        except OSError as error:
+            raise ConfigurationError(
+                f"Cannot listen on {settings.host}:{settings.port} ({error.strerror}); set JOBX_PORT to another port."
+            ) from None
         yield listener
-    except OSError as error:
-        raise ConfigurationError(
-            f"Cannot listen on {settings.host}:{settings.port} ({error.strerror}); set JOBX_PORT to another port."
-        ) from None
-    finally:
-        listener.close()
 
 
 class Front:
@@ -108,10 +111,11 @@ async def run(
     """Listen from now on, `set_up` the parts and the front's application, `work`, and end all of it on a signal.
 
     Once asked to stop, /readyz says so while requests are still taken for `drain_seconds`, which gives a load
-    balancer the time to send them elsewhere; then the listener closes, and requests in work have the settings'
-    time to end. `work` sees its event set at once. The parts are closed last, when nothing uses them any more.
+    balancer the time to send them elsewhere; a process that was not ready yet has none, and a second signal ends the
+    wait. Then the listener closes, and requests in work have the settings' time to end. `work` sees its event set at
+    once. The parts are closed last, when nothing uses them any more.
     """
-    stop = _stop_signal()
+    stop, again = _stop_signals()
     readiness = Readiness()
     front = Front(readiness)
     end_tracing = set_up_tracing(None if settings.otlp_endpoint is None else str(settings.otlp_endpoint))
@@ -124,8 +128,7 @@ async def run(
         try:
             await _first_end(stopping, web, main)
             readiness.stopping = True
-            logger.info("stopping; requests are taken for %g s more", drain_seconds)
-            await asyncio.sleep(drain_seconds)
+            await _drain(drain_seconds if readiness.ready else 0, again)
         finally:
             readiness.stopping = True
             stop.set()
@@ -151,8 +154,10 @@ async def one_of_many(
         front.readiness.ready = True
         return runtime
 
+    # No load balancer sends jobs.
+    drain_seconds = settings.drain_seconds if work is None else 0
     with bound(settings) as listener:
-        await run(settings, listener, set_up, work, drain_seconds=settings.drain_seconds)
+        await run(settings, listener, set_up, work, drain_seconds=drain_seconds)
 
 
 async def _begin(stack: AsyncExitStack, front: Front, stop: asyncio.Event, set_up: SetUp, work: Work | None) -> None:
@@ -174,13 +179,50 @@ async def _reached(address: DatabaseAddress, front: Front) -> None:
     said = None
     while True:
         try:
-            return await asyncio.to_thread(check_server, address)
+            await _in_thread(lambda: check_server(address))
         except DatabaseUnavailable as error:
             front.missing = "database"
             if error.message != said:
                 said = error.message
                 logger.warning("waiting for the database: %s", said)
+        else:
+            if said is not None:
+                logger.warning("the database answers")
+            front.missing = None
+            return
         await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def _in_thread(call: Callable[[], None]) -> None:
+    """Run a call that may hang in a thread which nobody waits for at the end, as asyncio does for its own."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+
+    def tell(error: Exception | None) -> None:
+        if ended.cancelled():
+            return
+        if error is None:
+            ended.set_result(None)
+        else:
+            ended.set_exception(error)
+
+    def work() -> None:
+        error: Exception | None = None
+        try:
+            call()
+        except Exception as raised:
+            error = raised
+        with contextlib.suppress(RuntimeError):  # the loop is gone
+            loop.call_soon_threadsafe(tell, error)
+
+    threading.Thread(target=work, daemon=True).start()
+    await ended
+
+
+async def _drain(seconds: float, again: asyncio.Event) -> None:
+    logger.info("stopping; requests are taken for %g s more", seconds)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(again.wait(), seconds)
 
 
 async def _first_end(stopping: asyncio.Task[bool], web: asyncio.Task[None], main: asyncio.Task[None]) -> None:
@@ -200,18 +242,24 @@ def _config(settings: Settings, front: Front) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         lifespan="off",
+        # Nothing is served by it, and what accepts it would log the addresses and headers of its requests.
+        ws="none",
         server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=max(1, round(settings.shutdown_seconds)),
     )
 
 
-def _stop_signal() -> asyncio.Event:
-    """An event that SIGINT and SIGTERM set."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+def _stop_signals() -> tuple[asyncio.Event, asyncio.Event]:
+    """Events that the first SIGINT or SIGTERM sets, and the second."""
+    stop, again = asyncio.Event(), asyncio.Event()
+
+    def asked() -> None:
+        (again if stop.is_set() else stop).set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    return stop
+        asyncio.get_running_loop().add_signal_handler(number, asked)
+    return stop, again
 
 
 class _Server(uvicorn.Server):

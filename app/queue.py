@@ -44,6 +44,16 @@ _DEFER = text(
     " cast(:job_lock as text), null, cast(:job_arguments as jsonb), cast(:job_at as timestamptz))]"
     "::queue.procrastinate_job_to_defer_v1[])"
 )
+# In one statement: between a look and a release another worker may have released the job and begun it.
+_RELEASE = """
+with stalled as (
+    select id from procrastinate_jobs
+     where status = 'doing' and (worker_id is null or worker_id in (
+           select id from procrastinate_workers where last_heartbeat < now() - make_interval(secs => %(seconds)s)))
+       for update skip locked
+)
+select id, procrastinate_retry_job_v2(id, now(), null, null, null) from stalled
+"""
 # What a worker takes: everything, what customers wait for, or the reading of documents.
 Share = Literal["all", "answers", "documents"]
 
@@ -141,13 +151,9 @@ class Queue:
         return await session.scalar(added, values) is not None
 
     async def release_stalled(self, seconds_since_heartbeat: float) -> int:
-        """Put jobs of dead workers back into the queue; returns how many."""
-        jobs = await self.app.job_manager.get_stalled_jobs(seconds_since_heartbeat=seconds_since_heartbeat)
-        count = 0
-        for job in jobs:
-            await self.app.job_manager.retry_job(job)
-            count += 1
-        return count
+        """Put jobs of dead workers back into the queue; returns how many. Workers that ask at once share them."""
+        rows = await self.app.connector.execute_query_all_async(_RELEASE, seconds=seconds_since_heartbeat)
+        return len(rows)
 
 
 @contextmanager

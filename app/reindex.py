@@ -16,7 +16,7 @@ from app.migrations.server import check_server
 from app.queue import INGESTION, Queue
 from app.runtime import Runtime
 from app.settings import Settings
-from app.worker import BLUEPRINTS
+from app.worker import BLUEPRINTS, STALLED_SECONDS
 from vectorstore.index import VectorStoreBusy
 
 _POLL_SECONDS = 0.3
@@ -53,6 +53,8 @@ def reindex(settings: Settings, tenant_id: UUID, say: Say) -> None:
 async def _reindex(settings: Settings, address: DatabaseAddress, tenant_id: UUID, say: Say) -> None:
     try:
         async with running(settings, address, Readiness(), say, blueprints=BLUEPRINTS) as runtime:
+            # Waited for it is by jobs; who types a command wants to hear it.
+            await runtime.index.ping()
             if not await runtime.index.usable(tenant_id):
                 say("The collection is of another embedding model: it is made anew, and answers once it is full.")
                 await runtime.index.drop(tenant_id)
@@ -74,6 +76,8 @@ async def _add(vault: Vault, queue: Queue, tenant_id: UUID, say: Say) -> None:
 
 async def _work(runtime: Runtime, tenant_id: UUID) -> None:
     while await _left(runtime.db, tenant_id):
+        # A command that was killed leaves jobs that look as if they ran, and hold the locks of documents.
+        await runtime.queue.release_stalled(STALLED_SECONDS)
         await runtime.queue.app.run_worker_async(
             queues=[INGESTION],
             name="reindex",

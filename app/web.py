@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 MIB = 1024 * 1024
 TRACE_HEADER = "Jobx-Trace-Id"
+_RETRY_AFTER_SECONDS = "2"
 _NAMES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
 
@@ -64,7 +65,10 @@ def add_error_handlers(app: FastAPI) -> None:
             logger.warning("request refused: %s", error.code)
         elif error.status_code >= 500:  # noqa: PLR2004
             logger.error("request failed: %s", error.code, exc_info=error)
-        return problem(error.status_code, error.code, error.message)
+        answer = problem(error.status_code, error.code, error.message)
+        if isinstance(error, Unavailable):
+            answer.headers["Retry-After"] = _RETRY_AFTER_SECONDS
+        return answer
 
     async def on_invalid(_request: Request, error: Exception) -> JSONResponse:
         if not isinstance(error, RequestValidationError):

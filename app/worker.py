@@ -3,6 +3,8 @@
 import asyncio
 import itertools
 import logging
+from collections.abc import Coroutine
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -24,7 +26,10 @@ BLUEPRINTS = (channel_tasks, conversation_tasks, document_tasks, reindex_tasks, 
 HEARTBEAT_SECONDS = 5.0
 STALLED_SECONDS = 30.0
 _POLL_SECONDS = 1.0
-_ROUNDS_BETWEEN_RESCUES = 10
+_ROUND_SECONDS = 5.0
+_ROUNDS_BETWEEN_RESCUES = 60
+# How much longer than its jobs a worker may take to say goodbye to the queue, which it cannot without a database.
+_GOODBYE_SECONDS = 5.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 15.0
 
 
@@ -32,6 +37,9 @@ def work(settings: Settings, share: Share = "all") -> None:
     """`jobx worker`: run jobs until interrupted; over HTTP there is its health, and nothing else."""
 
     async def jobs(runtime: Runtime, stop: asyncio.Event) -> None:
+        if share != "documents":
+            # Else the first customers would wait for it.
+            await _unless(stop, runtime.llm.warm_up())
         await run_worker(runtime, stop, share=share)
 
     execute(one_of_many(settings, _health, jobs, blueprints=BLUEPRINTS))
@@ -53,25 +61,38 @@ async def run_worker(runtime: Runtime, stop: asyncio.Event, *, share: Share = "a
     parts = [_rescuing(runtime)]
     if share != "documents":
         urgent = [INBOUND, ANSWERS, DELIVERIES, MAINTENANCE]
-        parts.append(_working(runtime, "answers", urgent, settings.answer_concurrency))
+        parts.append(_working(runtime, stop, "answers", urgent, settings.answer_concurrency))
     if share != "answers":
-        parts.append(_working(runtime, "documents", [INGESTION], settings.ingestion_concurrency))
-    await _rescue_round(runtime, 0.0 if sole else STALLED_SECONDS, renew=False)
+        parts.append(_working(runtime, stop, "documents", [INGESTION], settings.ingestion_concurrency))
+    await _unless(stop, _rescue_round(runtime, 0.0 if sole else STALLED_SECONDS, renew=False))
     tasks = [asyncio.create_task(part) for part in parts]
     try:
         await stop.wait()
     finally:
         runtime.pressure.stop()
-        for task in tasks:
-            task.cancel()
-        # Cancelling a procrastinate worker lets its running jobs end.
-        await asyncio.gather(*tasks, return_exceptions=True)
+        stop.set()
+        # Cancelling a procrastinate worker lets its running jobs end; the second time it lets go of everything.
+        for seconds in (settings.shutdown_seconds + _GOODBYE_SECONDS, _GOODBYE_SECONDS):
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=seconds)
 
 
-async def _working(runtime: Runtime, name: str, queues: list[str], concurrency: int) -> None:
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Do some work, or give it up when `stop` is set."""
+    doing, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    done, rest = await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    for task in rest:
+        task.cancel()
+    if doing in done:
+        doing.result()
+
+
+async def _working(runtime: Runtime, stop: asyncio.Event, name: str, queues: list[str], concurrency: int) -> None:
     """A worker, started again whenever it ends by itself: it does when the database goes away under it."""
     clock, pause = asyncio.get_running_loop().time, _FIRST_PAUSE_SECONDS
-    while True:
+    # Not for ever: a worker that is cancelled without a database ends with an error instead.
+    while not stop.is_set():
         began = clock()
         try:
             await runtime.queue.app.run_worker_async(
@@ -89,6 +110,8 @@ async def _working(runtime: Runtime, name: str, queues: list[str], concurrency: 
             ended = "by itself"
         except Exception as error:
             ended = f"with {type(error).__name__}"
+        if stop.is_set():
+            return
         pause = _FIRST_PAUSE_SECONDS if clock() - began > STALLED_SECONDS else min(2 * pause, _LONGEST_PAUSE_SECONDS)
         logger.warning("the worker for %s ended %s and starts again in %g s", name, ended, pause)
         await asyncio.sleep(pause)
@@ -97,7 +120,7 @@ async def _working(runtime: Runtime, name: str, queues: list[str], concurrency: 
 async def _rescuing(runtime: Runtime) -> None:
     """Put the jobs of workers that died back into the queue, and replace those that are gone, again and again."""
     for number in itertools.count(1):
-        await asyncio.sleep(STALLED_SECONDS)
+        await asyncio.sleep(_ROUND_SECONDS)
         await _rescue_round(runtime, STALLED_SECONDS, renew=number % _ROUNDS_BETWEEN_RESCUES == 0)
 
 

@@ -81,12 +81,13 @@ class ServerIndex:
             self._refuse_closed()
             misfit = await self._greeting.check(PREFIX, self._dimension)
         except VectorStoreUnavailable as error:
-            log.warning("%s", error)
+            # As text: a log tells other errors by their type only.
+            log.warning("%s", str(error))
         except VectorStoreError as error:
             return str(error)
         else:
             if misfit is not None:
-                log.warning("%s", misfit)
+                log.warning("%s", str(misfit))
         return None
 
     async def ping(self) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from datetime import datetime
 from time import perf_counter
 from typing import Literal
 from uuid import UUID
@@ -9,12 +10,12 @@ from uuid import UUID
 import procrastinate
 from opentelemetry.trace import SpanKind
 from procrastinate import JobContext
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.channels.base import ConnectRefused, Credentials, Provider, ProviderUnavailable, SendResult
 from app.channels.connections import get_connection, live_connection, subscribe, webhook_url
-from app.channels.outbox import hindrance_to_send, lock_connection, seconds_since_message
+from app.channels.outbox import hindrance_to_send, is_live
 from app.channels.registry import client_for, provider_for
 from app.crypto import current_keyring
 from app.errors import NotFound
@@ -31,6 +32,7 @@ INTERRUPTED = "interrupted"
 _TURN_WAIT_SECONDS = 1.0
 _FIRST_WAIT_SECONDS = 2.0
 _LONGEST_WAIT_SECONDS = 300.0
+_IS_ITS_MESSAGE = Message.id == Delivery.message_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +110,10 @@ async def _give_back(runtime: Runtime, tenant_id: UUID, connection: Connection) 
 
 async def _take(session: AsyncSession, runtime: Runtime, delivery_id: UUID) -> _Parcel | None:
     """Mark a delivery `sending`, after checking again that it may go; None when it may not."""
-    found = await session.get(Delivery, delivery_id)
-    if found is None:
+    locked, connection = await _lock_connection_of(session, delivery_id)
+    if not locked:
         return None
-    connection = await lock_connection(session, found.connection_id, found.epoch)
-    conversation = await session.get_one(Conversation, found.conversation_id, with_for_update=True)
-    delivery = await session.get_one(Delivery, delivery_id, with_for_update=True, populate_existing=True)
+    conversation, delivery, message = await _lock_delivery(session, delivery_id)
     if connection is None or not await _may_go(session, runtime, connection, conversation, delivery):
         if connection is None and delivery.state == "sending":
             await _close(session, runtime, delivery, "unknown", INTERRUPTED)
@@ -121,7 +121,7 @@ async def _take(session: AsyncSession, runtime: Runtime, delivery_id: UUID) -> _
             await _cancel_rest(session, delivery)
         return None
     delivery.attempts += 1
-    message = await _mark(session, delivery, "sending")
+    await _mark(session, delivery, "sending")
     return _Parcel(
         provider_for(connection.channel, runtime.settings),
         connection,
@@ -130,6 +130,25 @@ async def _take(session: AsyncSession, runtime: Runtime, delivery_id: UUID) -> _
         conversation.business_connection_id,
         message.text,
     )
+
+
+async def _lock_connection_of(session: AsyncSession, delivery_id: UUID) -> tuple[bool, Connection | None]:
+    """Whether there is the delivery; and its connection, locked against a disconnect, if that has not been stopped."""
+    query = select(Connection, Delivery.epoch).join(Delivery, Delivery.connection_id == Connection.id)
+    locked = query.where(Delivery.id == delivery_id).with_for_update(read=True, of=Connection)
+    found = (await session.execute(locked)).one_or_none()
+    if found is None:
+        return False, None
+    connection, epoch = found
+    return True, connection if is_live(connection, epoch) else None
+
+
+async def _lock_delivery(session: AsyncSession, delivery_id: UUID) -> tuple[Conversation, Delivery, Message]:
+    """A delivery with its message and its conversation, which is locked first."""
+    query = select(Conversation, Delivery, Message).join_from(Delivery, Conversation).join(Message, _IS_ITS_MESSAGE)
+    locked = query.where(Delivery.id == delivery_id).with_for_update(of=(Conversation, Delivery))
+    conversation, delivery, message = (await session.execute(locked)).one()
+    return conversation, delivery, message
 
 
 async def _may_go(
@@ -169,9 +188,12 @@ async def _settle(
     session: AsyncSession, runtime: Runtime, delivery_id: UUID, result: SendResult, used: Credentials
 ) -> None:
     # The connection is locked first, as everywhere.
-    found = await session.get_one(Delivery, delivery_id)
-    connection = await get_connection(session, found.connection_id, lock=result.outcome == "reconnect")
-    delivery = await session.get_one(Delivery, delivery_id, with_for_update=True, populate_existing=True)
+    of_delivery = select(Connection).join(Delivery, Delivery.connection_id == Connection.id)
+    if result.outcome == "reconnect":
+        await session.execute(of_delivery.where(Delivery.id == delivery_id).with_for_update(of=Connection))
+    query = of_delivery.add_columns(Delivery, Message).join(Message, _IS_ITS_MESSAGE)
+    locked = query.where(Delivery.id == delivery_id).with_for_update(of=Delivery)
+    connection, delivery, _ = (await session.execute(locked)).one()
     interrupted = delivery.state == "unknown" and delivery.error_code == INTERRUPTED
     if delivery.state != "sending" and not (interrupted and result.outcome == "ok"):
         return
@@ -179,9 +201,9 @@ async def _settle(
     # A refused token that was replaced meanwhile says nothing of the new one.
     renewed = result.outcome == "reconnect" and connection.credentials not in (None, dict(used))
     if result.outcome == "ok":
-        await _sent(session, runtime, delivery, result.message_id)
+        stored = await _sent(session, runtime, delivery, result.message_id)
         if delivery.part == 0:
-            runtime.metrics.confirmed(connection.channel, await seconds_since_message(session, delivery.turn_id))
+            runtime.metrics.confirmed(connection.channel, 0.0 if stored is None else (now() - stored).total_seconds())
     elif (result.outcome == "retry" or renewed) and delivery.attempts < MAX_SENDS:
         await _try_later(session, runtime, delivery, result.retry_after)
     elif result.outcome == "unknown":
@@ -192,18 +214,23 @@ async def _settle(
         await _close(session, runtime, delivery, "failed", result.code)
 
 
-async def _sent(session: AsyncSession, runtime: Runtime, delivery: Delivery, provider_id: str | None) -> None:
+async def _sent(
+    session: AsyncSession, runtime: Runtime, delivery: Delivery, provider_id: str | None
+) -> datetime | None:
+    """Note the provider's word and go on with the next part; when the customer's first message was stored."""
     message = await _mark(session, delivery, "sent")
     delivery.sent_at = message.sent_at = now()
     if provider_id is not None:
         hashed = current_keyring().lookup("message", provider_id, delivery.connection_id)
         delivery.provider_message_id = provider_id
         delivery.provider_message_hash = message.provider_message_hash = hashed
-    following = await session.scalar(
-        select(Delivery.id).where(Delivery.turn_id == delivery.turn_id, Delivery.part == delivery.part + 1)
-    )
-    if following is not None:
-        await _defer(session, runtime, following)
+    following = select(Delivery.id).where(Delivery.turn_id == delivery.turn_id, Delivery.part == delivery.part + 1)
+    first = select(func.min(Message.created_at)).where(Message.turn_id == delivery.turn_id, Message.direction == "in")
+    row = await session.execute(select(following.scalar_subquery(), first.scalar_subquery()))
+    next_part, stored = row.one()
+    if next_part is not None:
+        await _defer(session, runtime, next_part)
+    return stored
 
 
 async def _try_later(session: AsyncSession, runtime: Runtime, delivery: Delivery, retry_after: float | None) -> None:

@@ -2,16 +2,20 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.dml import ReturningInsert
 
 from app.channels.base import InboundEvent
 from app.crypto import current_keyring
 from app.models import Connection, Contact, Conversation, Message, Turn, now
 from app.queue import ANSWERS, Queue
+
+Made = TypeVar("Made", Contact, Conversation)
 
 
 async def take(session: AsyncSession, queue: Queue, connection: Connection, event: InboundEvent) -> None:
@@ -61,7 +65,9 @@ async def ensure_conversation(
         provider_id=provider_id,
         business_connection_id=business_connection_id,
     )
-    await session.execute(insert(Conversation).values(new.column_values()).on_conflict_do_nothing())
+    # A row of our own making is locked as well.
+    if (made := await _insert_once(session, new)) is not None:
+        return made
     query = select(Conversation).where(
         Conversation.connection_id == connection_id, Conversation.provider_hash == new.provider_hash
     )
@@ -71,7 +77,8 @@ async def ensure_conversation(
 async def _ensure_contact(session: AsyncSession, connection_id: UUID, customer_id: str, name: str | None) -> UUID:
     hashed = current_keyring().lookup("customer", customer_id, connection_id)
     new = Contact(connection_id=connection_id, customer_hash=hashed, customer_id=customer_id, name=name)
-    await session.execute(insert(Contact).values(new.column_values()).on_conflict_do_nothing())
+    if (made := await _insert_once(session, new)) is not None:
+        return made.id
     query = select(Contact).where(Contact.connection_id == connection_id, Contact.customer_hash == hashed)
     contact = (await session.scalars(query)).one()
     if name and contact.name != name:
@@ -79,11 +86,19 @@ async def _ensure_contact(session: AsyncSession, connection_id: UUID, customer_i
     return contact.id
 
 
+async def _insert_once(session: AsyncSession, new: Made) -> Made | None:
+    """The row if it was not there yet, else None."""
+    statement = insert(type(new)).values(new.column_values()).on_conflict_do_nothing().returning(type(new))
+    return (await session.scalars(statement)).one_or_none()
+
+
 async def _message(session: AsyncSession, queue: Queue, conversation: Conversation, event: InboundEvent) -> None:
     message = _row(conversation, event, "in", "customer", "received")
     conversation.blocked_at = None
-    if await _insert(session, conversation, message):
-        await _defer_answer(session, queue, message)
+    if await _is_known(session, message):
+        return
+    if await _defer_answer(session, queue, message, once=_insertion(message)):
+        conversation.last_message_at = now()
 
 
 async def _echo(session: AsyncSession, conversation: Conversation, event: InboundEvent) -> None:
@@ -95,17 +110,25 @@ async def _echo(session: AsyncSession, conversation: Conversation, event: Inboun
 
 
 async def _insert(session: AsyncSession, conversation: Conversation, message: Message) -> bool:
-    """Store a message unless it is known: by its event, or by its provider's id from an edit that came first."""
-    known = select(Message.id).where(
-        Message.conversation_id == conversation.id, Message.provider_message_hash == message.provider_message_hash
-    )
-    if message.provider_message_hash is not None and await session.scalar(known) is not None:
-        return False
-    statement = insert(Message).values(message.column_values()).on_conflict_do_nothing()
-    if await session.scalar(statement.returning(Message.id)) is None:
+    """Store a message unless it is known."""
+    if await _is_known(session, message) or await session.scalar(_insertion(message)) is None:
         return False
     conversation.last_message_at = now()
     return True
+
+
+async def _is_known(session: AsyncSession, message: Message) -> bool:
+    """Whether there is a message with its provider's id, from an edit that came first; its event is looked at later."""
+    query = select(Message.id).where(
+        Message.conversation_id == message.conversation_id,
+        Message.provider_message_hash == message.provider_message_hash,
+    )
+    return message.provider_message_hash is not None and await session.scalar(query) is not None
+
+
+def _insertion(message: Message) -> ReturningInsert[Any]:
+    """Stores a message unless its event did so before."""
+    return insert(Message).values(message.column_values()).on_conflict_do_nothing().returning(Message.id)
 
 
 def _row(conversation: Conversation, event: InboundEvent, direction: str, author: str, status: str) -> Message:
@@ -163,13 +186,16 @@ async def _start_over(session: AsyncSession, queue: Queue, message: Message) -> 
         await _defer_answer(session, queue, message)
 
 
-async def _defer_answer(session: AsyncSession, queue: Queue, message: Message) -> None:
-    await queue.defer(
+async def _defer_answer(
+    session: AsyncSession, queue: Queue, message: Message, once: ReturningInsert[Any] | None = None
+) -> bool:
+    return await queue.defer(
         session,
         "conversations:answer",
         ANSWERS,
         lock=f"conversation:{message.conversation_id}",
         ids={"tenant_id": message.tenant_id, "message_id": message.id},
+        once=once,
     )
 
 

@@ -12,7 +12,6 @@ from app.channels.outbox import send
 from app.conversations import turns
 from app.conversations.answering import run_turn
 from app.conversations.turns import Due, begin_turn, burst_wait
-from app.models import Message
 from app.queue import ANSWERS, MAX_ATTEMPTS, job
 from app.runtime import Runtime, of_job
 
@@ -31,16 +30,13 @@ async def answer(context: JobContext, tenant_id: UUID, message_id: UUID) -> None
     burst = timedelta(seconds=runtime.settings.burst_wait_seconds)
     cap = timedelta(seconds=runtime.settings.burst_cap_seconds)
     async with runtime.vault.session(tenant_id) as session:
-        wait = await burst_wait(session, await session.get(Message, message_id), burst, cap)
+        wait = await burst_wait(session, message_id, burst, cap)
     if wait is None:
         return
     if wait > timedelta():
         await asyncio.sleep(wait.total_seconds())
     async with runtime.vault.session(tenant_id) as session:
-        message = await session.get(Message, message_id)
-        if message is None or await burst_wait(session, message, burst, cap) is None:
-            return
-        due = await begin_turn(session, message, runtime.settings)
+        due = await begin_turn(session, message_id, runtime.settings, burst, cap)
     if due is not None:
         await _answer(runtime, due, last_attempt=context.job.attempts >= MAX_ATTEMPTS - 1)
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from langchain.messages import AIMessage, AnyMessage, HumanMessage
-from sqlalchemy import or_, select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.service import profile_of
@@ -38,45 +38,50 @@ class Due:
     business_connection_id: str | None
 
 
-async def burst_wait(
-    session: AsyncSession, message: Message | None, burst: timedelta, cap: timedelta
-) -> timedelta | None:
+async def burst_wait(session: AsyncSession, message_id: UUID, burst: timedelta, cap: timedelta) -> timedelta | None:
     """How long a message's job has to wait before it answers, or None when it has nothing to do.
 
     Nothing to do: the message was answered, or a later one's job will answer both. The job of a message that was
     deleted goes on for those before it, which had left their answer to it.
     """
-    if message is None:
-        return None
-    waiting = await _waiting(session, message.conversation_id)
-    waits = message.id in {item.id for item in waiting}
+    message, waiting = await _waiting(session, message_id)
+    return None if message is None else _wait(message, waiting, burst, cap)
+
+
+def _wait(message: Message, waiting: list[Message], burst: timedelta, cap: timedelta) -> timedelta | None:
+    waits = message in waiting
     if not waiting or not (waits or message.status == "deleted"):
         return None
     latest = waiting[0].created_at + cap
-    place = next((number for number, item in enumerate(waiting) if item.id == message.id), len(waiting))
+    place = next((number for number, item in enumerate(waiting) if item is message), len(waiting))
     # A later message that a turn has taken up already had its job, which may be over.
     if waits and latest > now() and any(item.turn_id is None for item in waiting[place + 1 :]):
         return None
     return max(min(waiting[-1].created_at + burst, latest) - now(), timedelta())
 
 
-async def begin_turn(session: AsyncSession, message: Message, settings: Settings) -> Due | None:
-    """Put every waiting message into one turn; None when nobody may answer now.
+async def begin_turn(
+    session: AsyncSession, message_id: UUID, settings: Settings, burst: timedelta, cap: timedelta
+) -> Due | None:
+    """Put every waiting message into one turn; None when nobody may answer now, or when `burst_wait` is None.
 
     A turn that a crash left behind goes on if it covers the same messages, else it is superseded.
     """
-    connection = await session.get_one(Connection, message.connection_id)
-    conversation = await session.get_one(
-        Conversation, message.conversation_id, with_for_update=True, populate_existing=True
-    )
-    waiting = await _waiting(session, conversation.id)
-    if not waiting or connection.state not in LIVE:
+    query = select(Conversation, Connection, Agent).join(Message, Message.conversation_id == Conversation.id)
+    whole = query.join(Connection, Connection.id == Message.connection_id).join(Agent, Agent.id == Connection.agent_id)
+    locked = whole.where(Message.id == message_id).with_for_update(of=Conversation)
+    found = (await session.execute(locked)).one_or_none()
+    # Read behind the lock, where none of them changes any more.
+    message, waiting = await _waiting(session, message_id)
+    if found is None or message is None or _wait(message, waiting, burst, cap) is None:
+        return None
+    conversation, connection, agent = found
+    if connection.state not in LIVE:
         return None
     turn = await _turn_for(session, conversation, connection, waiting)
     if conversation.agent_paused_at is not None or conversation.blocked_at is not None:
         turn.state, turn.reason, turn.finished_at = "skipped", "person_took_over", now()
         return None
-    agent = await session.get_one(Agent, connection.agent_id)
     return Due(
         turning=Turning(
             conversation.tenant_id,
@@ -121,20 +126,21 @@ async def hand_off_delivery(session: AsyncSession, delivery_id: UUID) -> None:
         )
 
 
-async def _waiting(session: AsyncSession, conversation_id: UUID) -> list[Message]:
-    """The customer's messages that no finished turn covers, oldest first."""
+async def _waiting(session: AsyncSession, message_id: UUID) -> tuple[Message | None, list[Message]]:
+    """A message, and those of its conversation's customer that no finished turn covers, oldest first."""
+    own = select(Message.conversation_id).where(Message.id == message_id).scalar_subquery()
+    uncovered = or_(Message.turn_id.is_(None), Turn.state.in_(("running", "superseded")))
+    waits = and_(Message.status == "received", uncovered)
     query = (
-        select(Message)
+        select(Message, waits)
         .outerjoin(Turn, Message.turn_id == Turn.id)
-        .where(
-            Message.conversation_id == conversation_id,
-            Message.status == "received",
-            or_(Message.turn_id.is_(None), Turn.state.in_(("running", "superseded"))),
-        )
+        .where(Message.conversation_id == own, or_(waits, Message.id == message_id))
         # By the provider's clock, which counts whole seconds; within one, as they came.
         .order_by(Message.sent_at, Message.position)
     )
-    return list(await session.scalars(query))
+    found = (await session.execute(query)).all()
+    message = next((message for message, _ in found if message.id == message_id), None)
+    return message, [message for message, waits in found if waits]
 
 
 async def _turn_for(

@@ -82,7 +82,10 @@ async def _find(
         started = perf_counter()
         matches = await _matches(runtime, tenant_id, query, depth, document_ids)
         found = perf_counter()
-        rows = await _rows(runtime, tenant_id, matches)
+        # The spare ones are read only when one of the best does not count any more.
+        rows = await _rows(runtime, tenant_id, matches[:limit])
+        if len(rows) < min(limit, len(matches)):
+            rows |= await _rows(runtime, tenant_id, matches[limit:])
         runtime.metrics.retrieval("search", found - started)
         runtime.metrics.retrieval("load", perf_counter() - found)
         passages = [_passage(match, *rows[match.chunk_id]) for match in matches if match.chunk_id in rows]

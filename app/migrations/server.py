@@ -170,7 +170,9 @@ def _explained(said: str, address: DatabaseAddress) -> JobxError:
         if part in said:
             return ConfigurationError(words)
     if "database" in said and "does not exist" in said:
-        return ConfigurationError(f"The database server has no database {address.database}.")
+        return ConfigurationError(
+            f"The database server has no database {address.database}, which JOBX_DATABASE_URL names."
+        )
     for part, words in _UNAVAILABLE.items():
         if part in said:
             return DatabaseUnavailable(f"{words} ({address.place}).")

@@ -44,23 +44,25 @@ def build() -> SupportGraph:
     return builder.compile(name="support")
 
 
-def after_screen(state: SupportState) -> str:
+# LangGraph runs what chooses an edge in a thread unless it is a coroutine: four hops a turn, on a busy processor each
+# for as long as another thread holds the interpreter.
+async def after_screen(state: SupportState) -> str:
     """Small talk is answered at once, what was refused or needs a person is handed over, the rest goes on."""
     if "outcome" in state:
         return "dispatch" if state["outcome"] == "replied" else "handoff"
     return "rewrite" if state["history"] else "retrieve"
 
 
-def unless_ended(following: str) -> Callable[[SupportState], str]:
+def unless_ended(following: str) -> Callable[[SupportState], Awaitable[str]]:
     """The next node, or the handoff if the node before decided on it."""
 
-    def route(state: SupportState) -> str:
+    async def route(state: SupportState) -> str:
         return "handoff" if "outcome" in state else following
 
     return route
 
 
-def after_check(state: SupportState) -> str:
+async def after_check(state: SupportState) -> str:
     """A reply that passed goes out, a first draft that failed is written again, a second is handed over."""
     outcome = state.get("outcome")
     return "draft" if outcome is None else "dispatch" if outcome == "replied" else "handoff"

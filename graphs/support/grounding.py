@@ -1,9 +1,10 @@
 """How well passages support a reply: by shared words and by the closeness of sentence vectors, sentence by sentence."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from graphs.support.citations import CitedSentence
+from graphs.support.context import Embed
 from graphs.support.facts import invented
 from graphs.support.languages import COURTESY
 from graphs.support.records import Passage
@@ -12,6 +13,7 @@ from graphs.support.text import content, cosine, coverage, language_of, negated,
 Vectors = Mapping[str, Sequence[float]]
 _COPIED = 0.75
 _FLIPPED = 0.2
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,25 +26,76 @@ class Support:
     invented: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """A sentence to be supported: its stems, and by passage the sentences there with the share of stems they have."""
+
+    sentence: CitedSentence
+    needed: Sequence[str]
+    language: str
+    sources: Mapping[int, Sequence[tuple[str, float]]]
+    whole: str
+
+    def alike(self, source: str, shared: float, vectors: Vectors) -> float:
+        """How much a source says the same, by words and meaning; by meaning alone if no word can be shared."""
+        close = max(0.0, cosine(vectors[self.sentence.text], vectors[source]))
+        return (shared + close) / 2 if self.needed else close
+
+    def at_most(self, shared: float) -> float:
+        """What `alike` cannot exceed, whatever the source means."""
+        return (shared + 1) / 2 if self.needed else 1.0
+
+
 def is_courtesy(text: str) -> bool:
     """Whether a sentence only greets, thanks or offers help, so that there is nothing to support."""
     plain = text.casefold().replace("feel free", "")
     return COURTESY.issuperset(topic_words(plain, language_of(plain)))
 
 
-def texts_to_embed(drafted: Sequence[CitedSentence], passages: Sequence[Passage]) -> list[str]:
-    """Every text whose vector `supports` looks up: the sentences that state something, and those of cited passages."""
-    stating = [sentence.text for sentence in drafted if not is_courtesy(sentence.text)]
-    cited = _cited(drafted, passages)
-    return list(dict.fromkeys([*stating, *(text for number in cited for text in sentences(passages[number - 1].text))]))
+async def supports(drafted: Sequence[CitedSentence], passages: Sequence[Passage], embed: Embed) -> list[Support]:
+    """The support of each sentence that states something: by the passages it names, else by all that are cited.
+
+    A vector takes milliseconds of a processor, so only those are asked for that can still decide.
+    """
+    claims, vectors = _claims(drafted, passages), dict[str, Sequence[float]]()
+    while texts := list(dict.fromkeys(text for claim in claims for text in _undecided(claim, vectors))):
+        vectors.update(zip(texts, await embed(texts), strict=True))
+    return [_support(claim, vectors) for claim in claims]
 
 
-def supports(drafted: Sequence[CitedSentence], passages: Sequence[Passage], vectors: Vectors) -> list[Support]:
-    """The support of each sentence that states something: by the passages it names, else by all that are cited."""
+def _claims(drafted: Sequence[CitedSentence], passages: Sequence[Passage]) -> list[_Claim]:
     cited = _cited(drafted, passages)
     language = language_of(" ".join(passages[number - 1].text for number in cited))
-    stating = [sentence for sentence in drafted if not is_courtesy(sentence.text)]
-    return [_support(sentence, _own(sentence, cited), passages, language, vectors) for sentence in stating]
+    return [_claim(sentence, cited, passages, language) for sentence in drafted if not is_courtesy(sentence.text)]
+
+
+def _claim(sentence: CitedSentence, cited: Sequence[int], passages: Sequence[Passage], language: str) -> _Claim:
+    own = {number: passages[number - 1] for number in _own(sentence, cited)}
+    # Across languages words do not meet; a multilingual embedder's vectors do.
+    needed = [] if language_of(sentence.text) not in ("", language) else content(sentence.text, language)
+    sources = {
+        number: [(source, coverage(needed, content(source, language))) for source in sentences(passage.text)]
+        for number, passage in own.items()
+    }
+    return _Claim(sentence, needed, language, sources, "\n".join(_whole(passage) for passage in own.values()))
+
+
+def _undecided(claim: _Claim, vectors: Vectors) -> Iterator[str]:
+    """What has to be embedded next to know a claim's best source in each passage.
+
+    First the one that shares most words; then those that would beat it if their vectors were the same as the claim's.
+    """
+    for sources in claim.sources.values():
+        known = [claim.alike(*source, vectors) for source in sources if _is_known(claim, source[0], vectors)]
+        if not known and sources:
+            yield from (claim.sentence.text, max(sources, key=lambda source: source[1])[0])
+        elif known:
+            least = max(known) - _ROUNDING
+            yield from (text for text, shared in sources if text not in vectors and claim.at_most(shared) >= least)
+
+
+def _is_known(claim: _Claim, source: str, vectors: Vectors) -> bool:
+    return source in vectors and claim.sentence.text in vectors
 
 
 def _cited(drafted: Sequence[CitedSentence], passages: Sequence[Passage]) -> list[int]:
@@ -54,29 +107,18 @@ def _own(sentence: CitedSentence, cited: Sequence[int]) -> list[int]:
     return [number for number in sentence.passages if number in cited] or list(cited)
 
 
-def _support(
-    sentence: CitedSentence, numbers: Sequence[int], passages: Sequence[Passage], language: str, vectors: Vectors
-) -> Support:
-    cited = {number: passages[number - 1] for number in numbers}
-    whole = "\n".join(_whole(passage) for passage in cited.values())
-    # Across languages words do not meet; a multilingual embedder's vectors do.
-    needed = [] if language_of(sentence.text) not in ("", language) else content(sentence.text, language)
-    best = {number: _best(sentence.text, needed, passage, language, vectors) for number, passage in cited.items()}
+def _support(claim: _Claim, vectors: Vectors) -> Support:
+    best = {number: _best(claim, sources, vectors) for number, sources in claim.sources.items()}
     score = max((score for score, _ in best.values()), default=0.0)
     # The root leaves a good paraphrase alone and still sinks a sentence with a subject the passages do not have.
-    score *= coverage(needed, content(whole, language)) ** 0.5
-    return Support(sentence, score, best, invented(sentence.text, whole))
+    score *= coverage(claim.needed, content(claim.whole, claim.language)) ** 0.5
+    return Support(claim.sentence, score, best, invented(claim.sentence.text, claim.whole))
 
 
-def _best(text: str, needed: Sequence[str], passage: Passage, language: str, vectors: Vectors) -> tuple[float, str]:
-    scored = [(_alike(text, needed, source, language, vectors), source) for source in sentences(passage.text)]
+def _best(claim: _Claim, sources: Sequence[tuple[str, float]], vectors: Vectors) -> tuple[float, str]:
+    scored = [(claim.alike(*source, vectors), source[0]) for source in sources if _is_known(claim, source[0], vectors)]
     score, best = max(scored, key=lambda pair: pair[0], default=(0.0, ""))
-    return (_FLIPPED if _turned(needed, text, best, language) else score), best
-
-
-def _alike(text: str, needed: Sequence[str], source: str, language: str, vectors: Vectors) -> float:
-    close = max(0.0, cosine(vectors[text], vectors[source]))
-    return (coverage(needed, content(source, language)) + close) / 2 if needed else close
+    return (_FLIPPED if _turned(claim.needed, claim.sentence.text, best, claim.language) else score), best
 
 
 def _turned(needed: Sequence[str], text: str, source: str, language: str) -> bool:

@@ -16,7 +16,7 @@ from graphs.models import Completion, ModelError
 from graphs.support import guardrails
 from graphs.support.citations import cited_sentences, without_markers
 from graphs.support.context import AgentProfile, ChannelInput, SupportContext
-from graphs.support.grounding import supports, texts_to_embed
+from graphs.support.grounding import supports
 from graphs.support.phrases import asks_for_person, cleaned, injects, small_talk
 from graphs.support.prompts import NO_ANSWER, draft_messages, rewrite_messages, standalone_question
 from graphs.support.records import Outcome, Usage, Verdict
@@ -102,9 +102,7 @@ async def check(state: SupportState, runtime: Runtime[SupportContext]) -> Suppor
     """Put the draft through the guardrails: a reply, one more draft, or a handoff."""
     context, passages = runtime.context, state["passages"]
     drafted = cited_sentences(state["draft"])
-    texts = texts_to_embed(drafted, passages)
-    vectors = dict(zip(texts, await context.embed(texts), strict=True)) if texts else {}
-    supported = supports(drafted, passages, vectors)
+    supported = await supports(drafted, passages, context.embed)
     found = guardrails.verdicts(state["draft"], drafted, supported, passages, context.agent)
     before = state.get("verdicts", [])
     if all(verdict.passed for verdict in found):

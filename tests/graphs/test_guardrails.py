@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from graphs.support import guardrails
 from graphs.support.citations import CitedSentence, cited_sentences
 from graphs.support.context import AgentProfile
-from graphs.support.grounding import Support, is_courtesy, supports, texts_to_embed
+from graphs.support.grounding import Support, is_courtesy, supports
 from graphs.support.records import Citation, Passage
 from tests.embedding_cache import cached_embedder
 from tests.graphs.shop import DELIVERY, PAYMENT, REFUNDS, RETURNS, STORES
@@ -17,9 +17,7 @@ FIVE = [RETURNS, DELIVERY, REFUNDS, PAYMENT, STORES]
 
 
 async def supported(draft: str, passages: Sequence[Passage] = FIVE) -> list[Support]:
-    drafted = cited_sentences(draft)
-    texts = texts_to_embed(drafted, passages)
-    return supports(drafted, passages, dict(zip(texts, await EMBEDDER.embed(texts), strict=True)))
+    return await supports(cited_sentences(draft), passages, EMBEDDER.embed)
 
 
 async def grounded(draft: str) -> bool:

@@ -1,0 +1,1 @@
+"""Benchmarks: each prints JSON, and compares within one run, because machines are noisy."""
