@@ -35,8 +35,8 @@ run: $(VENV)/.base ## Start Jobx with a sample shop on 127.0.0.1:8000 (JOBX_PORT
 test: $(VENV)/.dev ## Run the tests
 	@$(PYTHON) -m pytest -n $(WORKERS)
 
-outages: $(VENV)/.dev ## Prove what happens when a server fails (minutes)
-	@$(PYTHON) -m pytest -m outages tests/e2e
+outages: $(VENV)/.dev ## Prove how real processes start, stop and fail (minutes)
+	@$(PYTHON) -m pytest -m outages tests
 
 check: $(VENV)/.dev ## Check formatting, lint, types, imports and migrations
 	@$(PYTHON) -m ruff format --check .

@@ -10,6 +10,8 @@ from bench import ack, journey, scaling, serve
 from bench.report import line, shortfalls
 from bench.stage import stage
 
+pytestmark = pytest.mark.outages
+
 
 async def _run() -> dict[str, Any]:
     async with stage() as platform:

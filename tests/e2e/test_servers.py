@@ -15,6 +15,8 @@ from app.db import DatabaseAddress
 from tests.app.servers.hosted import hosted_postgres
 from tests.e2e.processes import QUESTION, RETURNS, ROOT, Process, Shop, Site, free_port, make_shop, until
 
+pytestmark = pytest.mark.outages
+
 _AGE_LIMIT = 1.0
 
 
