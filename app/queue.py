@@ -3,6 +3,7 @@
 Arguments are ids only, with the trace that the job belongs to: the queue logs them, and its tables are not encrypted.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,9 +18,10 @@ import procrastinate
 from opentelemetry import context as tracing
 from opentelemetry.trace import Span, SpanKind, set_span_in_context
 from procrastinate import Blueprint, JobContext, RetryDecision, RetryStrategy
-from procrastinate.exceptions import JobAborted
+from procrastinate.exceptions import ConnectorException, JobAborted
 from procrastinate.job_context import AbortReason
-from procrastinate.jobs import Job
+from procrastinate.jobs import Job, Status
+from procrastinate.manager import JobManager
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.dml import ReturningInsert
@@ -54,6 +56,14 @@ with stalled as (
 )
 select id, procrastinate_retry_job_v2(id, now(), null, null, null) from stalled
 """
+# Nothing is done where the job's end was written, but not heard of, or where another worker has taken the job over.
+_OWN = """
+  from procrastinate_jobs
+ where id = %(id)s and status = 'doing' and (worker_id = %(worker)s or worker_id is null)
+"""
+_FINISH = f"select procrastinate_finish_job_v1(id, %(status)s, %(delete)s) {_OWN}"
+_AGAIN = f"select procrastinate_retry_job_v2(id, %(at)s, null, null, null) {_OWN}"
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 5.0
 # What a worker takes: everything, what customers wait for, or the reading of documents.
 Share = Literal["all", "answers", "documents"]
 
@@ -104,6 +114,39 @@ def job(blueprint: Blueprint, name: str, queue: str) -> Callable[[Work], Work]:
     return declare
 
 
+class _Ends(JobManager):
+    """Writes how jobs ended, for as long as it takes: a job whose worker lives is one that nobody else puts back."""
+
+    async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:
+        """Set the job's final state, or delete it."""
+        await self._write(_FINISH, job, status=status.value, delete=delete_job)
+
+    async def retry_job(
+        self,
+        job: Job,
+        retry_at: datetime | None = None,
+        priority: int | None = None,
+        queue: str | None = None,
+        lock: str | None = None,
+    ) -> None:
+        """Put the job back; it keeps its place, which no retry of ours changes."""
+        await self._write(_AGAIN, job, at=retry_at or datetime.now(UTC))
+
+    async def _write(self, query: str, job: Job, **values: Any) -> None:
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                await self.connector.execute_query_async(query, id=job.id, worker=job.worker_id, **values)
+            except ConnectorException as error:
+                if pause == _FIRST_PAUSE_SECONDS:
+                    reason = type(error.__cause__).__name__
+                    logger.warning("the end of job %s could not be written yet: %s", job.id, reason)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            else:
+                return
+
+
 class Queue:
     """Adds jobs, and hands the procrastinate app to the worker."""
 
@@ -118,6 +161,7 @@ class Queue:
                 reconnect_timeout=5,
             )
         )
+        self.app.job_manager = _Ends(self.app.connector)
         for blueprint in blueprints:
             # Not add_tasks_from: it renames the blueprint's own tasks, so that it serves one app only.
             self.app.tasks.update(blueprint.tasks)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,7 +31,10 @@ class Series:
     doubled: int = field(init=False)
 
     def __post_init__(self) -> None:
-        """Give every message of a chat its reply, in order: what has none is lost, what is left is doubled."""
+        """Give every message of a chat its reply, in order: what has none is lost, what is left is doubled.
+
+        Replies to other chats are late ones of an earlier series.
+        """
         messages: dict[int, list[Answered]] = defaultdict(list)
         replies: dict[int, list[Arrival]] = defaultdict(list)
         for posted in sorted(self.posted.requests, key=lambda request: request.due):
@@ -44,6 +47,7 @@ class Series:
             for posted, arrival in zip(sent, replies[chat], strict=False)
         }
         self.lost = len(self.posted.requests) - len(self.latencies)
+        self.arrivals = [arrival for arrival in self.arrivals if arrival.chat in messages]
         self.doubled = len(self.arrivals) - len(self.latencies)
 
     @property
@@ -80,12 +84,12 @@ class Series:
 class Driver:
     """Sends messages to a stage's web processes; a turn waits for `wait` seconds for more of its customer's.
 
-    What has not come when nothing has come for `silence` seconds more is lost.
+    A message that has no reply `patience` seconds after the last one of its series, beyond that wait, counts as lost.
     """
 
     stage: Stage
     wait: float
-    silence: float = 15.0
+    patience: float = 30.0
 
     async def paced(self, per_second: float, seconds: float, chats: Sequence[int] | None = None) -> Series:
         """A fixed rate, each message from a new chat, or from one of `chats` after the other."""
@@ -116,18 +120,16 @@ class Driver:
 
         since = len(await self._sent(0))
         posted: Sample = await post(make)
-        arrivals = await self._await(since, len(used))
+        arrivals = await self._await(since, set(used.values()), len(used))
         return Series(used, posted, arrivals, self.stage.handoff_message)
 
-    async def _await(self, since: int, expected: int) -> list[Arrival]:
-        """What the provider got since then, once it is all, or once nothing has come for long."""
+    async def _await(self, since: int, chats: Collection[int], expected: int) -> list[Arrival]:
+        """What the provider got since then, once these chats have all of theirs, or once there is no patience left."""
         arrivals: list[Arrival] = []
-        moved = time.monotonic()
-        while len(arrivals) < expected and time.monotonic() < moved + self.wait + self.silence:
+        deadline = time.monotonic() + self.wait + self.patience
+        while sum(arrival.chat in chats for arrival in arrivals) < expected and time.monotonic() < deadline:
             await asyncio.sleep(_POLL_SECONDS)
-            new = await self._sent(since + len(arrivals))
-            arrivals += new
-            moved = time.monotonic() if new else moved
+            arrivals += await self._sent(since + len(arrivals))
         await asyncio.sleep(_AFTERWARDS_SECONDS)
         return arrivals + await self._sent(since + len(arrivals))
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from bench.scaling import WORKERS
 from bench.usage import OTHERS
 
 ACK_RATIO = 3.0
@@ -27,6 +28,11 @@ def shortfalls(found: Mapping[str, Any]) -> list[str]:
     parts = {"": way, " of chats that wrote again": again}
     parts |= {f" with {row['workers']} workers, paced": row["paced"] for row in found["scaling"]}
     parts |= {f" with {row['workers']} workers, in a burst": row["burst"] for row in found["scaling"]}
+    checks |= {
+        f"scaling with {number} workers was not measured in time": number
+        in {row["workers"] for row in found["scaling"]}
+        for number in WORKERS
+    }
     broken = [text for text, kept in checks.items() if not kept]
     return broken + [
         f"{part[what]} messages{name} {what}"

@@ -1,6 +1,7 @@
 """The same load on 1, 2 and 4 workers with 2 web processes on one PostgreSQL: what grows, and what is full first."""
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,19 +21,22 @@ _HARNESS = (GENERATOR, "provider", "model", "vectors")
 async def measure(
     stage: Stage,
     *,
-    seconds: float = 10.0,
-    messages: int = 300,
+    seconds: float = 6.0,
+    messages: int = 200,
     workers: Sequence[int] = WORKERS,
     web: int = WEB,
     warm: float = 4.0,
+    until: float = float("inf"),
 ) -> list[dict[str, Any]]:
     """A row for each number of workers on `web` web processes, without a burst wait; the stage has to know something.
 
     `paced` is the rate of the main part for that many seconds; `burst` is that many messages as fast as they are
-    acknowledged, and `per_second` how fast they were answered.
+    acknowledged, and `per_second` how fast they were answered. No row is begun after the moment `until`.
     """
     rows = []
     for number in workers:
+        if time.monotonic() > until:
+            break
         await stage.jobx(*["web"] * web, *["worker"] * number, env=_NO_WAIT)
         rows.append({"web": web, "workers": number, **await _row(stage, seconds, messages, number, warm)})
         stage.stop("web", "worker")

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import procrastinate
 import psycopg
 import pytest
+from procrastinate.exceptions import ConnectorException
 from sqlalchemy import select, text
 
 from app.channels.providers.telegram import Telegram
@@ -154,7 +155,7 @@ async def run_job(runtime, run_jobs):
             await session.execute(text(f"update queue.procrastinate_jobs set attempts = {attempt - 1}"))
         with logged_lines() as lines, recorded_spans() as spans:
             await run_jobs(once=True)
-        (ended,) = [line for line in lines.read_all() if line["logger"] == "app.queue"]
+        (ended,) = [line for line in lines.read_all() if "outcome" in line and line["logger"] == "app.queue"]
         (span,) = spans.get_finished_spans()
         assert span.name == "tests:work"
         assert span.attributes["jobx.outcome"] == ended["outcome"]
@@ -205,3 +206,57 @@ async def test_arguments_of_another_kind_are_an_error_and_not_shown(run_job, run
 
     ended = await run_job(work)
     assert ended["errors"][0]["error"] == "builtins.TypeError"
+
+
+@pytest.fixture
+def deaf(runtime, monkeypatch):
+    """The queue's connection breaks on each of the first writes of a job's end, before or after it is written."""
+
+    def break_on(times, written):
+        connector, broken = runtime.queue.app.connector, []
+        write = connector.execute_query_async
+
+        async def away(query, **values):
+            end = "finish_job" in query or "retry_job" in query
+            if not end or len(broken) == times or written:
+                await write(query, **values)
+            if end and len(broken) < times:
+                broken.append(values["id"])
+                raise ConnectorException from psycopg.errors.AdminShutdown()
+
+        monkeypatch.setattr(connector, "execute_query_async", away)
+        return broken
+
+    return break_on
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["not written", "written and not heard of"])
+@pytest.mark.parametrize("outcome", ["succeeded", "retried"])
+async def test_an_end_that_the_database_does_not_take_is_written_when_it_is_back(
+    run_job, runtime, deaf, outcome, written
+):
+    """The worker lives on, so that nobody else would put the job back."""
+    broken = deaf(2, written)
+
+    async def work(_context, thing_id):
+        if outcome == "retried":
+            raise LookupError
+
+    with logged_lines() as lines:
+        await run_job(work, 2)
+    assert len(broken) == 2
+    assert [line["message"] for line in lines.read_all() if "end of job" in line["message"]] == [
+        f"the end of job {broken[0]} could not be written yet: AdminShutdown"
+    ]
+    left = [(one.status, one.attempts) for one in await runtime.queue.app.job_manager.list_jobs_async()]
+    assert left == ([] if outcome == "succeeded" else [("todo", 2)])
+
+
+async def test_a_worker_does_not_end_a_job_that_another_one_took_over(run_job, runtime, change_jobs):
+    async def work(context, thing_id):
+        other = await context.app.job_manager.register_worker()
+        assert change_jobs(f"set worker_id = {other}") == 1
+
+    await run_job(work)
+    (one,) = await runtime.queue.app.job_manager.list_jobs_async()
+    assert one.status == "doing"

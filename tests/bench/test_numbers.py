@@ -65,7 +65,7 @@ def test_a_doubled_message_does_not_hide_a_lost_one() -> None:
     wrong = series([arrival(71, 1.25), arrival(71, 1.5), arrival(70, 0.5)])
     assert (wrong.lost, wrong.doubled) == (1, 1)
     assert series([arrival(71, 1.2), arrival(70, 0.5), arrival(70, 2.5), arrival(70, 2.6)]).doubled == 1
-    assert series([arrival(71, 1.2), arrival(70, 0.5), arrival(70, 2.5), arrival(99, 2.6)]).doubled == 1
+    assert series([arrival(71, 1.2), arrival(70, 0.5), arrival(70, 2.5), arrival(99, 2.6)]).doubled == 0
 
 
 def test_what_was_not_acknowledged_or_not_answered_by_the_agent_is_told() -> None:
@@ -114,7 +114,10 @@ def good() -> dict[str, dict]:
         "ack": {"p99_ratio": 2.1, "jobx": {"failed": 0}},
         "dm_to_send_ms": {**whole, "again": dict(whole), "cpu": {"cores": {"others": 0.0}}},
         "serve": {"rss_mb": 130.0, "import_s": 0.9},
-        "scaling": [{"workers": 1, "per_second": 30.0, "paced": dict(whole), "burst": dict(whole)}],
+        "scaling": [
+            {"workers": workers, "per_second": 30.0, "paced": dict(whole), "burst": dict(whole)}
+            for workers in (1, 2, 4)
+        ],
     }
 
 
@@ -138,6 +141,7 @@ def test_good_numbers_break_no_promise() -> None:
         (("serve", "import_s"), 1.5, "1.5 s"),
         (("scaling", 0, "burst", "lost"), 4, "4 messages with 1 workers, in a burst lost"),
         (("scaling", 0, "paced", "refused"), 4, "4 messages with 1 workers, paced refused"),
+        (("scaling", 2, "workers"), 3, "4 workers was not measured"),
     ],
 )
 def test_each_broken_promise_is_told(path: tuple[str | int, ...], value: object, told: str) -> None:

@@ -93,13 +93,13 @@ class _Stage:
 
 
 async def test_messages_that_never_come_out_are_lost(wire: Any) -> None:
-    driver: Any = Driver(_Stage(wire.port), 0.0, silence=0.1)  # type: ignore[arg-type]
+    driver: Any = Driver(_Stage(wire.port), 0.0, patience=0.1)  # type: ignore[arg-type]
     found = await driver.paced(100.0, 0.05)
     assert (found.refused, found.lost, found.doubled) == (0, 5, 0)
 
 
 async def test_messages_that_come_out_twice_are_doubled(wire: Any) -> None:
-    driver: Any = Driver(_Stage(wire.port), 0.0, silence=0.1)  # type: ignore[arg-type]
+    driver: Any = Driver(_Stage(wire.port), 0.0, patience=0.1)  # type: ignore[arg-type]
     posting = asyncio.create_task(driver.burst(3, connections=2))
     await asyncio.sleep(0.05)
     for chat in (6_000_000_000, 6_000_000_001, 6_000_000_001, 6_000_000_002):
@@ -111,7 +111,7 @@ async def test_messages_that_come_out_twice_are_doubled(wire: Any) -> None:
 async def test_a_web_process_that_is_away_refuses(wire: Any) -> None:
     stage = _Stage(wire.port)
     stage._port = 1
-    driver: Any = Driver(stage, 0.0, silence=0.0)  # type: ignore[arg-type]
+    driver: Any = Driver(stage, 0.0, patience=0.0)  # type: ignore[arg-type]
     assert (await driver.burst(2)).refused == 2
 
 
