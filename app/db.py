@@ -192,18 +192,22 @@ def set_up_connections(engine: Engine, address: DatabaseAddress) -> None:
 
 
 def _refuse_closed(connection: Any, record: Any, _proxy: Any) -> None:
-    """Have a connection replaced that the server closed while it lay in the pool.
-
-    An idle connection has nothing to read, unless the server said goodbye. That costs 2 us to ask, where a ping is a
-    round trip for every transaction.
-    """
+    """Have a connection replaced that the server closed while it lay in the pool."""
     if record.info.pop(_NEW, False):
         # The pool asks for a replacement once; one that is dead as well fails where it is used, as any other would.
         return
+    if was_closed(connection.driver_connection):
+        raise DisconnectionError
+
+
+def was_closed(connection: psycopg.AsyncConnection[Any]) -> bool:
+    """Whether the server closed an idle connection: such a one has nothing to read, unless the server said goodbye.
+
+    That costs 2 us to ask, where a ping is a round trip for every transaction.
+    """
     waiting = select.poll()
     try:
-        waiting.register(connection.driver_connection.fileno(), select.POLLIN)
+        waiting.register(connection.fileno(), select.POLLIN)
     except psycopg.Error:
-        raise DisconnectionError from None
-    if waiting.poll(0):
-        raise DisconnectionError
+        return True
+    return bool(waiting.poll(0))

@@ -8,13 +8,14 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import wraps
+from functools import partial, wraps
 from time import perf_counter
 from typing import Any, Concatenate, Literal
 from uuid import UUID
 
 import orjson
 import procrastinate
+import psycopg
 from opentelemetry import context as tracing
 from opentelemetry.trace import Span, SpanKind, set_span_in_context
 from procrastinate import Blueprint, JobContext, RetryDecision, RetryStrategy
@@ -22,11 +23,12 @@ from procrastinate.exceptions import ConnectorException, JobAborted
 from procrastinate.job_context import AbortReason
 from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager
+from psycopg_pool import AsyncConnectionPool
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.dml import ReturningInsert
 
-from app.db import DatabaseAddress
+from app.db import DatabaseAddress, was_closed
 from app.telemetry.logs import current_job
 from app.telemetry.tracing import begin, traceparent
 from graphs.spans import describe, fail
@@ -153,8 +155,9 @@ class Queue:
     def __init__(self, address: DatabaseAddress, blueprints: Iterable[procrastinate.Blueprint] = ()) -> None:
         self.app = procrastinate.App(
             connector=procrastinate.PsycopgConnector(
+                pool_factory=_pool,
                 conninfo=address.conninfo(),
-                configure=address.set_up,
+                configure=partial(_set_up, address),
                 min_size=1,
                 max_size=8,
                 # The pool doubles its wait up to this; a longer one would outlast the server's absence.
@@ -198,6 +201,22 @@ class Queue:
         """Put jobs of dead workers back into the queue; returns how many. Workers that ask at once share them."""
         rows = await self.app.connector.execute_query_all_async(_RELEASE, seconds=seconds_since_heartbeat)
         return len(rows)
+
+
+def _pool(**arguments: Any) -> AsyncConnectionPool:
+    """The queue's pool, which asks for an idle connection's health without a round trip."""
+    return AsyncConnectionPool(**arguments | {"check": _refuse_closed})
+
+
+async def _set_up(address: DatabaseAddress, connection: psycopg.AsyncConnection[Any]) -> None:
+    await address.set_up(connection)
+    # Everything that the queue does with its connections is one statement: a transaction would be two more each.
+    await connection.set_autocommit(True)
+
+
+async def _refuse_closed(connection: psycopg.AsyncConnection[Any]) -> None:
+    if was_closed(connection):
+        raise psycopg.OperationalError("the server closed the connection")
 
 
 @contextmanager
