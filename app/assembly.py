@@ -121,7 +121,7 @@ async def running(
         model_http = await stack.enter_async_context(model_client(settings.model_timeout_seconds))
         models = model_configs(settings)
         metrics = new_metrics([model.name for model in models], blueprints)
-        llm = LanguageModel(models, http=model_http, embed=embedder.embed, observe=metrics.model_call)
+        llm = LanguageModel(models, http=model_http, embed=embedder.embed_sentences, observe=metrics.model_call)
         stack.push_async_callback(llm.aclose)
         simulated: dict[str, httpx.AsyncClient] = {}
         if simulate:

@@ -13,7 +13,7 @@ from app.conversations.tasks import blueprint as conversation_tasks
 from app.documents.reindex import blueprint as reindex_tasks
 from app.documents.tasks import blueprint as document_tasks
 from app.health.endpoints import health_app, health_router
-from app.process import execute, one_of_many
+from app.process import execute, one_of_many, settle_memory
 from app.queue import ANSWERS, DELIVERIES, INBOUND, INGESTION, MAINTENANCE, Share
 from app.rescue import rescue
 from app.runtime import Runtime
@@ -40,6 +40,7 @@ def work(settings: Settings, share: Share = "all") -> None:
         if share != "documents":
             # Else the first customers would wait for it.
             await _unless(stop, runtime.llm.warm_up())
+        settle_memory()
         await run_worker(runtime, stop, share=share)
 
     execute(one_of_many(settings, _health, jobs, blueprints=BLUEPRINTS))

@@ -11,11 +11,12 @@ import orjson
 from bench.dm import Series
 from bench.load import quantile
 
-_STEPS = ("screen", "rewrite", "retrieve", "draft", "check", "dispatch", "handoff")
+_STEPS = ("screen", "rewrite", "retrieve", "draft", "check")
+# They hold the provider call.
+_LAST_STEPS = ("dispatch", "handoff")
 _JOBS = {
     "webhooks:handle_event": "event",
     "conversations:answer": "turn",
-    "channels:deliver_message": "delivery",
 }
 
 
@@ -29,7 +30,7 @@ def stops(series: Series, logs: Iterable[Path], wait: float = 0.0) -> dict[str, 
     found: dict[str, list[float]] = defaultdict(list)
     for request in series.posted.requests:
         marks = traces.get(request.trace, {})
-        if {"request", "event", "turn", "graph", "delivery"} <= marks.keys() and request.number in series.latencies:
+        if {"request", "event", "turn", "graph"} <= marks.keys() and request.number in series.latencies:
             marks["arrived"] = unix[series.chats[request.number]]
             for name, seconds in _way(marks, request.seconds, wait).items():
                 found[name].append(seconds * 1000)
@@ -41,10 +42,11 @@ def stops(series: Series, logs: Iterable[Path], wait: float = 0.0) -> dict[str, 
 
 def _way(marks: dict[str, Any], acknowledged: float, wait: float) -> dict[str, float]:
     """Seconds by stop; marks are (begin, end) in Unix seconds."""
-    (_, asked), event, turn, delivery = (marks[name] for name in ("request", "event", "turn", "delivery"))
+    (_, asked), event, turn = (marks[name] for name in ("request", "event", "turn"))
     ended, steps = marks["graph"]
     began = ended - sum(steps.values())
     graph = {f"graph: {name}": steps[name] for name in _STEPS if name in steps}
+    dispatched = ended - sum(steps[name] for name in _LAST_STEPS if name in steps)
     return {
         "webhook to acknowledgement": acknowledged,
         "wait for the event's job": event[0] - asked,
@@ -52,8 +54,7 @@ def _way(marks: dict[str, Any], acknowledged: float, wait: float) -> dict[str, f
         "wait for the turn's job": turn[0] - event[1],
         "turn to graph": began - turn[0] - wait,
         **graph,
-        "wait for the delivery's job": delivery[0] - ended,
-        "delivery to provider call": marks["arrived"] - delivery[0],
+        "dispatch to provider call": marks["arrived"] - dispatched,
     }
 
 

@@ -127,7 +127,7 @@ async def runtime(
     parser = Parser()
     metrics = new_metrics([EXTRACTIVE], BLUEPRINTS)
     pressure = new_pressure(settings, queue, metrics)
-    llm = LanguageModel([ModelConfig(EXTRACTIVE)], embed=embedder.embed, observe=metrics.model_call)
+    llm = LanguageModel([ModelConfig(EXTRACTIVE)], embed=embedder.embed_sentences, observe=metrics.model_call)
     async with queue.app.open_async(), httpx.AsyncClient(transport=httpx.ASGITransport(telegram.app)) as wire:
         yield Runtime(
             settings=settings,

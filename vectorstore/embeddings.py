@@ -5,6 +5,7 @@ import hashlib
 import logging
 import threading
 import time
+from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,7 @@ Result = TypeVar("Result")
 log = logging.getLogger(__name__)
 # Texts embedded in one go, so that the documents of several callers take turns.
 _SLICE = 8
-_RECENT_QUERIES = 2048
+_RECENT = 2048
 _RECENT_SECONDS = 600.0
 
 
@@ -44,7 +45,8 @@ class Embedder:
         self._loaded: OnnxModel | None = None
         self._documents = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embed-documents")
         self._queries = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embed-query")
-        self._recent = RecentQueries(_RECENT_QUERIES, _RECENT_SECONDS)
+        self._recent_queries = RecentVectors(_RECENT, _RECENT_SECONDS)
+        self._recent_sentences = RecentVectors(_RECENT, _RECENT_SECONDS)
 
     @property
     def name(self) -> str:
@@ -72,11 +74,20 @@ class Embedder:
 
     async def embed_query(self, text: str) -> list[float]:
         """A question's unit vector; one asked again within ten minutes is remembered."""
-        vector = self._recent.get(text)
+        vector = self._recent_queries.get(text)
         if vector is None:
             vector = await _in(self._queries, self._embed_query, text)
-            self._recent.put(text, vector)
+            self._recent_queries.put(text, vector)
         return vector
+
+    async def embed_sentences(self, texts: Sequence[str]) -> list[list[float]]:
+        """`embed` for what is compared again and again, such as the sentences of passages that many ask for."""
+        vectors = {text: vector for text in texts if (vector := self._recent_sentences.get(text)) is not None}
+        new = [text for text in dict.fromkeys(texts) if text not in vectors]
+        vectors.update(zip(new, await self.embed(new), strict=True))
+        for text in new:
+            self._recent_sentences.put(text, vectors[text])
+        return [vectors[text] for text in texts]
 
     def tokenize(self, text: str) -> list[int]:
         """The model's own tokens of a text, all of them, without marks at the ends; blocks while the model loads."""
@@ -123,25 +134,25 @@ class Embedder:
             raise EmbeddingError(f"The prepared embedding model in {folder} cannot be loaded; remove it.") from error
 
 
-class RecentQueries:
-    """Vectors of the last queries, at most `most` and for `seconds`; of a query's text only a hash is kept."""
+class RecentVectors:
+    """Vectors of the last texts, at most `most` and for `seconds`; of a text only a hash is kept."""
 
     def __init__(self, most: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._most = most
         self._seconds = seconds
         self._clock = clock
-        self._entries: OrderedDict[bytes, tuple[float, list[float]]] = OrderedDict()
+        self._entries: OrderedDict[bytes, tuple[float, array[float]]] = OrderedDict()
 
     def get(self, text: str) -> list[float] | None:
-        """The query's vector, if it was put in lately."""
+        """The text's vector, if it was put in lately."""
         self._forget()
         entry = self._entries.get(_key(text))
-        return entry[1] if entry else None
+        return entry[1].tolist() if entry else None
 
     def put(self, text: str, vector: list[float]) -> None:
-        """Remember a query's vector; the oldest one makes room."""
+        """Remember a text's vector, in the precision of the model; the oldest one makes room."""
         self._entries.pop(_key(text), None)
-        self._entries[_key(text)] = (self._clock() + self._seconds, vector)
+        self._entries[_key(text)] = (self._clock() + self._seconds, array("f", vector))
         self._forget()
 
     def _forget(self) -> None:

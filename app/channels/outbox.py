@@ -1,16 +1,16 @@
-"""From a decision to deliveries: one transaction that checks again and queues a turn's only reply."""
+"""From a decision to a delivery: one transaction that checks again and ends the turn, then the provider call."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from langchain.tools import BaseTool, tool
-from sqlalchemy import func, insert, select
+from sqlalchemy import BindParameter, bindparam, exists, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.channels.base import Capabilities
-from app.channels.connections import LIVE
+from app.channels.delivery import Parcel, deliver, pack
+from app.channels.gate import hindrance_to_send, lock_connection
 from app.channels.registry import provider_for
 from app.channels.split import split_text
 from app.crypto import current_keyring
@@ -19,9 +19,21 @@ from app.queue import DELIVERIES
 from app.runtime import Runtime
 from graphs.support.context import ChannelInput
 
-_WINDOW_MARGIN = timedelta(minutes=5)
 QUEUED, SUPERSEDED, SKIPPED = "queued", "superseded", "skipped"
 _STOPPED = ("skipped", "connection_stopped", SKIPPED)
+_ID: BindParameter[UUID] = bindparam("id")
+_LOCKED = (
+    select(Conversation, Turn)
+    .join(Turn, Turn.conversation_id == Conversation.id)
+    .where(Turn.id == _ID)
+    .with_for_update(of=(Conversation, Turn))
+)
+# Whether a customer's message waits that no turn has taken up, and whether a reply that was given before is not
+# delivered yet. Asked behind the lock: the statement that waits for it would not see what its holder did.
+_SURROUNDINGS = select(
+    exists().where(Message.conversation_id == _ID, Message.status == "received", Message.turn_id.is_(None)),
+    exists().where(Delivery.conversation_id == _ID, Delivery.state.in_(("queued", "sending"))),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +62,22 @@ def channel_tool(runtime: Runtime, turning: Turning) -> BaseTool:
 async def send(
     runtime: Runtime, turning: Turning, text: str, handoff_reason: str | None, citations: list[dict[str, Any]]
 ) -> str:
-    """Queue a turn's reply or handoff, unless a person, a newer message, a disconnect or a twin came first.
+    """End a turn by its reply or a handoff, unless a person, a newer message, a disconnect or a twin came first.
 
-    Returns "queued", "superseded" (a newer message will be answered together with this one) or "skipped".
+    The first part is sent at once, marked `sending` by the transaction that looked for all of these; while an older
+    reply of its conversation is not delivered, it gets a job that waits. Returns "queued", "superseded" (a newer
+    message will be answered together with this one) or "skipped".
     """
     async with runtime.vault.session(turning.tenant_id) as session:
         connection = await lock_connection(session, turning.connection_id, turning.epoch)
-        conversation, turn = await _lock_turn(session, turning)
+        conversation, turn = (await session.execute(_LOCKED, {"id": turning.turn_id})).one()
         if turn.state != "running":
             return SUPERSEDED if turn.state == "superseded" else SKIPPED
+        newer, behind = (await session.execute(_SURROUNDINGS, {"id": conversation.id})).one()
         known = connection or await session.get(Connection, turning.connection_id)
-        obstacle = await _obstacle(session, connection, conversation)
+        obstacle = _obstacle(connection, conversation, newer=newer)
         waited: float | None = None
+        parcel: Parcel | None = None
         if connection is None or obstacle is not None:
             answer = _finish(turn, *(obstacle or _STOPPED))
         else:
@@ -72,74 +88,29 @@ async def send(
             promised = reason is not None and not await _open_handoff(session, turning, reason)
             # A promise that stands is not made again.
             if parts and hindrance is None and not promised:
-                await _queue_reply(session, runtime, turning, parts)
+                first = await _queue_reply(session, runtime, turning, parts, waits=behind)
+                if not behind:
+                    parcel = pack(runtime, connection, conversation, first, parts[0])
                 turn.record = {"citations": citations}
                 waited = (now() - turning.since).total_seconds()
             answer = _finish(turn, "handed_off" if reason else "replied", reason, QUEUED)
     runtime.metrics.turn(known.channel if known else "other", turn.state, turn.reason, waited)
+    if parcel is not None:
+        await deliver(runtime, parcel)
     return answer
 
 
-async def _lock_turn(session: AsyncSession, turning: Turning) -> tuple[Conversation, Turn]:
-    """A turn and its conversation, which is locked first."""
-    query = select(Conversation, Turn).join(Turn, Turn.conversation_id == Conversation.id)
-    locked = query.where(Turn.id == turning.turn_id).with_for_update(of=(Conversation, Turn))
-    conversation, turn = (await session.execute(locked)).one()
-    return conversation, turn
-
-
-async def _obstacle(
-    session: AsyncSession, connection: Connection | None, conversation: Conversation
+def _obstacle(
+    connection: Connection | None, conversation: Conversation, *, newer: bool
 ) -> tuple[str, str | None, str] | None:
     """What ends a turn without a word of ours: its state, reason and the answer to the graph."""
     if connection is None:
         return _STOPPED
     if conversation.agent_paused_at or conversation.blocked_at:
         return "skipped", "person_took_over", SKIPPED
-    if await _newer_message(session, conversation.id):
+    if newer:
         return "superseded", None, SUPERSEDED
     return None
-
-
-async def lock_connection(session: AsyncSession, connection_id: UUID, epoch: int) -> Connection | None:
-    """The connection, locked against a disconnect, or None when it was stopped since `epoch`."""
-    query = select(Connection).where(Connection.id == connection_id).with_for_update(read=True)
-    connection = await session.scalar(query)
-    return connection if connection is not None and is_live(connection, epoch) else None
-
-
-def is_live(connection: Connection, epoch: int) -> bool:
-    """Whether a connection was not stopped since `epoch`."""
-    return connection.state in LIVE and connection.epoch == epoch
-
-
-async def hindrance_to_send(
-    session: AsyncSession, connection: Connection, conversation: Conversation, limits: Capabilities
-) -> str | None:
-    """Why nothing can be sent though the turn is to be answered: a reason code for the handoff, or None."""
-    if connection.state == "needs_reauthorisation":
-        return "connection_needs_reauthorisation"
-    return None if await _window_is_open(session, conversation, limits) else "window_closed"
-
-
-async def _window_is_open(session: AsyncSession, conversation: Conversation, limits: Capabilities) -> bool:
-    """Whether the channel still takes a reply, with a margin for the way there."""
-    hours = limits.business_window_hours if conversation.business_connection_id else limits.window_hours
-    if hours is None:
-        return True
-    query = select(func.max(Message.sent_at)).where(
-        Message.conversation_id == conversation.id, Message.direction == "in"
-    )
-    last = await session.scalar(query)
-    return last is not None and now() < last + timedelta(hours=hours) - _WINDOW_MARGIN
-
-
-async def _newer_message(session: AsyncSession, conversation_id: UUID) -> bool:
-    """Whether a customer's message waits that no turn has taken up."""
-    query = select(Message.id).where(
-        Message.conversation_id == conversation_id, Message.status == "received", Message.turn_id.is_(None)
-    )
-    return await session.scalar(query.limit(1)) is not None
 
 
 async def _open_handoff(session: AsyncSession, turning: Turning, reason: str) -> bool:
@@ -160,21 +131,23 @@ async def _open_handoff(session: AsyncSession, turning: Turning, reason: str) ->
     return True
 
 
-async def _queue_reply(session: AsyncSession, runtime: Runtime, turning: Turning, parts: list[str]) -> None:
+async def _queue_reply(
+    session: AsyncSession, runtime: Runtime, turning: Turning, parts: list[str], *, waits: bool
+) -> UUID:
+    """Store a reply's parts; the first is `sending`, or has a job if it `waits`. Returns the first delivery."""
     messages = [_message(turning, number, part) for number, part in enumerate(parts)]
-    first, *rest = [_delivery(turning, number, message.id) for number, message in enumerate(messages)]
+    deliveries = [_delivery(turning, number, message.id) for number, message in enumerate(messages)]
+    first = deliveries[0]
+    if not waits:
+        messages[0].status, first.state, first.attempts = "sending", "sending", 1
     # Plain statements: a unit of work would take twice the time.
     await session.execute(insert(Message).values([message.column_values() for message in messages]))
-    if rest:
-        await session.execute(insert(Delivery).values([delivery.column_values() for delivery in rest]))
-    await runtime.queue.defer(
-        session,
-        "channels:deliver_message",
-        DELIVERIES,
-        lock=f"delivery:{first.id}",
-        ids={"tenant_id": turning.tenant_id, "delivery_id": first.id},
-        once=insert(Delivery).values(first.column_values()).returning(Delivery.id),
-    )
+    await session.execute(insert(Delivery).values([delivery.column_values() for delivery in deliveries]))
+    if waits:
+        ids = {"tenant_id": turning.tenant_id, "delivery_id": first.id}
+        lock = f"delivery:{first.id}"
+        await runtime.queue.defer(session, "channels:deliver_message", DELIVERIES, lock=lock, ids=ids)
+    return first.id
 
 
 def _message(turning: Turning, number: int, text: str) -> Message:
@@ -200,6 +173,8 @@ def _delivery(turning: Turning, number: int, message_id: UUID) -> Delivery:
         message_id=message_id,
         part=number,
         epoch=turning.epoch,
+        state="queued",
+        attempts=0,
     )
 
 

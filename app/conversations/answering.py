@@ -27,6 +27,8 @@ __all__ = ["build_context", "history_messages", "preview_context", "run", "run_e
 logger = logging.getLogger(__name__)
 
 PREVIEW_CHARACTERS = 4096
+# A reply that comes at once needs no sign, and a provider's call for each would be wasted.
+_TYPING_AFTER_SECONDS = 0.3
 _TYPING_SECONDS = 4.0
 
 
@@ -51,7 +53,7 @@ def build_context(runtime: Runtime, profile: AgentProfile, retrieve: Retrieve, c
         agent=profile,
         llm=runtime.llm,
         retrieve=retrieve,
-        embed=runtime.embedder.embed,
+        embed=runtime.embedder.embed_sentences,
         channel=channel,
     )
 
@@ -103,6 +105,7 @@ async def _typing(runtime: Runtime, due: Due) -> AsyncIterator[None]:
 async def _show_typing(runtime: Runtime, due: Due) -> None:
     provider = provider_for(due.connection.channel, runtime.settings)
     client = client_for(due.connection, runtime)
+    await asyncio.sleep(_TYPING_AFTER_SECONDS)
     while provider.capabilities.typing:
         await provider.typing(
             client, due.credentials, due.conversation_id, business_connection_id=due.business_connection_id

@@ -8,6 +8,7 @@ from uuid import UUID
 import procrastinate
 from procrastinate import JobContext
 
+from app.channels.delivery import take_up
 from app.channels.outbox import send
 from app.conversations import turns
 from app.conversations.answering import run_turn
@@ -31,8 +32,10 @@ async def answer(context: JobContext, tenant_id: UUID, message_id: UUID) -> None
     cap = timedelta(seconds=runtime.settings.burst_cap_seconds)
     async with runtime.vault.session(tenant_id) as session:
         wait = await burst_wait(session, message_id, burst, cap)
-    if wait is None:
-        return
+        if wait is None:
+            # It was answered already; perhaps this job was cut while it sent that.
+            await take_up(session, runtime, message_id)
+            return
     if wait > timedelta():
         await asyncio.sleep(wait.total_seconds())
     async with runtime.vault.session(tenant_id) as session:

@@ -5,8 +5,9 @@ from datetime import timedelta
 from uuid import UUID
 
 from langchain.messages import AIMessage, AnyMessage, HumanMessage
-from sqlalchemy import and_, or_, select
+from sqlalchemy import BindParameter, and_, bindparam, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from app.agents.service import profile_of
 from app.channels.base import Credentials
@@ -20,6 +21,34 @@ from graphs.support.context import AgentProfile
 
 HISTORY_MESSAGES = 20
 _SAID = ("received", "queued", "sending", "sent", "unknown")
+_ID: BindParameter[UUID] = bindparam("id")
+_LOCKED = (
+    select(Conversation, Connection, Agent)
+    .join(Message, Message.conversation_id == Conversation.id)
+    .join(Connection, Connection.id == Message.connection_id)
+    .join(Agent, Agent.id == Connection.agent_id)
+    .where(Message.id == _ID)
+    .with_for_update(of=Conversation)
+)
+_WAITS = and_(Message.status == "received", or_(Message.turn_id.is_(None), Turn.state.in_(("running", "superseded"))))
+_OWN = aliased(Message)
+_WAITING = (
+    select(Message, _WAITS)
+    .outerjoin(Turn, Message.turn_id == Turn.id)
+    .where(
+        Message.conversation_id == select(_OWN.conversation_id).where(_OWN.id == _ID).scalar_subquery(),
+        or_(_WAITS, Message.id == _ID),
+    )
+    # By the provider's clock, which counts whole seconds; within one, as they came.
+    .order_by(Message.sent_at, Message.position)
+)
+_RUNNING = select(Turn).where(Turn.conversation_id == _ID, Turn.state == "running")
+_HISTORY = (
+    select(Message)
+    .where(Message.conversation_id == _ID, Message.position < bindparam("before"), Message.status.in_(_SAID))
+    .order_by(Message.position.desc())
+    .limit(HISTORY_MESSAGES)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +96,7 @@ async def begin_turn(
 
     A turn that a crash left behind goes on if it covers the same messages, else it is superseded.
     """
-    query = select(Conversation, Connection, Agent).join(Message, Message.conversation_id == Conversation.id)
-    whole = query.join(Connection, Connection.id == Message.connection_id).join(Agent, Agent.id == Connection.agent_id)
-    locked = whole.where(Message.id == message_id).with_for_update(of=Conversation)
-    found = (await session.execute(locked)).one_or_none()
+    found = (await session.execute(_LOCKED, {"id": message_id})).one_or_none()
     # Read behind the lock, where none of them changes any more.
     message, waiting = await _waiting(session, message_id)
     if found is None or message is None or _wait(message, waiting, burst, cap) is None:
@@ -128,17 +154,7 @@ async def hand_off_delivery(session: AsyncSession, delivery_id: UUID) -> None:
 
 async def _waiting(session: AsyncSession, message_id: UUID) -> tuple[Message | None, list[Message]]:
     """A message, and those of its conversation's customer that no finished turn covers, oldest first."""
-    own = select(Message.conversation_id).where(Message.id == message_id).scalar_subquery()
-    uncovered = or_(Message.turn_id.is_(None), Turn.state.in_(("running", "superseded")))
-    waits = and_(Message.status == "received", uncovered)
-    query = (
-        select(Message, waits)
-        .outerjoin(Turn, Message.turn_id == Turn.id)
-        .where(Message.conversation_id == own, or_(waits, Message.id == message_id))
-        # By the provider's clock, which counts whole seconds; within one, as they came.
-        .order_by(Message.sent_at, Message.position)
-    )
-    found = (await session.execute(query)).all()
+    found = (await session.execute(_WAITING, {"id": message_id})).all()
     message = next((message for message, _ in found if message.id == message_id), None)
     return message, [message for message, waits in found if waits]
 
@@ -146,8 +162,7 @@ async def _waiting(session: AsyncSession, message_id: UUID) -> tuple[Message | N
 async def _turn_for(
     session: AsyncSession, conversation: Conversation, connection: Connection, waiting: list[Message]
 ) -> Turn:
-    query = select(Turn).where(Turn.conversation_id == conversation.id, Turn.state == "running")
-    running = await session.scalar(query)
+    running = await session.scalar(_RUNNING, {"id": conversation.id})
     if running is not None:
         if all(message.turn_id == running.id for message in waiting):
             return running
@@ -162,17 +177,8 @@ async def _turn_for(
 
 
 async def _history(session: AsyncSession, conversation_id: UUID, before: int) -> tuple[AnyMessage, ...]:
-    query = (
-        select(Message)
-        .where(
-            Message.conversation_id == conversation_id,
-            Message.position < before,
-            Message.status.in_(_SAID),
-        )
-        .order_by(Message.position.desc())
-        .limit(HISTORY_MESSAGES)
-    )
-    said = [message for message in await session.scalars(query) if message.text]
+    found = await session.scalars(_HISTORY, {"id": conversation_id, "before": before})
+    said = [message for message in found if message.text]
     return tuple(
         HumanMessage(message.text) if message.direction == "in" else AIMessage(message.text)
         for message in reversed(said)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from app.crypto import current_keyring
 from app.errors import Unavailable
@@ -19,6 +19,15 @@ from vectorstore.sparse import SparseEncoder
 PASSAGES = 8
 _SPARE = 3
 _DEEPEST = 4096
+_IN_FORCE = (
+    select(DocumentChunk, Document)
+    .join(Document, DocumentChunk.document_id == Document.id)
+    .where(
+        DocumentChunk.id.in_(bindparam("ids", expanding=True)),
+        DocumentChunk.version_id == Document.current_version_id,
+        Document.deleted_at.is_(None),
+    )
+)
 
 
 class SearchUnavailable(Unavailable):
@@ -107,20 +116,9 @@ async def _rows(
     runtime: Runtime, tenant_id: UUID, matches: Sequence[Match]
 ) -> dict[UUID, tuple[str, int | None, str, str]]:
     """Title, page, heading and text of the chunks that belong to the version in force of a living document."""
-    query = (
-        select(DocumentChunk, Document)
-        .join(Document, DocumentChunk.document_id == Document.id)
-        .where(
-            DocumentChunk.id.in_([match.chunk_id for match in matches]),
-            DocumentChunk.version_id == Document.current_version_id,
-            Document.deleted_at.is_(None),
-        )
-    )
     async with runtime.vault.session(tenant_id) as session:
-        return {
-            chunk.id: (document.title, chunk.page, chunk.heading, chunk.text)
-            for chunk, document in await session.execute(query)
-        }
+        found = await session.execute(_IN_FORCE, {"ids": [match.chunk_id for match in matches]})
+        return {chunk.id: (document.title, chunk.page, chunk.heading, chunk.text) for chunk, document in found}
 
 
 def _passage(match: Match, title: str, page: int | None, heading: str, text: str) -> Passage:

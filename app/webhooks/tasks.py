@@ -6,7 +6,7 @@ import procrastinate
 from procrastinate import JobContext
 
 from app.channels.base import Credentials, InboundEvent
-from app.channels.outbox import lock_connection
+from app.channels.gate import lock_connection
 from app.channels.registry import client_for, provider_for
 from app.conversations import inbound
 from app.models import InboundEvent as StoredEvent

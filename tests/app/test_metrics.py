@@ -69,7 +69,7 @@ async def test_a_conversation_is_counted_from_the_message_to_the_send(tenant, ru
     assert value(metrics, "guardrail_verdicts_total", guardrail="groundedness", passed="true") == 1
     assert value(metrics, "guardrail_seconds_count") == 1
     assert value(metrics, "http_requests_total", route=WEBHOOK, status="2xx") == 1
-    for task in ("documents:ingest", "webhooks:handle_event", "conversations:answer", "channels:deliver_message"):
+    for task in ("documents:ingest", "webhooks:handle_event", "conversations:answer"):
         assert value(metrics, "jobs_total", task=task, outcome="succeeded") == 1
         assert value(metrics, "job_seconds_count", task=task) == 1
 

@@ -39,7 +39,6 @@ JOURNEY = {
     "model",
     "check",
     "dispatch",
-    "channels:deliver_message",
     "send",
 }
 TITLE, FACT, NAME, CHAT = "Zebrafinch rules", "zorblax within 30 days", "Quillfeather", 987654321098
@@ -86,7 +85,7 @@ async def test_a_message_is_one_trace_from_the_webhook_to_the_send(shop, telegra
     assert parents["conversations:answer"] == "webhooks:handle_event"
     assert parents["draft"] == "graph"
     assert parents["model"] == "draft"
-    assert parents["send"] == "channels:deliver_message"
+    assert parents["send"] == "dispatch"
 
 
 async def test_spans_hold_ids_and_counts_and_no_text(shop, telegram, run_jobs, spans):
@@ -108,7 +107,7 @@ async def test_spans_hold_ids_and_counts_and_no_text(shop, telegram, run_jobs, s
     assert by_name["model"]["jobx.calls"] == 1
     assert by_name["search"]["jobx.passages"] > 0
     assert by_name["webhook"]["jobx.connection_id"] == shop.connection
-    assert by_name["channels:deliver_message"]["jobx.tenant_id"] == str(shop.id)
+    assert by_name["conversations:answer"]["jobx.tenant_id"] == str(shop.id)
 
 
 async def test_an_error_leaves_its_type_and_not_its_text(shop, run_jobs, spans, lines, monkeypatch):
@@ -148,7 +147,6 @@ async def test_the_log_of_a_message_has_one_trace_id_with_no_exporter(shop, tele
     assert jobs == [
         ("webhooks:handle_event", "succeeded"),
         ("conversations:answer", "succeeded"),
-        ("channels:deliver_message", "succeeded"),
     ]
 
 

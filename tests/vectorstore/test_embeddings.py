@@ -3,12 +3,13 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.embedding_cache import CACHE
-from vectorstore.embeddings import Embedder, RecentQueries
+from vectorstore.embeddings import Embedder, RecentVectors
 
 PROJECT = Path(__file__).resolve().parents[2]
 LONG = "The delivery of a parcel takes about three days. " * 40
@@ -74,9 +75,15 @@ async def test_question_does_not_wait_for_documents(embedder: Embedder) -> None:
     documents.cancel()
 
 
-async def test_question_asked_again_is_remembered(embedder: Embedder) -> None:
-    assert await embedder.embed_query("Where is it?") is await embedder.embed_query("Where is it?")
-    assert await embedder.embed_query("Where is it?") is not await embedder.embed_query("Where was it?")
+async def test_question_asked_again_is_remembered(embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = await embedder.embed_query("Where is it?")
+    assert await embedder.embed_query("Where was it?") != first
+
+    def _again(_text: str) -> list[float]:
+        raise AssertionError
+
+    monkeypatch.setattr(embedder, "_embed_query", _again)
+    assert await embedder.embed_query("Where is it?") == first
 
 
 async def test_prepared_model_needs_no_time_to_be_told_of(embedder: Embedder) -> None:
@@ -98,7 +105,7 @@ class Clock:
 
 def test_remembered_query_is_forgotten_in_time() -> None:
     clock = Clock()
-    recent = RecentQueries(10, 600, clock)
+    recent = RecentVectors(10, 600, clock)
     recent.put("a", [1.0])
     clock.now = 300
     recent.put("b", [2.0])
@@ -113,7 +120,7 @@ def test_remembered_query_is_forgotten_in_time() -> None:
 
 
 def test_only_so_many_queries_are_remembered() -> None:
-    recent = RecentQueries(2, 600, Clock())
+    recent = RecentVectors(2, 600, Clock())
     for text in ("a", "b", "a", "c"):
         recent.put(text, [float(ord(text))])
 
@@ -123,10 +130,25 @@ def test_only_so_many_queries_are_remembered() -> None:
 
 
 def test_remembered_queries_hold_no_text() -> None:
-    recent = RecentQueries(2, 600, Clock())
+    recent = RecentVectors(2, 600, Clock())
     recent.put("my secret question", [1.0])
 
     assert "secret" not in repr(vars(recent))
+
+
+async def test_sentences_are_embedded_once(embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    embed = embedder.embed
+
+    async def counted(texts: Sequence[str]) -> list[list[float]]:
+        asked.extend(texts)
+        return await embed(texts)
+
+    monkeypatch.setattr(embedder, "embed", counted)
+    texts = ["A refund takes five days.", "Posting is free.", "A refund takes five days."]
+    assert await embedder.embed_sentences(texts) == await embed(texts)
+    assert await embedder.embed_sentences(["Posting is free.", "New."]) == await embed(["Posting is free.", "New."])
+    assert asked == [*texts[:2], "New."]
 
 
 async def test_closed_embedder_lets_its_threads_go(tmp_path: Path) -> None:

@@ -43,10 +43,20 @@ async def test_a_question_is_answered_from_the_knowledge(shop, telegram, run_job
     assert "30 days" in reply["turn"]["citations"][0]["quote"]
 
 
-async def test_the_typing_sign_is_shown(shop, telegram, run_jobs):
+@pytest.mark.parametrize("slow", [True, False])
+async def test_the_typing_sign_is_shown_if_the_reply_takes_its_time(shop, telegram, run_jobs, monkeypatch, slow):
+    search = shop.runtime.index.search
+
+    async def slow_search(*args, **kwargs):
+        await asyncio.sleep(0.1)
+        return await search(*args, **kwargs)
+
+    monkeypatch.setattr("app.conversations.answering._TYPING_AFTER_SECONDS", 0.02 if slow else 20)
+    monkeypatch.setattr(shop.runtime.index, "search", slow_search)
     await shop.write(shop.connection, "How many days do I have to return an item?")
     await run_jobs()
-    assert "sendchataction" in [call.method.lower() for call in telegram.calls]
+    assert ("sendchataction" in [call.method.lower() for call in telegram.calls]) is slow
+    assert len(telegram.sent) == 1
 
 
 async def test_a_webhook_that_comes_twice_is_answered_once(shop, telegram, run_jobs):

@@ -69,9 +69,9 @@ async def test_a_message_whose_job_is_gone_is_answered_all_the_same(shop, telegr
 
 
 async def test_a_delivery_whose_job_is_gone_is_sent_or_flagged(shop, telegram, run_jobs):
+    telegram.fail("sendMessage", refused(429, "Too Many Requests", retry_after=60))
     await shop.write(shop.connection, QUESTION)
-    await run_jobs(once=True)
-    await run_jobs(once=True)
+    await run_jobs()
     await _forget_jobs(shop.runtime)
     assert [delivery.state for delivery in await _rows(shop, Delivery)] == ["queued"]
     assert await rescue(shop.runtime, timedelta()) == 1
@@ -145,7 +145,7 @@ async def test_a_change_while_the_draft_is_made_starts_the_turn_again(shop, tele
         return await search(*args, **kwargs)
 
     monkeypatch.setattr(shop.runtime.index, "search", slow_search)
-    monkeypatch.setattr("app.channels.outbox._window_is_open", _always)
+    monkeypatch.setattr("app.channels.gate._window_is_open", _always)
     await shop.post(shop.connection, {"update_id": 1, "business_message": first})
     await run_jobs()
     texts = [sent.text for sent in telegram.sent]
@@ -232,7 +232,7 @@ async def test_an_edit_of_the_first_of_a_burst_while_the_draft_is_made_is_answer
     shop, telegram, run_jobs, monkeypatch
 ):
     search, changed = shop.runtime.index.search, asyncio.Event()
-    monkeypatch.setattr("app.channels.outbox._window_is_open", _always)
+    monkeypatch.setattr("app.channels.gate._window_is_open", _always)
     first, second = business(1, "Do you sell spaceships?"), business(2, "Tell me please")
 
     async def slow_search(*args, **kwargs):
@@ -272,16 +272,32 @@ async def test_a_message_that_was_written_earlier_and_comes_during_the_draft_is_
     assert (await _rows(shop, Turn))[0].state == "superseded"
 
 
-async def test_a_crash_while_sending_and_then_a_disconnect_is_flagged(shop, telegram, run_jobs):
+@pytest.mark.parametrize("arrived", [True, False], ids=["arrived", "not arrived"])
+@pytest.mark.parametrize("disconnect", [True, False], ids=["then a disconnect", "then nothing"])
+async def test_a_reply_whose_worker_died_while_it_was_sent_is_flagged_and_not_repeated(
+    shop, telegram, run_jobs, monkeypatch, arrived, disconnect
+):
+    send = Telegram.send
+
+    async def dies(*args, **kwargs):
+        if arrived:
+            await send(*args, **kwargs)
+        raise RuntimeError
+
+    monkeypatch.setattr(Telegram, "send", dies)
     await shop.write(shop.connection, QUESTION)
-    await run_jobs(once=True)
-    await run_jobs(once=True)
-    async with shop.runtime.vault.session(shop.id) as session:
-        await session.execute(update(Delivery).values(state="sending"))
-    assert (await shop.http.delete(f"/v1/connections/{shop.connection}")).status_code == 204
+    await run_jobs()
+    assert [delivery.state for delivery in await _rows(shop, Delivery)] == ["sending"]
+    monkeypatch.setattr(Telegram, "send", send)
+    if disconnect:
+        assert (await shop.http.delete(f"/v1/connections/{shop.connection}")).status_code == 204
+    # The job is put back, as that of a dead worker is.
+    async with shop.runtime.db.session() as session:
+        await session.execute(text("update queue.procrastinate_jobs set scheduled_at = null"))
     await run_jobs()
     assert [delivery.state for delivery in await _rows(shop, Delivery)] == ["unknown"]
     assert [handoff.reason for handoff in await _rows(shop, Handoff)] == ["send_unknown"]
+    assert len(telegram.sent) == arrived
 
 
 async def test_a_refused_token_that_was_replaced_meanwhile_does_not_stop_the_new_one(

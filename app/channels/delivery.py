@@ -1,0 +1,278 @@
+"""One provider call for each delivery: marked `sending` before, settled after, never repeated in doubt."""
+
+import logging
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Literal
+from uuid import UUID
+
+from opentelemetry.trace import SpanKind
+from sqlalchemy import and_, bindparam, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from app.channels.base import Credentials, Provider, SendResult
+from app.channels.connections import get_connection
+from app.channels.gate import hindrance_to_send, is_live
+from app.channels.registry import client_for, provider_for
+from app.crypto import current_keyring
+from app.errors import NotFound
+from app.models import Connection, Conversation, Delivery, Message, now
+from app.queue import ANSWERS, DELIVERIES
+from app.runtime import Runtime
+from graphs.spans import describe, span
+
+logger = logging.getLogger(__name__)
+
+MAX_SENDS = 8
+INTERRUPTED = "interrupted"
+_TURN_WAIT_SECONDS = 1.0
+_FIRST_WAIT_SECONDS = 2.0
+_LONGEST_WAIT_SECONDS = 300.0
+_IS_ITS_MESSAGE = Message.id == Delivery.message_id
+_IT = Delivery.id == bindparam("id")
+_CONNECTION_OF = (
+    select(Connection).join(Delivery, Delivery.connection_id == Connection.id).where(_IT).with_for_update(of=Connection)
+)
+_NEXT, _ASKED = aliased(Delivery), aliased(Message)
+# With it the part that follows, and when the first of the messages that it answers was stored.
+_TO_SETTLE = (
+    select(
+        Connection,
+        Delivery,
+        Message,
+        select(_NEXT.id).where(_NEXT.turn_id == Delivery.turn_id, _NEXT.part == Delivery.part + 1).scalar_subquery(),
+        select(func.min(_ASKED.created_at))
+        .where(_ASKED.turn_id == Delivery.turn_id, _ASKED.direction == "in")
+        .scalar_subquery(),
+    )
+    .select_from(Delivery)
+    .join(Connection, Delivery.connection_id == Connection.id)
+    .join(Message, _IS_ITS_MESSAGE)
+    .where(_IT)
+    .with_for_update(of=Delivery)
+)
+_CUT = (
+    select(Delivery.id)
+    .join(Message, Message.turn_id == Delivery.turn_id)
+    .where(Message.id == bindparam("id"), Delivery.state == "sending")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A delivery that is marked `sending`, and what its provider call needs once no transaction is open."""
+
+    tenant_id: UUID
+    delivery_id: UUID
+    provider: Provider
+    connection: Connection
+    credentials: Credentials
+    conversation_id: str
+    business_connection_id: str | None
+    text: str
+
+
+def pack(runtime: Runtime, connection: Connection, conversation: Conversation, delivery_id: UUID, text: str) -> Parcel:
+    """What is sent, read while the transaction that marks it `sending` is open."""
+    return Parcel(
+        conversation.tenant_id,
+        delivery_id,
+        provider_for(connection.channel, runtime.settings),
+        connection,
+        Credentials(connection.credentials),
+        conversation.provider_id,
+        conversation.business_connection_id,
+        text,
+    )
+
+
+async def take(session: AsyncSession, runtime: Runtime, delivery_id: UUID) -> Parcel | None:
+    """Mark a delivery `sending`, after checking again that it may go; None when it may not."""
+    locked, connection = await _lock_connection_of(session, delivery_id)
+    if not locked:
+        return None
+    conversation, delivery, message = await _lock_delivery(session, delivery_id)
+    if connection is None or not await _may_go(session, runtime, connection, conversation, delivery):
+        if connection is None and delivery.state == "sending":
+            await _close(session, runtime, delivery, "unknown", INTERRUPTED)
+        elif connection is None and delivery.state == "queued":
+            await _cancel_rest(session, delivery)
+        return None
+    delivery.attempts += 1
+    await _mark(session, delivery, "sending")
+    return pack(runtime, connection, conversation, delivery.id, message.text)
+
+
+async def deliver(runtime: Runtime, parcel: Parcel) -> None:
+    """Make the provider call, and record what the provider said."""
+    result = await _call(runtime, parcel)
+    async with runtime.vault.session(parcel.tenant_id) as session:
+        await _settle(session, runtime, parcel.delivery_id, result, parcel.credentials)
+
+
+async def take_up(session: AsyncSession, runtime: Runtime, message_id: UUID) -> None:
+    """Give the deliveries of a message's turn that are `sending` a job, which settles them: their process is gone."""
+    for delivery_id in await session.scalars(_CUT, {"id": message_id}):
+        await _defer(session, runtime, delivery_id)
+
+
+async def _call(runtime: Runtime, parcel: Parcel) -> SendResult:
+    channel, delivery, started = parcel.connection.channel, str(parcel.delivery_id), perf_counter()
+    with span("send", SpanKind.CLIENT, channel=channel, delivery_id=delivery) as current:
+        result = await parcel.provider.send(
+            client_for(parcel.connection, runtime),
+            parcel.credentials,
+            parcel.conversation_id,
+            parcel.text,
+            business_connection_id=parcel.business_connection_id,
+            delivery_id=delivery,
+        )
+        describe(current, outcome=result.outcome)
+    runtime.metrics.send(channel, result.outcome, perf_counter() - started)
+    fields = {"channel": channel, "outcome": result.outcome, "delivery_id": delivery}
+    logger.info("delivery %s on %s: %s", delivery, channel, result.outcome, extra={"fields": fields})
+    return result
+
+
+async def _lock_connection_of(session: AsyncSession, delivery_id: UUID) -> tuple[bool, Connection | None]:
+    """Whether there is the delivery; and its connection, locked against a disconnect, if that has not been stopped."""
+    query = select(Connection, Delivery.epoch).join(Delivery, Delivery.connection_id == Connection.id)
+    locked = query.where(Delivery.id == delivery_id).with_for_update(read=True, of=Connection)
+    found = (await session.execute(locked)).one_or_none()
+    if found is None:
+        return False, None
+    connection, epoch = found
+    return True, connection if is_live(connection, epoch) else None
+
+
+async def _lock_delivery(session: AsyncSession, delivery_id: UUID) -> tuple[Conversation, Delivery, Message]:
+    """A delivery with its message and its conversation, which is locked first."""
+    query = select(Conversation, Delivery, Message).join_from(Delivery, Conversation).join(Message, _IS_ITS_MESSAGE)
+    locked = query.where(Delivery.id == delivery_id).with_for_update(of=(Conversation, Delivery))
+    conversation, delivery, message = (await session.execute(locked)).one()
+    return conversation, delivery, message
+
+
+async def _may_go(
+    session: AsyncSession, runtime: Runtime, connection: Connection, conversation: Conversation, delivery: Delivery
+) -> bool:
+    """Whether a delivery may be sent now; if not, what follows from that is done."""
+    limits = provider_for(connection.channel, runtime.settings).capabilities
+    if delivery.state == "sending":
+        # The process that took it died before it could write down the answer: it may have been sent.
+        await _close(session, runtime, delivery, "unknown", INTERRUPTED)
+    elif delivery.state != "queued":
+        return False
+    elif conversation.agent_paused_at or conversation.blocked_at:
+        await _cancel_rest(session, delivery)
+    elif await _has_predecessor(session, delivery):
+        await _defer(session, runtime, delivery.id, _TURN_WAIT_SECONDS)
+    elif hindrance := await hindrance_to_send(session, connection, conversation, limits):
+        await _close(session, runtime, delivery, "failed", hindrance)
+    else:
+        return True
+    return False
+
+
+async def _has_predecessor(session: AsyncSession, delivery: Delivery) -> bool:
+    """Whether an older turn, or an earlier part, is not delivered yet: what was said first arrives first."""
+    older_turn = and_(Delivery.turn_id != delivery.turn_id, Delivery.id < delivery.id)
+    earlier_part = and_(Delivery.turn_id == delivery.turn_id, Delivery.part < delivery.part)
+    older = select(Delivery.id).where(
+        Delivery.conversation_id == delivery.conversation_id,
+        or_(older_turn, earlier_part),
+        Delivery.state.in_(("queued", "sending")),
+    )
+    return await session.scalar(older.limit(1)) is not None
+
+
+async def _settle(
+    session: AsyncSession, runtime: Runtime, delivery_id: UUID, result: SendResult, used: Credentials
+) -> None:
+    if result.outcome == "reconnect":
+        # The connection is locked first, as everywhere.
+        await session.execute(_CONNECTION_OF, {"id": delivery_id})
+    row = await session.execute(_TO_SETTLE, {"id": delivery_id})
+    connection, delivery, _, next_part, stored = row.one()
+    interrupted = delivery.state == "unknown" and delivery.error_code == INTERRUPTED
+    if delivery.state != "sending" and not (interrupted and result.outcome == "ok"):
+        return
+    delivery.error_code = result.code
+    # A refused token that was replaced meanwhile says nothing of the new one.
+    renewed = result.outcome == "reconnect" and connection.credentials not in (None, dict(used))
+    if result.outcome == "ok":
+        await _sent(session, delivery, result.message_id)
+        if next_part is not None:
+            await _defer(session, runtime, next_part)
+        if delivery.part == 0:
+            runtime.metrics.confirmed(connection.channel, 0.0 if stored is None else (now() - stored).total_seconds())
+    elif (result.outcome == "retry" or renewed) and delivery.attempts < MAX_SENDS:
+        await _try_later(session, runtime, delivery, result.retry_after)
+    elif result.outcome == "unknown":
+        await _close(session, runtime, delivery, "unknown", result.code)
+    else:
+        if result.outcome == "reconnect" and connection.state == "active":
+            connection.state = "needs_reauthorisation"
+        await _close(session, runtime, delivery, "failed", result.code)
+
+
+async def _sent(session: AsyncSession, delivery: Delivery, provider_id: str | None) -> None:
+    message = await _mark(session, delivery, "sent")
+    delivery.sent_at = message.sent_at = now()
+    if provider_id is not None:
+        hashed = current_keyring().lookup("message", provider_id, delivery.connection_id)
+        delivery.provider_message_id = provider_id
+        delivery.provider_message_hash = message.provider_message_hash = hashed
+
+
+async def _try_later(session: AsyncSession, runtime: Runtime, delivery: Delivery, retry_after: float | None) -> None:
+    await _mark(session, delivery, "queued")
+    backoff = min(_FIRST_WAIT_SECONDS * 2 ** (delivery.attempts - 1), _LONGEST_WAIT_SECONDS)
+    await _defer(session, runtime, delivery.id, backoff if retry_after is None else retry_after)
+
+
+async def _close(
+    session: AsyncSession, runtime: Runtime, delivery: Delivery, state: Literal["failed", "unknown"], code: str | None
+) -> None:
+    """End a delivery badly: the parts behind it are not sent, and a person is asked to look."""
+    await _mark(session, delivery, state)
+    delivery.error_code = code
+    if code == INTERRUPTED:
+        runtime.metrics.send((await get_connection(session, delivery.connection_id)).channel, "interrupted")
+    await _cancel_rest(session, delivery, after=delivery.part)
+    await runtime.queue.defer(
+        session,
+        "conversations:hand_off_delivery",
+        ANSWERS,
+        ids={"tenant_id": delivery.tenant_id, "delivery_id": delivery.id},
+    )
+
+
+async def _cancel_rest(session: AsyncSession, delivery: Delivery, after: int = -1) -> None:
+    rest = select(Delivery.message_id).where(
+        Delivery.turn_id == delivery.turn_id, Delivery.part > after, Delivery.state == "queued"
+    )
+    messages = list(await session.scalars(rest))
+    await session.execute(update(Message).where(Message.id.in_(messages)).values(status="cancelled"))
+    await session.execute(update(Delivery).where(Delivery.message_id.in_(messages)).values(state="cancelled"))
+
+
+async def _mark(session: AsyncSession, delivery: Delivery, state: str) -> Message:
+    delivery.state = state
+    message = await session.get(Message, delivery.message_id)
+    if message is None:
+        raise NotFound("The message of a delivery is gone.")
+    message.status = state
+    return message
+
+
+async def _defer(session: AsyncSession, runtime: Runtime, delivery_id: UUID, delay_seconds: float = 0) -> None:
+    await runtime.queue.defer(
+        session,
+        "channels:deliver_message",
+        DELIVERIES,
+        lock=f"delivery:{delivery_id}",
+        delay_seconds=delay_seconds,
+        ids={"tenant_id": current_keyring().tenant_id, "delivery_id": delivery_id},
+    )
