@@ -106,9 +106,9 @@ async def take(session: AsyncSession, runtime: Runtime, delivery_id: UUID) -> Pa
 
 async def deliver(runtime: Runtime, parcel: Parcel) -> None:
     """Make the provider call, and record what the provider said."""
-    result = await _call(runtime, parcel)
+    result = await call(runtime, parcel)
     async with runtime.vault.session(parcel.tenant_id) as session:
-        await _settle(session, runtime, parcel.delivery_id, result, parcel.credentials)
+        await settle(session, runtime, parcel, result)
 
 
 async def take_up(session: AsyncSession, runtime: Runtime, message_id: UUID) -> None:
@@ -117,7 +117,8 @@ async def take_up(session: AsyncSession, runtime: Runtime, message_id: UUID) -> 
         await _defer(session, runtime, delivery_id)
 
 
-async def _call(runtime: Runtime, parcel: Parcel) -> SendResult:
+async def call(runtime: Runtime, parcel: Parcel) -> SendResult:
+    """Make the provider call; what it said has to be settled."""
     channel, delivery, started = parcel.connection.channel, str(parcel.delivery_id), perf_counter()
     with span("send", SpanKind.CLIENT, channel=channel, delivery_id=delivery) as current:
         result = await parcel.provider.send(
@@ -187,20 +188,19 @@ async def _has_predecessor(session: AsyncSession, delivery: Delivery) -> bool:
     return await session.scalar(older.limit(1)) is not None
 
 
-async def _settle(
-    session: AsyncSession, runtime: Runtime, delivery_id: UUID, result: SendResult, used: Credentials
-) -> None:
+async def settle(session: AsyncSession, runtime: Runtime, parcel: Parcel, result: SendResult) -> None:
+    """Note what the provider said of a delivery, and do what follows from that."""
     if result.outcome == "reconnect":
         # The connection is locked first, as everywhere.
-        await session.execute(_CONNECTION_OF, {"id": delivery_id})
-    row = await session.execute(_TO_SETTLE, {"id": delivery_id})
+        await session.execute(_CONNECTION_OF, {"id": parcel.delivery_id})
+    row = await session.execute(_TO_SETTLE, {"id": parcel.delivery_id})
     connection, delivery, _, next_part, stored = row.one()
     interrupted = delivery.state == "unknown" and delivery.error_code == INTERRUPTED
     if delivery.state != "sending" and not (interrupted and result.outcome == "ok"):
         return
     delivery.error_code = result.code
     # A refused token that was replaced meanwhile says nothing of the new one.
-    renewed = result.outcome == "reconnect" and connection.credentials not in (None, dict(used))
+    renewed = result.outcome == "reconnect" and connection.credentials not in (None, dict(parcel.credentials))
     if result.outcome == "ok":
         await _sent(session, delivery, result.message_id)
         if next_part is not None:

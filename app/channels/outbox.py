@@ -1,5 +1,6 @@
 """From a decision to a delivery: one transaction that checks again and ends the turn, then the provider call."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,7 +10,8 @@ from langchain.tools import BaseTool, tool
 from sqlalchemy import BindParameter, bindparam, exists, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.channels.delivery import Parcel, deliver, pack
+from app.channels.base import SendResult
+from app.channels.delivery import Parcel, call, pack, settle
 from app.channels.gate import hindrance_to_send, lock_connection
 from app.channels.registry import provider_for
 from app.channels.split import split_text
@@ -34,6 +36,7 @@ _SURROUNDINGS = select(
     exists().where(Message.conversation_id == _ID, Message.status == "received", Message.turn_id.is_(None)),
     exists().where(Delivery.conversation_id == _ID, Delivery.state.in_(("queued", "sending"))),
 )
+_ADD_MESSAGES, _ADD_DELIVERIES = insert(Message.__table__), insert(Delivery.__table__)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,56 +51,70 @@ class Turning:
     since: datetime
 
 
-def channel_tool(runtime: Runtime, turning: Turning) -> BaseTool:
-    """The LangChain tool through which the graph reaches the customer: it can do nothing but end this turn."""
+class Outbox:
+    """The way out of one turn: it ends the turn once, makes the provider call, and notes what the provider said."""
 
-    @tool("reply", args_schema=ChannelInput)
-    async def reply(text: str, citations: list[dict[str, Any]] | None = None, handoff_reason: str | None = None) -> str:
-        """Send the reply to the customer, or hand the conversation over to a person with a fixed message."""
-        return await send(runtime, turning, text, handoff_reason, citations or [])
+    def __init__(self, runtime: Runtime, turning: Turning) -> None:
+        self._runtime = runtime
+        self._turning = turning
+        self._called: tuple[Parcel, SendResult] | None = None
 
-    return reply
+    @property
+    def tool(self) -> BaseTool:
+        """The LangChain tool through which the graph reaches the customer: it can do nothing but end this turn."""
 
+        @tool("reply", args_schema=ChannelInput)
+        async def reply(
+            text: str, citations: list[dict[str, Any]] | None = None, handoff_reason: str | None = None
+        ) -> str:
+            """Send the reply to the customer, or hand the conversation over to a person with a fixed message."""
+            return await self.send(text, handoff_reason, citations or [])
 
-async def send(
-    runtime: Runtime, turning: Turning, text: str, handoff_reason: str | None, citations: list[dict[str, Any]]
-) -> str:
-    """End a turn by its reply or a handoff, unless a person, a newer message, a disconnect or a twin came first.
+        return reply
 
-    The first part is sent at once, marked `sending` by the transaction that looked for all of these; while an older
-    reply of its conversation is not delivered, it gets a job that waits. Returns "queued", "superseded" (a newer
-    message will be answered together with this one) or "skipped".
-    """
-    async with runtime.vault.session(turning.tenant_id) as session:
-        connection = await lock_connection(session, turning.connection_id, turning.epoch)
-        conversation, turn = (await session.execute(_LOCKED, {"id": turning.turn_id})).one()
-        if turn.state != "running":
-            return SUPERSEDED if turn.state == "superseded" else SKIPPED
-        newer, behind = (await session.execute(_SURROUNDINGS, {"id": conversation.id})).one()
-        known = connection or await session.get(Connection, turning.connection_id)
-        obstacle = _obstacle(connection, conversation, newer=newer)
-        waited: float | None = None
-        parcel: Parcel | None = None
-        if connection is None or obstacle is not None:
-            answer = _finish(turn, *(obstacle or _STOPPED))
-        else:
-            limits = provider_for(connection.channel, runtime.settings).capabilities
-            parts = split_text(text, limits.max_length, limits.unit)
-            hindrance = await hindrance_to_send(session, connection, conversation, limits)
-            reason = hindrance or handoff_reason or (None if parts else "internal_error")
-            promised = reason is not None and not await _open_handoff(session, turning, reason)
-            # A promise that stands is not made again.
-            if parts and hindrance is None and not promised:
-                first = await _queue_reply(session, runtime, turning, parts, waits=behind)
-                if not behind:
-                    parcel = pack(runtime, connection, conversation, first, parts[0])
-                turn.record = {"citations": citations}
-                waited = (now() - turning.since).total_seconds()
-            answer = _finish(turn, "handed_off" if reason else "replied", reason, QUEUED)
-    runtime.metrics.turn(known.channel if known else "other", turn.state, turn.reason, waited)
-    if parcel is not None:
-        await deliver(runtime, parcel)
-    return answer
+    async def send(self, text: str, handoff_reason: str | None, citations: Sequence[Mapping[str, Any]] = ()) -> str:
+        """End the turn by its reply or a handoff, unless a person, a newer message, a disconnect or a twin came first.
+
+        The first part is sent at once, marked `sending` by the transaction that looked for all of these; while an
+        older reply of its conversation is not delivered, it gets a job that waits. `settle` has to follow. Returns
+        "queued", "superseded" (a newer message will be answered together with this one) or "skipped".
+        """
+        runtime, turning = self._runtime, self._turning
+        async with runtime.vault.session(turning.tenant_id) as session:
+            connection = await lock_connection(session, turning.connection_id, turning.epoch)
+            conversation, turn = (await session.execute(_LOCKED, {"id": turning.turn_id})).one()
+            if turn.state != "running":
+                return SUPERSEDED if turn.state == "superseded" else SKIPPED
+            newer, behind = (await session.execute(_SURROUNDINGS, {"id": conversation.id})).one()
+            known = connection or await session.get(Connection, turning.connection_id)
+            obstacle = _obstacle(connection, conversation, newer=newer)
+            waited: float | None = None
+            parcel: Parcel | None = None
+            if connection is None or obstacle is not None:
+                answer = _finish(turn, *(obstacle or _STOPPED))
+            else:
+                limits = provider_for(connection.channel, runtime.settings).capabilities
+                parts = split_text(text, limits.max_length, limits.unit)
+                hindrance = await hindrance_to_send(session, connection, conversation, limits)
+                reason = hindrance or handoff_reason or (None if parts else "internal_error")
+                promised = reason is not None and not await _open_handoff(session, turning, reason)
+                # A promise that stands is not made again.
+                if parts and hindrance is None and not promised:
+                    first = await _queue_reply(session, runtime, turning, parts, waits=behind)
+                    if not behind:
+                        parcel = pack(runtime, connection, conversation, first, parts[0])
+                    turn.record = {"citations": list(citations)}
+                    waited = (now() - turning.since).total_seconds()
+                answer = _finish(turn, "handed_off" if reason else "replied", reason, QUEUED)
+        runtime.metrics.turn(known.channel if known else "other", turn.state, turn.reason, waited)
+        if parcel is not None:
+            self._called = parcel, await call(runtime, parcel)
+        return answer
+
+    async def settle(self, session: AsyncSession) -> None:
+        """Note what the provider said, if it was called."""
+        if self._called is not None:
+            await settle(session, self._runtime, *self._called)
 
 
 def _obstacle(
@@ -141,8 +158,8 @@ async def _queue_reply(
     if not waits:
         messages[0].status, first.state, first.attempts = "sending", "sending", 1
     # Plain statements: a unit of work would take twice the time.
-    await session.execute(insert(Message).values([message.column_values() for message in messages]))
-    await session.execute(insert(Delivery).values([delivery.column_values() for delivery in deliveries]))
+    await session.execute(_ADD_MESSAGES, [message.column_values() for message in messages])
+    await session.execute(_ADD_DELIVERIES, [delivery.column_values() for delivery in deliveries])
     if waits:
         ids = {"tenant_id": turning.tenant_id, "delivery_id": first.id}
         lock = f"delivery:{first.id}"

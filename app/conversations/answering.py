@@ -9,9 +9,10 @@ from uuid import UUID
 
 from langchain.messages import AIMessage, AnyMessage, HumanMessage
 from langchain.tools import BaseTool
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.service import get_agent, profile_of
-from app.channels.outbox import channel_tool, send
+from app.channels.outbox import Outbox
 from app.channels.registry import client_for, provider_for
 from app.conversations.turns import Due
 from app.crypto import current_keyring
@@ -34,17 +35,36 @@ _TYPING_SECONDS = 4.0
 
 async def run_turn(runtime: Runtime, due: Due) -> None:
     """Answer a turn: the graph ends it through the outbox, and what it found is kept with the turn."""
-    tool = channel_tool(runtime, due.turning)
+    outbox = Outbox(runtime, due.turning)
     knowledge = retriever(runtime, due.turning.tenant_id, due.document_ids, due.index_key)
-    context = build_context(runtime, due.profile, knowledge, tool)
-    async with _typing(runtime, due):
-        state = await run(context, due.text, due.history)
+    context = build_context(runtime, due.profile, knowledge, outbox.tool)
+    try:
+        async with _typing(runtime, due):
+            state = await run(context, due.text, due.history)
+    except Exception:
+        await _settle(runtime, outbox, due)
+        raise
     _tell(due, state)
     verdicts = [(verdict.name, verdict.passed) for verdict in state.get("verdicts", [])]
     runtime.metrics.graph_run(state.get("timings", {}), verdicts)
-    if await _record(runtime, due, state) == "running":
+    async with runtime.vault.session(due.turning.tenant_id) as session:
+        await outbox.settle(session)
+        turn = await _record(session, due, state)
+    if turn == "running":
         # The graph has no way out but dispatch and handoff; should it ever find one, a person still gets the message.
-        await send(runtime, due.turning, due.profile.handoff_message, "internal_error", [])
+        await hand_over(runtime, due)
+
+
+async def hand_over(runtime: Runtime, due: Due) -> None:
+    """End a turn that the graph could not end: a person gets the message, and the customer is told so."""
+    outbox = Outbox(runtime, due.turning)
+    await outbox.send(due.profile.handoff_message, "internal_error")
+    await _settle(runtime, outbox, due)
+
+
+async def _settle(runtime: Runtime, outbox: Outbox, due: Due) -> None:
+    async with runtime.vault.session(due.turning.tenant_id) as session:
+        await outbox.settle(session)
 
 
 def build_context(runtime: Runtime, profile: AgentProfile, retrieve: Retrieve, channel: BaseTool) -> SupportContext:
@@ -73,20 +93,19 @@ def _tell(due: Due, state: SupportState) -> None:
     logger.info("turn %s ends: %s (%s)", turn, outcome, reason, extra={"fields": fields})
 
 
-async def _record(runtime: Runtime, due: Due, state: SupportState) -> str:
+async def _record(session: AsyncSession, due: Due, state: SupportState) -> str:
     """Keep what a run found with its turn; returns the turn's state."""
-    async with runtime.vault.session(due.turning.tenant_id) as session:
-        turn = await session.get_one(Turn, due.turning.turn_id, with_for_update=True)
-        usage = state.get("usage")
-        turn.model = state.get("model")
-        turn.timings = state.get("timings")
-        if usage is not None:
-            turn.prompt_tokens, turn.completion_tokens = usage.prompt_tokens, usage.completion_tokens
-            turn.cost_micros = usage.cost_micros
-        turn.record = {
-            "citations": [asdict(citation) for citation in state.get("citations", [])],
-            "verdicts": [asdict(verdict) for verdict in state.get("verdicts", [])],
-        }
+    turn = await session.get_one(Turn, due.turning.turn_id, with_for_update=True)
+    usage = state.get("usage")
+    turn.model = state.get("model")
+    turn.timings = state.get("timings")
+    if usage is not None:
+        turn.prompt_tokens, turn.completion_tokens = usage.prompt_tokens, usage.completion_tokens
+        turn.cost_micros = usage.cost_micros
+    turn.record = {
+        "citations": [asdict(citation) for citation in state.get("citations", [])],
+        "verdicts": [asdict(verdict) for verdict in state.get("verdicts", [])],
+    }
     return turn.state
 
 

@@ -9,9 +9,8 @@ import procrastinate
 from procrastinate import JobContext
 
 from app.channels.delivery import take_up
-from app.channels.outbox import send
 from app.conversations import turns
-from app.conversations.answering import run_turn
+from app.conversations.answering import hand_over, run_turn
 from app.conversations.turns import Due, begin_turn, burst_wait
 from app.queue import ANSWERS, MAX_ATTEMPTS, job
 from app.runtime import Runtime, of_job
@@ -52,7 +51,7 @@ async def _answer(runtime: Runtime, due: Due, *, last_attempt: bool) -> None:
             raise
         # Not silence: what cannot be answered goes to a person.
         logger.exception("turn %s could not be answered and is handed over", due.turning.turn_id)
-        await send(runtime, due.turning, due.profile.handoff_message, "internal_error", [])
+        await hand_over(runtime, due)
 
 
 @job(blueprint, "conversations:hand_off_delivery", ANSWERS)
