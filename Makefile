@@ -10,7 +10,7 @@ SECONDS ?= 60
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test outages check format migrate docs bench
+.PHONY: help setup run test check format migrate docs bench
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -34,9 +34,6 @@ run: $(VENV)/.base ## Start Jobx with a sample shop on 127.0.0.1:8000 (JOBX_PORT
 
 test: $(VENV)/.dev ## Run the tests
 	@$(PYTHON) -m pytest -n $(WORKERS)
-
-outages: $(VENV)/.dev ## Prove how real processes start, stop and fail (minutes)
-	@$(PYTHON) -m pytest -m outages tests
 
 check: $(VENV)/.dev ## Check formatting, lint, types, imports and migrations
 	@$(PYTHON) -m ruff format --check .

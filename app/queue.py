@@ -216,6 +216,8 @@ async def _set_up(address: DatabaseAddress, connection: psycopg.AsyncConnection[
 
 async def _refuse_closed(connection: psycopg.AsyncConnection[Any]) -> None:
     if was_closed(connection):
+        # The pool keeps one that does not know it yet.
+        await connection.close()
         raise psycopg.OperationalError("the server closed the connection")
 
 

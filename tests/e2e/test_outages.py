@@ -26,7 +26,6 @@ from tests.e2e.processes import Process, Shop, Site, furnished_shop, until
 from tests.fakes.qdrant import Cut, FakeQdrant, Fault, Half, Slow, failed, serving
 from tests.fakes.s3 import make_bucket, moto_server
 
-pytestmark = pytest.mark.outages
 _ALWAYS = 1_000_000
 _numbers = itertools.count(1000)
 

@@ -11,8 +11,6 @@ from tests.e2e.processes import Process, Site
 from tests.embedding_cache import CACHE
 from tests.fakes.qdrant import FakeQdrant
 
-pytestmark = pytest.mark.outages
-
 _QUESTION = "How long do I have to return an item?"
 
 

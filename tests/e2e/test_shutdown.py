@@ -21,8 +21,6 @@ from tests.e2e.around import Balancer, SlowModel, refuses, slow_model
 from tests.e2e.processes import QUESTION, Process, Shop, Site, furnished_shop, until
 from tests.graphs.fake_openai import Reply
 
-pytestmark = pytest.mark.outages
-
 _REPLY = "You can return any item within 30 days of delivery [1]."
 _SHUTDOWN_SECONDS = 4.0
 _SLOTS = 2
