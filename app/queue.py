@@ -19,6 +19,7 @@ import psycopg
 from opentelemetry import context as tracing
 from opentelemetry.trace import Span, SpanKind, set_span_in_context
 from procrastinate import Blueprint, JobContext, RetryDecision, RetryStrategy
+from procrastinate.connector import BaseConnector
 from procrastinate.exceptions import ConnectorException, JobAborted
 from procrastinate.job_context import AbortReason
 from procrastinate.jobs import Job, Status
@@ -58,6 +59,7 @@ with stalled as (
 )
 select id, procrastinate_retry_job_v2(id, now(), null, null, null) from stalled
 """
+_BEAT = "update procrastinate_workers set last_heartbeat = now() where id = any(%(workers)s)"
 # Nothing is done where the job's end was written, but not heard of, or where another worker has taken the job over.
 _OWN = """
   from procrastinate_jobs
@@ -117,7 +119,25 @@ def job(blueprint: Blueprint, name: str, queue: str) -> Callable[[Work], Work]:
 
 
 class _Ends(JobManager):
-    """Writes how jobs ended, for as long as it takes: a job whose worker lives is one that nobody else puts back."""
+    """Writes how jobs ended, for as long as it takes: a job whose worker lives is one that nobody else puts back.
+
+    `workers` are the ids of those that are alive here.
+    """
+
+    def __init__(self, connector: BaseConnector) -> None:
+        super().__init__(connector)
+        self.workers: set[int] = set()
+
+    async def register_worker(self) -> int:
+        """Register a worker."""
+        worker_id = await super().register_worker()
+        self.workers.add(worker_id)
+        return worker_id
+
+    async def unregister_worker(self, worker_id: int) -> None:
+        """Take a worker out again."""
+        self.workers.discard(worker_id)
+        await super().unregister_worker(worker_id)
 
     async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:
         """Set the job's final state, or delete it."""
@@ -164,7 +184,7 @@ class Queue:
                 reconnect_timeout=5,
             )
         )
-        self.app.job_manager = _Ends(self.app.connector)
+        self._manager = self.app.job_manager = _Ends(self.app.connector)
         for blueprint in blueprints:
             # Not add_tasks_from: it renames the blueprint's own tasks, so that it serves one app only.
             self.app.tasks.update(blueprint.tasks)
@@ -196,6 +216,10 @@ class Queue:
         }
         added = select(_DEFER) if once is None else select(_DEFER).select_from(once.cte("added"))
         return await session.scalar(added, values) is not None
+
+    async def beat(self) -> None:
+        """Tell the others that this process's workers are alive, also those that only wait for their last jobs."""
+        await self.app.connector.execute_query_async(_BEAT, workers=list(self._manager.workers))
 
     async def release_stalled(self, seconds_since_heartbeat: float) -> int:
         """Put jobs of dead workers back into the queue; returns how many. Workers that ask at once share them."""

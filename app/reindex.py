@@ -1,7 +1,7 @@
 """`jobx reindex`: a tenant's vectors written anew, into the store that the settings name."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from uuid import UUID
 
 from sqlalchemy import text
@@ -58,20 +58,38 @@ async def _reindex(settings: Settings, address: DatabaseAddress, tenant_id: UUID
             if not await runtime.index.usable(tenant_id):
                 say("The collection is of another embedding model: it is made anew, and answers once it is full.")
                 await runtime.index.drop(tenant_id)
-            await _add(runtime.vault, runtime.queue, tenant_id, say)
-            await _work(runtime, tenant_id)
+            await _move(runtime, tenant_id, say)
             await _verify(runtime, tenant_id)
     except VectorStoreBusy:
         await _leave_to_owner(settings, address, tenant_id, say)
     say("Done.")
 
 
-async def _add(vault: Vault, queue: Queue, tenant_id: UUID, say: Say) -> None:
+async def _move(runtime: Runtime, tenant_id: UUID, say: Say) -> None:
+    """Index every document, then those that a service which is still on another store changed meanwhile, and so on."""
+    done: dict[UUID, UUID] = {}
+    while True:
+        answering = await _add(runtime.vault, runtime.queue, tenant_id, done, say)
+        for document_id in done.keys() - answering.keys():
+            await runtime.index.delete(tenant_id, document_id)
+        if answering.items() <= done.items():
+            return
+        await _work(runtime, tenant_id)
+        done = answering
+
+
+async def _add(vault: Vault, queue: Queue, tenant_id: UUID, done: Mapping[UUID, UUID], say: Say) -> dict[UUID, UUID]:
+    """Add a job for each document whose version is not done; returns all that answer, with their versions."""
     async with vault.session(tenant_id) as session:
         # What failed in an earlier run is tried again, and says nothing about this one.
         await session.execute(_FORGET, {"task": documents.TASK, "tenant": str(tenant_id)})
-        count = await documents.queue_all(session, queue)
-    say(f"{count} documents to index.")
+        answering = await documents.answering(session)
+        new = [document_id for document_id, version_id in answering.items() if done.get(document_id) != version_id]
+        for document_id in new:
+            await documents.queue_one(session, queue, document_id)
+    if new or not done:
+        say(f"{len(new)} documents to index.")
+    return answering
 
 
 async def _work(runtime: Runtime, tenant_id: UUID) -> None:
@@ -95,7 +113,7 @@ async def _leave_to_owner(settings: Settings, address: DatabaseAddress, tenant_i
     queue = Queue(address)
     try:
         async with queue.app.open_async():
-            await _add(Vault(db, master_key(settings)), queue, tenant_id, say)
+            await _add(Vault(db, master_key(settings)), queue, tenant_id, {}, say)
             while True:
                 if not await _left(db, tenant_id):
                     return

@@ -9,8 +9,10 @@ from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import or_, select, text
+from sqlalchemy import ColumnElement, Text, cast, column, exists, or_, select, table
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.channels.connections import LIVE
 from app.models import Connection, Delivery, InboundEvent, Message, Tenant, Turn, now
@@ -22,6 +24,9 @@ logger = logging.getLogger(__name__)
 # Longer than all attempts of a job together take.
 QUIET = timedelta(minutes=15)
 _AT_ONCE = 100
+_JOBS = table(
+    "procrastinate_jobs", column("task_name", Text), column("status", Text), column("args", JSONB), schema="queue"
+)
 
 
 class _Lost(NamedTuple):
@@ -62,26 +67,22 @@ async def _rescue_tenant(runtime: Runtime, tenant_id: UUID, quiet: timedelta) ->
                 for row in await _deliveries(session, quiet)
             ],
         ]
-        without_job = [lost for lost in found if not await _has_job(session, lost)]
-        for lost in without_job:
+        for lost in found:
             ids = {"tenant_id": tenant_id, lost.argument: lost.row}
             await runtime.queue.defer(session, lost.task, lost.slot, lock=lost.lock, ids=ids)
-    return len(without_job)
+    return len(found)
 
 
-async def _has_job(session: AsyncSession, lost: _Lost) -> bool:
-    """Whether a job for it is waiting, for its time perhaps, or running."""
-    query = text(
-        "select 1 from queue.procrastinate_jobs"
-        " where task_name = :task and status in ('todo', 'doing') and args ->> :argument = :row limit 1"
-    )
-    values = {"task": lost.task, "argument": lost.argument, "row": str(lost.row)}
-    return await session.scalar(query, values) is not None
+def _without_job(task: str, argument: str, row: InstrumentedAttribute[UUID]) -> ColumnElement[bool]:
+    """That no job for a row is waiting, for its time perhaps, or running."""
+    alive = _JOBS.c.task_name == task, cast(_JOBS.c.status, Text).in_(("todo", "doing"))
+    return ~exists().where(*alive, _JOBS.c.args[argument].astext == cast(row, Text))
 
 
 async def _events(session: AsyncSession, quiet: timedelta) -> list[UUID]:
     query = select(InboundEvent.id).where(InboundEvent.handled_at.is_(None), InboundEvent.created_at < now() - quiet)
-    return list(await session.scalars(query.limit(_AT_ONCE)))
+    lost = query.where(_without_job("webhooks:handle_event", "event_id", InboundEvent.id))
+    return list(await session.scalars(lost.order_by(InboundEvent.id).limit(_AT_ONCE)))
 
 
 async def _messages(session: AsyncSession, quiet: timedelta) -> list[_Lost]:
@@ -94,7 +95,9 @@ async def _messages(session: AsyncSession, quiet: timedelta) -> list[_Lost]:
             Message.status == "received",
             Message.created_at < now() - quiet,
             or_(Message.turn_id.is_(None), Turn.state.in_(("running", "superseded"))),
+            _without_job("conversations:answer", "message_id", Message.id),
         )
+        .order_by(Message.id)
     )
     return [
         _Lost("conversations:answer", ANSWERS, "message_id", row[0], f"conversation:{row[1]}")
@@ -104,4 +107,5 @@ async def _messages(session: AsyncSession, quiet: timedelta) -> list[_Lost]:
 
 async def _deliveries(session: AsyncSession, quiet: timedelta) -> list[UUID]:
     query = select(Delivery.id).where(Delivery.state.in_(("queued", "sending")), Delivery.created_at < now() - quiet)
-    return list(await session.scalars(query.limit(_AT_ONCE)))
+    lost = query.where(_without_job("channels:deliver_message", "delivery_id", Delivery.id))
+    return list(await session.scalars(lost.order_by(Delivery.id).limit(_AT_ONCE)))

@@ -24,9 +24,9 @@ logger = logging.getLogger(__name__)
 
 BLUEPRINTS = (channel_tasks, conversation_tasks, document_tasks, reindex_tasks, webhook_tasks)
 HEARTBEAT_SECONDS = 5.0
+_NEVER_SECONDS = 1e9
 STALLED_SECONDS = 30.0
 _POLL_SECONDS = 1.0
-_ROUND_SECONDS = 5.0
 _ROUNDS_BETWEEN_RESCUES = 60
 # How much longer than its jobs a worker may take to say goodbye to the queue, which it cannot without a database.
 _GOODBYE_SECONDS = 5.0
@@ -59,7 +59,7 @@ async def run_worker(runtime: Runtime, stop: asyncio.Event, *, share: Share = "a
     crash left behind, and is put back at once.
     """
     settings = runtime.settings
-    parts = [_rescuing(runtime)]
+    parts = []
     if share != "documents":
         urgent = [INBOUND, ANSWERS, DELIVERIES, MAINTENANCE]
         parts.append(_working(runtime, stop, "answers", urgent, settings.answer_concurrency))
@@ -67,6 +67,7 @@ async def run_worker(runtime: Runtime, stop: asyncio.Event, *, share: Share = "a
         parts.append(_working(runtime, stop, "documents", [INGESTION], settings.ingestion_concurrency))
     await _unless(stop, _rescue_round(runtime, 0.0 if sole else STALLED_SECONDS, renew=False))
     tasks = [asyncio.create_task(part) for part in parts]
+    beating = asyncio.create_task(_beating(runtime))
     try:
         await stop.wait()
     finally:
@@ -77,6 +78,8 @@ async def run_worker(runtime: Runtime, stop: asyncio.Event, *, share: Share = "a
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=seconds)
+        beating.cancel()
+        await asyncio.gather(beating, return_exceptions=True)
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
@@ -101,7 +104,8 @@ async def _working(runtime: Runtime, stop: asyncio.Event, name: str, queues: lis
                 name=name,
                 concurrency=concurrency,
                 fetch_job_polling_interval=_POLL_SECONDS,
-                update_heartbeat_interval=HEARTBEAT_SECONDS,
+                # It stops while the last jobs are waited for, and ends the worker when it fails; ours does neither.
+                update_heartbeat_interval=_NEVER_SECONDS,
                 stalled_worker_timeout=STALLED_SECONDS,
                 shutdown_graceful_timeout=runtime.settings.shutdown_seconds,
                 delete_jobs="successful",
@@ -118,11 +122,23 @@ async def _working(runtime: Runtime, stop: asyncio.Event, name: str, queues: lis
         await asyncio.sleep(pause)
 
 
-async def _rescuing(runtime: Runtime) -> None:
-    """Put the jobs of workers that died back into the queue, and replace those that are gone, again and again."""
+async def _beating(runtime: Runtime) -> None:
+    """Show that this process lives, put the jobs of workers that died back, and replace those that are gone.
+
+    After the database was away everybody has a round's time to show that they live, before their jobs are taken.
+    """
+    shown = True
     for number in itertools.count(1):
-        await asyncio.sleep(_ROUND_SECONDS)
-        await _rescue_round(runtime, STALLED_SECONDS, renew=number % _ROUNDS_BETWEEN_RESCUES == 0)
+        await asyncio.sleep(HEARTBEAT_SECONDS)
+        try:
+            await runtime.queue.beat()
+        except Exception:
+            logger.warning("the other workers could not be told that this one lives")
+            shown = False
+            continue
+        if shown:
+            await _rescue_round(runtime, STALLED_SECONDS, renew=number % _ROUNDS_BETWEEN_RESCUES == 0)
+        shown = True
 
 
 async def _rescue_round(runtime: Runtime, silent_seconds: float, *, renew: bool) -> None:

@@ -128,7 +128,7 @@ class LanguageModel:
                 while (chunk := await _next(response, deadline)) is not None:
                     chunks.append(chunk)
                     if chunk.choices and (piece := chunk.choices[0].delta.content):
-                        yield str(piece)
+                        yield _sound(str(piece))
             whole = self._litellm.stream_chunk_builder(chunks, messages=request["messages"])
             yield self._completion(whole, str(response._hidden_params["model_id"]), started)
         except Exception as error:
@@ -174,7 +174,7 @@ class LanguageModel:
         }
 
     def _completion(self, response: Any, name: str, started: float) -> Completion:
-        text = response.choices[0].message.content or ""
+        text = _sound(response.choices[0].message.content or "")
         if not text.strip():
             raise ModelUnavailable(f"{name}: empty answer")
         counted = response.usage
@@ -217,6 +217,11 @@ class CompletionStream:
                     self.completion = piece
                 else:
                     yield piece
+
+
+def _sound(text: str) -> str:
+    """A model's text without what nothing can store: half a surrogate pair becomes a question mark, NUL goes."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "")
 
 
 async def _next(response: Any, deadline: float) -> Any:

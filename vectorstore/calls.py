@@ -41,6 +41,10 @@ class NoAnswerError(Exception):
         self.after = after
 
 
+class OutOfTimeError(Exception):
+    """A try was cut before its own time was over, because the whole call's was: it tells nothing of the server."""
+
+
 class BusyError(Exception):
     """The server works, and asks for a pause of `after` seconds."""
 
@@ -56,7 +60,7 @@ class Line:
         self._server = server
         self._seconds = seconds
         self._one_try = one_try
-        self._circuit = Circuit(failures, pause, NoAnswerError)
+        self._circuit = Circuit(failures, pause, NoAnswerError, silent=OutOfTimeError)
 
     async def call(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
         """What `attempt` returns, tried again after NoAnswerError and BusyError; VectorStoreUnavailable in the end.
@@ -77,16 +81,19 @@ class Line:
             raise self._unavailable(f"is not answering; tried again in {error.seconds:.0f} s") from None
         except NoAnswerError as error:
             raise self._unavailable(f"is not answering ({error.why})") from None
+        except OutOfTimeError:
+            raise self._unavailable("is not answering (no answer in time)") from None
         except BusyError as error:
             raise self._unavailable(f"is busy, and {error}") from None
 
     async def _try(self, attempt: Callable[[], Awaitable[Result]], end: float) -> Result:
+        left = end - time.monotonic()
         with self._circuit.attempt():
             try:
-                async with asyncio.timeout(min(self._one_try, end - time.monotonic())):
+                async with asyncio.timeout(min(self._one_try, left)):
                     return await attempt()
             except TimeoutError:
-                raise NoAnswerError("no answer in time") from None
+                raise (NoAnswerError("no answer in time") if left >= self._one_try else OutOfTimeError) from None
 
     def _unavailable(self, what: str) -> VectorStoreError:
         return VectorStoreUnavailable(f"The Qdrant server at {self._server} {what}.")

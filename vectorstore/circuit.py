@@ -18,16 +18,23 @@ class Circuit:
     """Opens after `most` errors of type `failure` in a row, and lets one call through after `seconds`.
 
     That call closes it, or opens it for as long again. Any other outcome of a call counts as an answer, except its
-    cancellation, which tells nothing. Used from one event loop.
+    cancellation and errors of type `silent`, which tell nothing. Used from one event loop.
     """
 
     def __init__(
-        self, most: int, seconds: float, failure: type[Exception], clock: Callable[[], float] = time.monotonic
+        self,
+        most: int,
+        seconds: float,
+        failure: type[Exception],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        silent: type[Exception] | tuple[type[Exception], ...] = (),
     ) -> None:
         self._most = most
         self._seconds = seconds
         self._failure = failure
         self._clock = clock
+        self._silent = silent
         self._failures = 0
         self._tried_at: float | None = None
         self._probing = False
@@ -40,6 +47,8 @@ class Circuit:
             yield
         except self._failure:
             self._failed(probe)
+            raise
+        except self._silent:
             raise
         except Exception:
             self._answered()

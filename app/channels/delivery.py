@@ -1,5 +1,6 @@
 """One provider call for each delivery: marked `sending` before, settled after, never repeated in doubt."""
 
+import asyncio
 import logging
 from dataclasses import dataclass
 from time import perf_counter
@@ -16,6 +17,7 @@ from app.channels.connections import get_connection
 from app.channels.gate import hindrance_to_send, is_live
 from app.channels.registry import client_for, provider_for
 from app.crypto import current_keyring
+from app.db import DatabaseUnavailable
 from app.errors import NotFound
 from app.models import Connection, Conversation, Delivery, Message, now
 from app.queue import ANSWERS, DELIVERIES
@@ -29,6 +31,7 @@ INTERRUPTED = "interrupted"
 _TURN_WAIT_SECONDS = 1.0
 _FIRST_WAIT_SECONDS = 2.0
 _LONGEST_WAIT_SECONDS = 300.0
+_NOTE_PAUSES = (0.2, 1.0, 4.0)
 _IS_ITS_MESSAGE = Message.id == Delivery.message_id
 _IT = Delivery.id == bindparam("id")
 _CONNECTION_OF = (
@@ -106,9 +109,19 @@ async def take(session: AsyncSession, runtime: Runtime, delivery_id: UUID) -> Pa
 
 async def deliver(runtime: Runtime, parcel: Parcel) -> None:
     """Make the provider call, and record what the provider said."""
-    result = await call(runtime, parcel)
-    async with runtime.vault.session(parcel.tenant_id) as session:
-        await settle(session, runtime, parcel, result)
+    await note(runtime, parcel, await call(runtime, parcel))
+
+
+async def note(runtime: Runtime, parcel: Parcel, result: SendResult) -> None:
+    """`settle` in its own transaction, again if the database is away: what is forgotten here is in doubt for good."""
+    for pause in (*_NOTE_PAUSES, None):
+        try:
+            async with runtime.vault.session(parcel.tenant_id) as session:
+                return await settle(session, runtime, parcel, result)
+        except DatabaseUnavailable:
+            if pause is None:
+                raise
+            await asyncio.sleep(pause)
 
 
 async def take_up(session: AsyncSession, runtime: Runtime, message_id: UUID) -> None:
@@ -189,7 +202,7 @@ async def _has_predecessor(session: AsyncSession, delivery: Delivery) -> bool:
 
 
 async def settle(session: AsyncSession, runtime: Runtime, parcel: Parcel, result: SendResult) -> None:
-    """Note what the provider said of a delivery, and do what follows from that."""
+    """Note what the provider said of a delivery, and do what follows from that; done twice it is done once."""
     if result.outcome == "reconnect":
         # The connection is locked first, as everywhere.
         await session.execute(_CONNECTION_OF, {"id": parcel.delivery_id})

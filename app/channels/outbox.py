@@ -11,7 +11,7 @@ from sqlalchemy import BindParameter, bindparam, exists, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.channels.base import SendResult
-from app.channels.delivery import Parcel, call, pack, settle
+from app.channels.delivery import Parcel, call, note, pack, settle
 from app.channels.gate import hindrance_to_send, lock_connection
 from app.channels.registry import provider_for
 from app.channels.split import split_text
@@ -52,12 +52,16 @@ class Turning:
 
 
 class Outbox:
-    """The way out of one turn: it ends the turn once, makes the provider call, and notes what the provider said."""
+    """The way out of one turn: it ends the turn once, makes the provider call, and notes what the provider said.
+
+    `ended` says that this one ended the turn, and no twin of it.
+    """
 
     def __init__(self, runtime: Runtime, turning: Turning) -> None:
         self._runtime = runtime
         self._turning = turning
         self._called: tuple[Parcel, SendResult] | None = None
+        self.ended = False
 
     @property
     def tool(self) -> BaseTool:
@@ -106,6 +110,7 @@ class Outbox:
                     turn.record = {"citations": list(citations)}
                     waited = (now() - turning.since).total_seconds()
                 answer = _finish(turn, "handed_off" if reason else "replied", reason, QUEUED)
+        self.ended = True
         runtime.metrics.turn(known.channel if known else "other", turn.state, turn.reason, waited)
         if parcel is not None:
             self._called = parcel, await call(runtime, parcel)
@@ -115,6 +120,11 @@ class Outbox:
         """Note what the provider said, if it was called."""
         if self._called is not None:
             await settle(session, self._runtime, *self._called)
+
+    async def note(self) -> None:
+        """`settle` in a transaction of its own."""
+        if self._called is not None:
+            await note(self._runtime, *self._called)
 
 
 def _obstacle(

@@ -9,7 +9,6 @@ from uuid import UUID
 
 from langchain.messages import AIMessage, AnyMessage, HumanMessage
 from langchain.tools import BaseTool
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.service import get_agent, profile_of
 from app.channels.outbox import Outbox
@@ -36,21 +35,29 @@ _TYPING_SECONDS = 4.0
 async def run_turn(runtime: Runtime, due: Due) -> None:
     """Answer a turn: the graph ends it through the outbox, and what it found is kept with the turn."""
     outbox = Outbox(runtime, due.turning)
+    try:
+        await _run_turn(runtime, due, outbox)
+    except Exception:
+        # Whatever failed after the provider was called: what it said is known, and must not become a doubt.
+        await outbox.note()
+        raise
+
+
+async def _run_turn(runtime: Runtime, due: Due, outbox: Outbox) -> None:
     knowledge = retriever(runtime, due.turning.tenant_id, due.document_ids, due.index_key)
     context = build_context(runtime, due.profile, knowledge, outbox.tool)
-    try:
-        async with _typing(runtime, due):
-            state = await run(context, due.text, due.history)
-    except Exception:
-        await _settle(runtime, outbox, due)
-        raise
+    async with _typing(runtime, due):
+        state = await run(context, due.text, due.history)
     _tell(due, state)
     verdicts = [(verdict.name, verdict.passed) for verdict in state.get("verdicts", [])]
     runtime.metrics.graph_run(state.get("timings", {}), verdicts)
     async with runtime.vault.session(due.turning.tenant_id) as session:
         await outbox.settle(session)
-        turn = await _record(session, due, state)
-    if turn == "running":
+        turn = await session.get_one(Turn, due.turning.turn_id, with_for_update=True)
+        open_still = turn.state == "running"
+        if outbox.ended or open_still:
+            _record(turn, state)
+    if open_still:
         # The graph has no way out but dispatch and handoff; should it ever find one, a person still gets the message.
         await hand_over(runtime, due)
 
@@ -59,12 +66,7 @@ async def hand_over(runtime: Runtime, due: Due) -> None:
     """End a turn that the graph could not end: a person gets the message, and the customer is told so."""
     outbox = Outbox(runtime, due.turning)
     await outbox.send(due.profile.handoff_message, "internal_error")
-    await _settle(runtime, outbox, due)
-
-
-async def _settle(runtime: Runtime, outbox: Outbox, due: Due) -> None:
-    async with runtime.vault.session(due.turning.tenant_id) as session:
-        await outbox.settle(session)
+    await outbox.note()
 
 
 def build_context(runtime: Runtime, profile: AgentProfile, retrieve: Retrieve, channel: BaseTool) -> SupportContext:
@@ -93,9 +95,8 @@ def _tell(due: Due, state: SupportState) -> None:
     logger.info("turn %s ends: %s (%s)", turn, outcome, reason, extra={"fields": fields})
 
 
-async def _record(session: AsyncSession, due: Due, state: SupportState) -> str:
-    """Keep what a run found with its turn; returns the turn's state."""
-    turn = await session.get_one(Turn, due.turning.turn_id, with_for_update=True)
+def _record(turn: Turn, state: SupportState) -> None:
+    """Keep what a run found with its turn."""
     usage = state.get("usage")
     turn.model = state.get("model")
     turn.timings = state.get("timings")
@@ -106,7 +107,6 @@ async def _record(session: AsyncSession, due: Due, state: SupportState) -> str:
         "citations": [asdict(citation) for citation in state.get("citations", [])],
         "verdicts": [asdict(verdict) for verdict in state.get("verdicts", [])],
     }
-    return turn.state
 
 
 @contextlib.asynccontextmanager

@@ -40,10 +40,10 @@ async def answer(context: JobContext, tenant_id: UUID, message_id: UUID) -> None
     async with runtime.vault.session(tenant_id) as session:
         due = await begin_turn(session, message_id, runtime.settings, burst, cap)
     if due is not None:
-        await _answer(runtime, due, last_attempt=context.job.attempts >= MAX_ATTEMPTS - 1)
+        await _answer(runtime, due, message_id, last_attempt=context.job.attempts >= MAX_ATTEMPTS - 1)
 
 
-async def _answer(runtime: Runtime, due: Due, *, last_attempt: bool) -> None:
+async def _answer(runtime: Runtime, due: Due, message_id: UUID, *, last_attempt: bool) -> None:
     try:
         await run_turn(runtime, due)
     except Exception:
@@ -52,6 +52,9 @@ async def _answer(runtime: Runtime, due: Due, *, last_attempt: bool) -> None:
         # Not silence: what cannot be answered goes to a person.
         logger.exception("turn %s could not be answered and is handed over", due.turning.turn_id)
         await hand_over(runtime, due)
+        async with runtime.vault.session(due.turning.tenant_id) as session:
+            # It may have failed after it had spoken; no other run comes that would look for that.
+            await take_up(session, runtime, message_id)
 
 
 @job(blueprint, "conversations:hand_off_delivery", ANSWERS)

@@ -21,15 +21,16 @@ TASK = "documents:reindex"
 blueprint = procrastinate.Blueprint()
 
 
-async def queue_all(session: AsyncSession, queue: Queue) -> int:
-    """Add a job for every document that answers; returns how many. They take turns with other work on a document."""
-    answering = select(Document.id).where(Document.deleted_at.is_(None), Document.current_version_id.is_not(None))
-    documents = list(await session.scalars(answering))
-    tenant_id = current_keyring().tenant_id
-    for document_id in documents:
-        ids = {"tenant_id": tenant_id, "document_id": document_id}
-        await queue.defer(session, TASK, INGESTION, lock=f"document:{document_id}", ids=ids)
-    return len(documents)
+async def answering(session: AsyncSession) -> dict[UUID, UUID]:
+    """Every document that answers, and the version that does."""
+    query = select(Document.id, Document.current_version_id).where(Document.deleted_at.is_(None))
+    return {document: version for document, version in await session.execute(query) if version is not None}
+
+
+async def queue_one(session: AsyncSession, queue: Queue, document_id: UUID) -> None:
+    """Add a job for a document; it takes turns with other work on it."""
+    ids = {"tenant_id": current_keyring().tenant_id, "document_id": document_id}
+    await queue.defer(session, TASK, INGESTION, lock=f"document:{document_id}", ids=ids)
 
 
 async def passages_stored(session: AsyncSession) -> int:
@@ -55,6 +56,18 @@ async def reindex(context: JobContext, tenant_id: UUID, document_id: UUID) -> No
         passages = [(row.id, embedding_text(title, _chunk(row))) for row in await session.scalars(query)]
     await runtime.index.replace(tenant_id, document_id, version_id, await _vectors(runtime, index_key, passages))
     await runtime.index.drop_other_versions(tenant_id, document_id, version_id)
+    await _check(runtime, tenant_id, document_id, version_id)
+
+
+async def _check(runtime: Runtime, tenant_id: UUID, document_id: UUID, version_id: UUID) -> None:
+    """Mend what this run did if another one came between: it was slow, was held to be dead, and lost its lock."""
+    async with runtime.vault.session(tenant_id) as session:
+        document = await session.get(Document, document_id)
+        current = None if document is None or document.deleted_at is not None else document.current_version_id
+        if current not in (None, version_id):
+            await queue_one(session, runtime.queue, document_id)
+    if current is None:
+        await runtime.index.delete(tenant_id, document_id)
 
 
 def _chunk(row: DocumentChunk) -> Chunk:

@@ -13,6 +13,7 @@ from sqlalchemy import delete, select
 
 from app.crypto import Keyring, current_keyring, use_keyring
 from app.documents.pages import fetch_version, shown, take_title
+from app.documents.reindex import queue_one
 from app.documents.service import latest_version, opened_file
 from app.egress import FetchError
 from app.health import Stopping
@@ -244,6 +245,10 @@ async def _clean_up(runtime: Runtime, tenant_id: UUID, version_id: UUID) -> None
         await runtime.index.delete(tenant_id, document.id)
         return
     await runtime.index.drop_other_versions(tenant_id, document.id, document.current_version_id)
+    if await runtime.index.count(tenant_id, document.id) < (version.chunks or 0):
+        # Another run, which was slow and held to be dead, took them away again.
+        async with runtime.vault.session(tenant_id) as session:
+            await queue_one(session, runtime.queue, document.id)
     await _forget_versions_before(runtime, tenant_id, document.id, document.current_version_id)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -11,9 +12,10 @@ import pytest
 from procrastinate.exceptions import ConnectorException
 from sqlalchemy import select, text
 
+from app import worker as workers
 from app.channels.providers.telegram import Telegram
 from app.models import Delivery, Turn
-from app.queue import ANSWERS, MAX_ATTEMPTS, job
+from app.queue import ANSWERS, MAX_ATTEMPTS, Queue, job
 from app.simulators.telegram import refused
 from tests.app.tracing import logged_lines, recorded_spans
 
@@ -261,3 +263,34 @@ async def test_a_worker_does_not_end_a_job_that_another_one_took_over(run_job, r
     await run_job(work)
     (one,) = await runtime.queue.app.job_manager.list_jobs_async()
     assert one.status == "doing"
+
+
+async def test_a_worker_that_waits_for_its_last_job_is_seen_to_live(shop, telegram, run_jobs, address, monkeypatch):
+    """Others take the jobs of the dead, and it takes longer than they need to hold it for dead."""
+    monkeypatch.setattr(workers, "STALLED_SECONDS", 1.0)
+    monkeypatch.setattr(workers, "HEARTBEAT_SECONDS", 0.1)
+    await shop.write(shop.connection, QUESTION)
+    await run_jobs(once=True)
+    sending, send = asyncio.Event(), Telegram.send
+
+    async def slow(*args, **kwargs):
+        sending.set()
+        await asyncio.sleep(2)
+        return await send(*args, **kwargs)
+
+    monkeypatch.setattr(Telegram, "send", slow)
+    queue = Queue(address, workers.BLUEPRINTS)
+    async with queue.app.open_async():
+        stops = asyncio.Event(), asyncio.Event()
+        first = asyncio.create_task(workers.run_worker(shop.runtime, stops[0], share="answers"))
+        await asyncio.wait_for(sending.wait(), 30)
+        other = replace(shop.runtime, queue=queue)
+        second = asyncio.create_task(workers.run_worker(other, stops[1], share="answers"))
+        stops[0].set()
+        await asyncio.wait_for(first, 30)
+        stops[1].set()
+        await asyncio.wait_for(second, 30)
+    assert len(telegram.sent) == 1
+    async with shop.runtime.vault.session(shop.id) as session:
+        assert [delivery.state for delivery in await session.scalars(select(Delivery))] == ["sent"]
+        assert [turn.state for turn in await session.scalars(select(Turn))] == ["replied"]

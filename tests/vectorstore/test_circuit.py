@@ -1,6 +1,10 @@
+import asyncio
+
 import pytest
 
+from vectorstore.calls import BusyError, Line
 from vectorstore.circuit import Circuit, CircuitOpenError
+from vectorstore.index import VectorStoreUnavailable
 
 
 class Down(Exception):
@@ -107,3 +111,29 @@ def test_call_begun_before_it_opened_does_not_prolong_the_pause(circuit: Circuit
     begun.__exit__(Down, Down(), None)
 
     assert is_open(circuit) == 6.0
+
+
+async def test_tries_that_the_end_of_their_call_cuts_tell_nothing_of_the_server() -> None:
+    """Each answer takes a while, and the first asks for a pause that nearly lasts to the end."""
+    line = Line("x", 0.8, 0.3, 5, 10.0)
+
+    async def asking() -> int:
+        asked = False
+
+        async def attempt() -> int:
+            nonlocal asked
+            await asyncio.sleep(0.03)
+            if not asked:
+                asked = True
+                raise BusyError(0.72)
+            await asyncio.sleep(0.1)
+            return 1
+
+        return await line.call(attempt)
+
+    async def healthy() -> int:
+        return 1
+
+    found = await asyncio.gather(*(asking() for _ in range(20)), return_exceptions=True)
+    assert any(isinstance(one, VectorStoreUnavailable) for one in found)
+    assert await line.call(healthy) == 1

@@ -7,10 +7,17 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select, text, update
 
+from app.channels import delivery as delivery_module
+from app.channels import outbox as outbox_module
 from app.channels.providers.telegram import Telegram
+from app.db import DatabaseUnavailable
 from app.models import Agent, Delivery, Handoff, InboundEvent, Message, TenantKey, Turn
+from app.queue import MAX_ATTEMPTS
 from app.rescue import rescue
 from app.simulators.telegram import refused, text_update
+from graphs.llm import LanguageModel
+from graphs.models import ModelConfig
+from tests.graphs.fake_openai import FakeOpenAI, Reply
 
 QUESTION = "How many days do I have to return an item?"
 CHAT = {"id": 9, "type": "private", "first_name": "A"}
@@ -321,3 +328,74 @@ async def test_a_refused_token_that_was_replaced_meanwhile_does_not_stop_the_new
         await asyncio.sleep(0.6)
         await run_jobs()
     assert len(telegram.sent) == 1
+
+
+async def test_what_a_provider_said_is_noted_when_what_the_run_found_cannot_be(shop, telegram, run_jobs, monkeypatch):
+    def broken(*_args):
+        raise TypeError
+
+    monkeypatch.setattr("app.conversations.answering._record", broken)
+    await shop.write(shop.connection, QUESTION)
+    await run_jobs()
+    assert [delivery.state for delivery in await _rows(shop, Delivery)] == ["sent"]
+    assert await _rows(shop, Handoff) == []
+    assert len(telegram.sent) == 1
+
+
+async def test_what_a_provider_said_is_noted_once_the_database_is_back(shop, telegram, run_jobs, monkeypatch):
+    settle, away = delivery_module.settle, [DatabaseUnavailable] * 3
+
+    async def late(*args):
+        if away:
+            raise away.pop()
+        await settle(*args)
+
+    monkeypatch.setattr(delivery_module, "_NOTE_PAUSES", (0.01,) * 3)
+    for module in (delivery_module, outbox_module):
+        monkeypatch.setattr(module, "settle", late)
+    await shop.write(shop.connection, QUESTION)
+    await run_jobs()
+    assert [delivery.state for delivery in await _rows(shop, Delivery)] == ["sent"]
+    assert len(telegram.sent) == 1
+
+
+async def test_a_last_attempt_that_fails_after_it_spoke_is_flagged_at_once(shop, telegram, run_jobs, monkeypatch):
+    async def away(*_args):
+        raise DatabaseUnavailable
+
+    monkeypatch.setattr(delivery_module, "_NOTE_PAUSES", ())
+    for module in (delivery_module, outbox_module):
+        monkeypatch.setattr(module, "settle", away)
+    await shop.write(shop.connection, QUESTION)
+    await run_jobs(once=True)
+    async with shop.runtime.db.session() as session:
+        await session.execute(text(f"update queue.procrastinate_jobs set attempts = {MAX_ATTEMPTS - 1}"))
+    await run_jobs()
+    assert [delivery.state for delivery in await _rows(shop, Delivery)] == ["unknown"]
+    assert [handoff.reason for handoff in await _rows(shop, Handoff)] == ["send_unknown"]
+    assert len(telegram.sent) == 1
+
+
+async def test_a_draft_with_half_a_character_is_answered_or_handed_over(shop, telegram, run_jobs):
+    async with FakeOpenAI() as server:
+        model = ModelConfig("openai/first", server.url, "k", 5)
+        shop.runtime.llm = LanguageModel([model], retries=0)
+        server.default = lambda _request: Reply("You have 90 days \ud83d for bananas.\0 [1]")
+        await shop.write(shop.connection, QUESTION)
+        await run_jobs()
+        await shop.runtime.llm.aclose()
+    assert [delivery.state for delivery in await _rows(shop, Delivery)] == ["sent"]
+    assert [handoff.reason for handoff in await _rows(shop, Handoff)] == ["ungrounded"]
+
+
+async def test_lost_work_behind_much_that_waits_is_found(shop, telegram, run_jobs, monkeypatch):
+    monkeypatch.setattr("app.rescue._AT_ONCE", 2)
+    telegram.fail("sendMessage", *[refused(429, "Too Many Requests", retry_after=3600)] * 5)
+    for chat in range(5):
+        await shop.write(shop.connection, QUESTION, chat_id=6000 + chat)
+        await run_jobs()
+    lost = (await _rows(shop, Delivery))[-1].id
+    async with shop.runtime.db.session() as session:
+        gone = "delete from queue.procrastinate_jobs where args ->> 'delivery_id' = :id"
+        await session.execute(text(gone), {"id": str(lost)})
+    assert await rescue(shop.runtime, timedelta()) == 1

@@ -13,9 +13,11 @@ from pydantic import HttpUrl, SecretStr
 from sqlalchemy import text
 from typer.testing import CliRunner
 
+from app import reindex as command
 from app import worker
 from app.cli import cli
 from app.documents import search as searching
+from app.documents.reindex import queue_one
 from app.egress import vector_transport
 from app.errors import NotFound
 from app.reindex import ReindexIncomplete, reindex
@@ -277,3 +279,96 @@ async def test_a_deletion_waits_for_a_store_that_is_away(shop, run_jobs):
     await run_jobs()
     assert await embedded.count(shop.id, UUID(shop.documents["Hours"])) == 0
     assert await _jobs(shop) == []
+
+
+@pytest.fixture
+async def late(shop, monkeypatch):
+    """A run that stopped before it writes, was held to be dead, and lost its lock; awaiting it lets it go on."""
+    replace_vectors, inside, go = shop.runtime.index.replace, asyncio.Event(), asyncio.Event()
+
+    async def held(*values):
+        if not inside.is_set():
+            inside.set()
+            await go.wait()
+        return await replace_vectors(*values)
+
+    monkeypatch.setattr(shop.runtime.index, "replace", held)
+    async with shop.runtime.vault.session(shop.id) as session:
+        await queue_one(session, shop.runtime.queue, UUID(shop.documents["Returns"]))
+    running = asyncio.create_task(
+        shop.runtime.queue.app.run_worker_async(
+            wait=False,
+            listen_notify=False,
+            install_signal_handlers=False,
+            additional_context={"runtime": shop.runtime},
+        )
+    )
+    await asyncio.wait_for(inside.wait(), 30)
+    assert await shop.runtime.queue.release_stalled(0.0) == 1
+
+    async def end():
+        go.set()
+        await asyncio.wait_for(running, 30)
+
+    return end
+
+
+async def test_a_late_run_does_not_take_a_newer_version_away(shop, late, run_jobs):
+    path = f"/v1/documents/{shop.documents['Returns']}"
+    newer = {"title": "Returns", "text": "Any item can come back within 99 days."}
+    assert (await shop.http.put(path, json=newer)).status_code == 202
+    await run_jobs()
+    await late()
+    await run_jobs()
+    assert [passage["text"] for passage in await shop.search(QUESTIONS[0], 1)] == [newer["text"]]
+
+
+async def test_a_late_run_does_not_bring_a_deleted_document_back(shop, late, run_jobs):
+    assert (await shop.http.delete(f"/v1/documents/{shop.documents['Returns']}")).status_code == 204
+    await run_jobs()
+    assert await shop.runtime.index.count(shop.id, UUID(shop.documents["Returns"])) == 0
+    await late()
+    await run_jobs()
+    assert await shop.runtime.index.count(shop.id, UUID(shop.documents["Returns"])) == 0
+
+
+async def test_vectors_that_another_run_took_away_are_written_again(shop, run_jobs, monkeypatch):
+    drop = shop.runtime.index.drop_other_versions
+
+    async def too_much(tenant_id, document_id, version_id):
+        monkeypatch.setattr(shop.runtime.index, "drop_other_versions", drop)
+        await shop.runtime.index.delete(tenant_id, document_id)
+
+    monkeypatch.setattr(shop.runtime.index, "drop_other_versions", too_much)
+    await shop.add_text("Parking", "There are eleven parking spaces behind the shop.")
+    await run_jobs()
+    assert "eleven" in (await shop.search("parking spaces behind the shop", 1))[0]["text"]
+
+
+@pytest.mark.parametrize("change", ["delete", "replace", "add"])
+async def test_what_a_service_on_the_old_store_changes_meanwhile_is_moved_too(
+    shop, qdrant, given, run_jobs, monkeypatch, change
+):
+    loop, work, path = asyncio.get_running_loop(), command._work, f"/v1/documents/{shop.documents['Returns']}"
+    words = {"title": "Returns", "text": "Any item can come back within 99 days."}
+
+    async def served():
+        if change == "delete":
+            await shop.http.delete(path)
+        else:
+            await (shop.http.put(path, json=words) if change == "replace" else shop.add_text("More", words["text"]))
+        await run_jobs()
+
+    async def interrupted(*values):
+        await work(*values)
+        monkeypatch.setattr(command, "_work", work)
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(served(), loop))
+
+    monkeypatch.setattr(command, "_work", interrupted)
+    assert (await _run(given(qdrant.url), shop.id))[-1] == "Done."
+    async with _server(shop, qdrant.url) as index:
+        found = str((await _answers(shop, index))[0])
+        assert ("99 days" in found) is (change != "delete")
+        assert ("30 days" in found) is (change == "add")
+        documents = (await shop.http.get("/v1/documents")).json()["documents"]
+        assert await index.count(shop.id) == sum(document["chunks"] for document in documents)
