@@ -1,5 +1,6 @@
 """Puts the parts of a running Jobx together from its settings, and takes them apart again."""
 
+import asyncio
 import base64
 import json
 import logging
@@ -19,7 +20,9 @@ from app.egress import PageFetcher, model_client, provider_client, simulator_cli
 from app.embedded.postgres import DataDirInUseError, EmbeddedPostgres
 from app.errors import ConfigurationError
 from app.health import Monitor, Pressure, Readiness
-from app.keys.service import Vault, load_master_key
+from app.keys.check import await_check, check
+from app.keys.master import KeySource, load_master_key
+from app.keys.service import Vault
 from app.metrics import Metrics
 from app.queue import Queue
 from app.runtime import Runtime
@@ -47,7 +50,7 @@ def database(settings: Settings, *, share: bool = False) -> Iterator[tuple[Datab
     the embedded server of a running `jobx up` is used if there is one.
     """
     if settings.database_url is not None:
-        yield DatabaseAddress(settings.database_url.get_secret_value()), None
+        yield _server_address(settings.database_url), None
         return
     prepare_data_dir(settings)
     note = settings.data_dir / "postgres" / "address.json"
@@ -105,6 +108,7 @@ async def running(
     async with AsyncExitStack() as stack:
         db = Database(address, pool_size=settings.database_pool_size)
         stack.push_async_callback(db.close)
+        vault = await open_vault(settings, db, wait=True)
         queue = Queue(address, blueprints)
         await stack.enter_async_context(queue.app.open_async())
         storage = make_storage(settings.s3, settings.data_dir / "files")
@@ -135,7 +139,7 @@ async def running(
         yield Runtime(
             settings=settings,
             db=db,
-            vault=Vault(db, master_key(settings)),
+            vault=vault,
             queue=queue,
             storage=storage,
             index=index,
@@ -178,7 +182,18 @@ def own_servers(settings: Settings) -> DatabaseAddress:
             "`jobx serve` and `jobx worker` share servers: set JOBX_DATABASE_URL, JOBX_QDRANT_URL and JOBX_PUBLIC_URL. "
             "Everything in one process, with embedded stores, is `jobx up`."
         )
-    return DatabaseAddress(settings.database_url.get_secret_value())
+    return _server_address(settings.database_url)
+
+
+def _server_address(url: SecretStr) -> DatabaseAddress:
+    address = DatabaseAddress(url.get_secret_value())
+    if address.in_clear:
+        logger.warning(
+            "THE DATABASE IS REACHED WITHOUT TLS: sslmode=disable in JOBX_DATABASE_URL sends passwords and keys to %s "
+            "as anyone on the way can read them",
+            address.place,
+        )
+    return address
 
 
 def page_fetcher(settings: Settings) -> PageFetcher:
@@ -219,11 +234,25 @@ def model_configs(settings: Settings) -> tuple[ModelConfig, ...]:
     )
 
 
+async def open_vault(settings: Settings, db: Database, *, wait: bool = False) -> Vault:
+    """The vault with the settings' master key; raises ConfigurationError when that is not the one of the database.
+
+    `wait` for a database that goes away just now, instead of raising DatabaseUnavailable.
+    """
+    # A thread, because the key may come from a command that takes its time.
+    vault = Vault(db, await asyncio.to_thread(master_key, settings))
+    await (await_check if wait else check)(db, vault.master)
+    return vault
+
+
 def master_key(settings: Settings) -> MasterKey:
-    """The master key from the settings; the embedded default makes one on first use."""
-    # A database of one's own outlives this folder, so its key must not be made here by chance.
-    create = None if settings.database_url is not None else settings.data_dir / "master.key"
-    return load_master_key(_secret(settings.master_key), settings.master_key_file, create=create)
+    """The master key from the settings, and the previous one; the embedded default makes one on first use."""
+    return load_master_key(
+        KeySource(_secret(settings.master_key), settings.master_key_file, _secret(settings.master_key_command)),
+        KeySource(_secret(settings.master_key_previous), settings.master_key_previous_file),
+        production=settings.production,
+        beside_data=settings.data_dir / "master.key",
+    )
 
 
 def _secret(value: SecretStr | None) -> str | None:

@@ -14,7 +14,6 @@ from app import assembly
 from app.db import Database, DatabaseAddress
 from app.embedded.postgres import EmbeddedPostgresError
 from app.errors import ConfigurationError, JobxError
-from app.keys.service import Vault
 from app.migrations.history import Stage
 from app.migrations.server import check_server
 from app.queue import Share
@@ -34,7 +33,9 @@ cli = typer.Typer(
 )
 operator = typer.Typer(no_args_is_help=True, help="For whoever runs this Jobx.")
 tenant = typer.Typer(no_args_is_help=True, help="The businesses that use this Jobx.")
+keys = typer.Typer(no_args_is_help=True, help="The keys that everything stored is encrypted with.")
 cli.add_typer(operator, name="operator")
+cli.add_typer(keys, name="keys")
 operator.add_typer(tenant, name="tenant")
 console = Console(highlight=False, soft_wrap=True, markup=False)
 
@@ -94,6 +95,29 @@ def reindex(tenant_id: Annotated[UUID, typer.Argument(metavar="TENANT", help="Th
     run(_settings(), tenant_id, console.print)
 
 
+@keys.command("status")
+def keys_status() -> None:
+    """Count tenants by the master key and the generation of keys that they are under, and webhooks to be renewed."""
+    from app.rotate import status  # noqa: PLC0415
+
+    status(_settings(), console.print)
+
+
+@keys.command("rotate")
+def keys_rotate(
+    re_encrypt: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TENANT|all", help="Also give a tenant, or all, new keys and encrypt what they have anew."
+        ),
+    ] = None,
+) -> None:
+    """Put every tenant's keys under the current master key. The service goes on; run it again if it was cut."""
+    from app.rotate import rotate  # noqa: PLC0415
+
+    rotate(_settings(), re_encrypt, console.print)
+
+
 @tenant.command("create")
 def tenant_create(name: Annotated[str, typer.Argument(help="The business's name.")]) -> None:
     """Make a tenant and print its first API key, which is shown this once."""
@@ -128,7 +152,7 @@ def simulate(
 async def _create_tenant(settings: Settings, address: DatabaseAddress, name: str) -> tuple[UUID, str]:
     db = Database(address)
     try:
-        return await create_tenant(Vault(db, assembly.master_key(settings)), name)
+        return await create_tenant(await assembly.open_vault(settings, db), name)
     finally:
         await db.close()
 

@@ -9,6 +9,7 @@ import select
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +36,9 @@ _DEFAULTS = {
     "keepalives_count": "3",
     "tcp_user_timeout": "30000",
 }
+# To another host, whatever libpq's own defaults are; the URL may say otherwise, for better or, aloud, for worse.
+_TLS = {"sslmode": "require", "ssl_min_protocol_version": "TLSv1.2"}
+_NOT_ENFORCED = (None, "allow", "prefer")
 # No transaction is open while a network or a model is waited for; one that is holds locks that others wait for.
 _SESSION = {"timezone": "UTC", "search_path": QUEUE_SCHEMA, "idle_in_transaction_session_timeout": "120s"}
 
@@ -108,9 +112,45 @@ class DatabaseAddress:
             ) from None
 
     @property
+    def in_clear(self) -> bool:
+        """Whether the URL asks for no encryption on the way to another host."""
+        return not self._is_here and self._parsed.query.get("sslmode") == "disable"
+
+    @property
     def _parameters(self) -> dict[str, str]:
         given = self._parsed.query
-        return {key: value for key, value in _DEFAULTS.items() if key not in given} | {"application_name": self.name}
+        chosen = {key: value for key, value in _DEFAULTS.items() if key not in given} | {"application_name": self.name}
+        if not self._is_here and given.get("sslmode") != "disable":
+            chosen |= {key: value for key, value in _TLS.items() if key not in given}
+            if given.get("sslmode") in _NOT_ENFORCED:
+                chosen["sslmode"] = _TLS["sslmode"]
+        return chosen
+
+    @property
+    def _is_here(self) -> bool:
+        """Whether nothing leaves this machine on the way: Unix sockets and loopback addresses only."""
+        query = self._parsed.query
+        if "service" in query:
+            # A file of libpq's says where it is.
+            return False
+        named = query.get("hostaddr") or query.get("host") or self._parsed.host or _default_host()
+        hosts = [host for part in ([named] if isinstance(named, str) else named) for host in part.split(",")]
+        return all(host[:1] in ("", "/", "@") or _is_loopback(host) for host in hosts)
+
+
+def _default_host() -> str:
+    """Where libpq goes without being told: a socket, or what the environment says."""
+    value = next((option.val for option in psycopg.pq.Conninfo.get_defaults() if option.keyword == b"host"), None)
+    return (value or b"").decode()
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class Database:

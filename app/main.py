@@ -41,7 +41,7 @@ def serve(settings: Settings) -> None:
 
 
 def create_app(runtime: Runtime, *, webhook_secret: SecretResolver | None = None) -> FastAPI:
-    """The application on its parts; `webhook_secret` replaces how a connection's secret is found, for tests."""
+    """The application on its parts; `webhook_secret` replaces how a connection's secrets are found, for tests."""
     app = FastAPI(title="Jobx", version="1", description=_DESCRIPTION, docs_url=None, redoc_url=None)
     app.state.runtime = runtime
     app.state.uploads = Uploads(runtime.settings.database_pool_size)
@@ -67,8 +67,8 @@ def create_app(runtime: Runtime, *, webhook_secret: SecretResolver | None = None
 
 
 def _derived_secret(runtime: Runtime) -> SecretResolver:
-    def resolve(_channel: str, connection_id: UUID) -> str:
-        return runtime.vault.master.webhook_secret(connection_id)
+    def resolve(_channel: str, connection_id: UUID) -> tuple[str, ...]:
+        return runtime.vault.master.webhook_secrets(connection_id)
 
     return resolve
 

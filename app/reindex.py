@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.assembly import database, master_key, running, service_address
+from app.assembly import database, open_vault, running, service_address
 from app.db import Database, DatabaseAddress
 from app.documents import reindex as documents
 from app.errors import JobxError
@@ -113,7 +113,7 @@ async def _leave_to_owner(settings: Settings, address: DatabaseAddress, tenant_i
     queue = Queue(address)
     try:
         async with queue.app.open_async():
-            await _add(Vault(db, master_key(settings)), queue, tenant_id, {}, say)
+            await _add(await open_vault(settings, db), queue, tenant_id, {}, say)
             while True:
                 if not await _left(db, tenant_id):
                     return

@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     s3: S3Settings = S3Settings()
     master_key: SecretStr | None = None
     master_key_file: Path | None = None
+    master_key_command: SecretStr | None = None
+    master_key_previous: SecretStr | None = None
+    master_key_previous_file: Path | None = None
 
     log_level: str = "INFO"
     log_format: Literal["json", "text"] | None = None
@@ -80,6 +83,11 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @property
+    def production(self) -> bool:
+        """Whether more than the embedded default runs here."""
+        return self.database_url is not None
 
     @property
     def base_url(self) -> str:

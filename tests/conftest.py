@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from vectorstore.edge import EdgeIndex
 from vectorstore.embeddings import Embedder
 
 APP_PASSWORD = "password-of-jobx-app"
-MASTER_KEY = MasterKey(bytes(range(32)))
+MASTER_KEY = MasterKey(sha256(b"the master key of the tests").digest())
 
 
 @pytest.fixture(scope="session")

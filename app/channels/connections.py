@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -44,6 +44,7 @@ async def connect(
             raise Conflict("The connection was removed meanwhile; connect again.")
         await _check_agent(session, agent_id)
         connection.credentials, connection.agent_id, connection.state = dict(credentials), agent_id, "active"
+        await note_subscribed(session, runtime, connection_id)
         return connection
 
 
@@ -52,6 +53,12 @@ async def subscribe(runtime: Runtime, channel: str, connection_id: UUID, credent
     url = webhook_url(runtime, channel, connection_id)
     secret = runtime.vault.master.webhook_secret(connection_id)
     await provider_for(channel, runtime.settings).subscribe(runtime.provider_http, credentials, url, secret)
+
+
+async def note_subscribed(session: AsyncSession, runtime: Runtime, connection_id: UUID) -> None:
+    """Keep that the provider was told the webhook secret of the current master key."""
+    mine = ConnectionKey.connection_id == connection_id
+    await session.execute(update(ConnectionKey).where(mine).values(webhook_master_id=runtime.vault.master.id))
 
 
 def webhook_url(runtime: Runtime, channel: str, connection_id: UUID) -> str:

@@ -8,14 +8,22 @@ from uuid import UUID
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.crypto import current_keyring
 from app.documents.service import content_hash, sealed_file
 from app.egress import FetchedPage
+from app.errors import Unavailable
 from app.models import Document, DocumentVersion
 from app.runtime import Runtime
 from ingestion.charsets import in_utf8
 
 _TEXT = ("text/", "application/xhtml+xml")
 _MARKDOWN = (".md", ".markdown", ".mdown")
+
+
+class KeysReplaced(Unavailable):
+    """The tenant was given new keys while a page was stored with the old ones; the job tries again."""
+
+    code = "keys_replaced"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -41,6 +49,8 @@ async def fetch_version(runtime: Runtime, tenant_id: UUID, version_id: UUID, url
         stored = sealed_file(version_id, page.data)
     await runtime.storage.put(tenant_id, version_id, stored)
     async with runtime.vault.session(tenant_id) as session:
+        if not current_keyring().is_current(stored):
+            raise KeysReplaced
         version = await session.get_one(DocumentVersion, version_id)
         version.content_hash, version.size, version.media_type = hashed, len(page.data), page.media_type
     return page

@@ -8,7 +8,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.crypto import current_keyring, place, seal, unseal
+from app.crypto import current_keyring, place
 from app.errors import NotFound
 from app.models import Document, DocumentVersion, now
 from app.queue import INGESTION, MAINTENANCE, Queue
@@ -121,12 +121,16 @@ async def delete_document(session: AsyncSession, queue: Queue, document_id: UUID
 
 def sealed_file(version_id: UUID, data: bytes) -> bytes:
     """A file as it is stored."""
-    return seal(current_keyring().key(None), data, place("files", "content", version_id))
+    return current_keyring().seal(None, data, _file_place(version_id))
 
 
 def opened_file(version_id: UUID, data: bytes) -> bytes:
     """A stored file's bytes."""
-    return unseal(current_keyring().key(None), data, place("files", "content", version_id))
+    return current_keyring().unseal(None, data, _file_place(version_id))
+
+
+def _file_place(version_id: UUID) -> bytes:
+    return place("files", "content", version_id)
 
 
 def content_hash(data: bytes) -> bytes:

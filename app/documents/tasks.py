@@ -11,7 +11,7 @@ import procrastinate
 from procrastinate import JobContext
 from sqlalchemy import delete, select
 
-from app.crypto import Keyring, current_keyring, use_keyring
+from app.crypto import current_keyring
 from app.documents.pages import fetch_version, shown, take_title
 from app.documents.reindex import queue_one
 from app.documents.service import latest_version, opened_file
@@ -48,7 +48,7 @@ class _Work:
     file_name: str | None
     media_type: str | None
     title: str | None
-    keyring: Keyring
+    index_key: bytes
 
 
 @job(blueprint, "documents:ingest", INGESTION)
@@ -136,7 +136,7 @@ async def _begin(runtime: Runtime, tenant_id: UUID, version_id: UUID) -> _Work |
             file_name=version.file_name,
             media_type=version.media_type,
             title=version.title or (document.title if document.title_given else None),
-            keyring=current_keyring(),
+            index_key=current_keyring().index_key(),
         )
 
 
@@ -186,7 +186,8 @@ async def _bytes(runtime: Runtime, work: _Work) -> tuple[bytes, str | None] | No
         page = await fetch_version(runtime, work.tenant_id, work.version_id, work.url)
         return None if page is None else (page.data, page.media_type)
     stored = await runtime.storage.get(work.tenant_id, work.version_id)
-    with use_keyring(work.keyring):
+    # With the keys of now, not those of when the work began: the file may have been sealed anew since.
+    async with runtime.vault.session(work.tenant_id):
         return opened_file(work.version_id, stored), work.media_type
 
 
@@ -198,7 +199,7 @@ async def _vectors(
     for start in range(0, len(texts), _BATCH):
         await runtime.pressure.relieved()
         dense += await runtime.embedder.embed(texts[start : start + _BATCH])
-    encoder = SparseEncoder(work.keyring.index_key())
+    encoder = SparseEncoder(work.index_key)
     sparse = await asyncio.to_thread(lambda: [encoder.encode_document(text) for text in texts])
     return [ChunkVectors(*values) for values in zip(ids, dense, sparse, strict=True)]
 

@@ -125,3 +125,52 @@ def enter() -> None:
 def back_up_queue() -> None:
     """Let the backup read the queue's sequences, which a dump needs."""
     op.execute("grant select on all sequences in schema queue to jobx_backup")
+
+
+_COUNTS = {
+    "census() returns table (master_id bytea, generation integer, next_generation integer, tenants bigint,"
+    " example uuid)": """
+        select master_id, generation, next_generation, count(*), (array_agg(tenant_id))[1]
+          from keys.tenant_keys group by 1, 2, 3 order by 1, 2, 3
+    """,
+    "tenants_not_under(master bytea, beyond uuid, most integer) returns setof uuid": """
+        select tenant_id from keys.tenant_keys
+         where master_id is distinct from master and (beyond is null or tenant_id > beyond)
+         order by tenant_id limit most
+    """,
+    "tenants_being_renewed() returns setof uuid": """
+        select tenant_id from keys.tenant_keys where next_generation is not null order by tenant_id
+    """,
+    "webhooks_not_under(master bytea) returns table (tenant_id uuid, connection_id uuid)": """
+        select c.tenant_id, c.id
+          from keys.connection_keys k join tenant.connections c on c.id = k.connection_id
+         where k.webhook_master_id is distinct from master
+           and not c.simulated and c.state not in ('erasing', 'disconnected')
+         order by 1, 2
+    """,
+}
+
+
+def count_keys() -> None:
+    """Let the service ask, across tenants, which master key wraps whose keys: ids and counts, never a key.
+
+    The functions run as jobx_router, which may read these columns and no wrapped key.
+    """
+    # No tenant's table: ids of master keys. Row-level security has nothing to go by there.
+    op.execute("grant select, insert, delete on keys.masters to jobx_app")
+    op.execute("grant usage, create on schema keys to jobx_router")
+    op.execute("grant select (tenant_id, master_id, generation, next_generation) on keys.tenant_keys to jobx_router")
+    op.execute("grant select (connection_id, webhook_master_id) on keys.connection_keys to jobx_router")
+    op.execute("grant select (state, simulated) on tenant.connections to jobx_router")
+    for table in ("tenant_keys", "connection_keys"):
+        op.execute(f"create policy router on keys.{table} for select to jobx_router using (true)")
+    for signature, body in _COUNTS.items():
+        op.execute(
+            f"create function keys.{signature} language sql stable security definer "
+            f"set search_path = pg_catalog, pg_temp as $$ {body} $$"
+        )
+        function = f"keys.{signature.partition(')')[0]})"
+        op.execute(f"revoke all on function {function} from public")
+        op.execute(f"grant execute on function {function} to jobx_app")
+        op.execute(f"alter function {function} owner to jobx_router")
+    op.execute("revoke create on schema keys from jobx_router")

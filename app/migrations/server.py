@@ -20,7 +20,10 @@ _LASTING = {
     "password authentication failed": "The database server refuses the user or the password of JOBX_DATABASE_URL.",
     "no password supplied": "The database server wants a password, and JOBX_DATABASE_URL has none.",
     "no pg_hba.conf entry": "The database server does not let this user in from here (pg_hba.conf, or TLS is wanted).",
-    "server does not support SSL": "JOBX_DATABASE_URL asks for TLS, which the database server does not speak.",
+    "server does not support SSL": (
+        "The database server does not speak TLS, which is wanted on the way to another host. On a network that nobody "
+        "else is on, `sslmode=disable` in JOBX_DATABASE_URL goes without."
+    ),
     "certificate verify failed": "The database server's certificate is not one that JOBX_DATABASE_URL trusts.",
     "unsupported startup parameter": "The pooler refuses an option of JOBX_DATABASE_URL.",
     "is not permitted to log in": "The user of JOBX_DATABASE_URL may not log in.",

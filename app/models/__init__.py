@@ -1,8 +1,18 @@
 """All tables. Importing this package registers every one of them on `Base.metadata`."""
 
-from app.models.accounts import ApiKey, ConnectionKey, Profile, StoredResponse, Tenant, TenantKey
+from app.models.accounts import ApiKey, ConnectionKey, Profile, SeenMaster, StoredResponse, Tenant, TenantKey
 from app.models.agents import Agent
-from app.models.base import Base, ConnectionScoped, Encrypted, Row, SealedBytes, TenantScoped, new_id, now
+from app.models.base import (
+    Base,
+    ConnectionScoped,
+    Encrypted,
+    Row,
+    SealedBytes,
+    TenantScoped,
+    new_id,
+    now,
+    sealed_models,
+)
 from app.models.channels import Connection, Delivery, InboundEvent
 from app.models.conversations import Contact, Conversation, Handoff, Message, Turn
 from app.models.documents import Document, DocumentChunk, DocumentVersion
@@ -27,6 +37,7 @@ __all__ = [
     "Profile",
     "Row",
     "SealedBytes",
+    "SeenMaster",
     "StoredResponse",
     "Tenant",
     "TenantKey",
@@ -34,4 +45,5 @@ __all__ = [
     "Turn",
     "new_id",
     "now",
+    "sealed_models",
 ]

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ForeignKey, LargeBinary, Text, UniqueConstraint
+from sqlalchemy import ARRAY, ForeignKey, Integer, LargeBinary, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, Encrypted, Row, TenantScoped, encrypted_text, now, sealed
@@ -18,19 +18,39 @@ class Tenant(Row):
     sample: Mapped[bool] = mapped_column(default=False)
 
 
+class SeenMaster(Base):
+    """A master key that this database has worked with, by its id: another one is recognised at start-up."""
+
+    __tablename__ = "masters"
+    __table_args__ = {"schema": "keys"}  # noqa: RUF012
+
+    id: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
 class TenantKey(Base):
-    """A tenant's data key, wrapped by the master key."""
+    """A tenant's data keys, wrapped by the master key `master_id` (None: by an older release, which kept no ids).
+
+    `generation` is what seals now; `next_generation` is set from when new ones are asked for until all that the tenant
+    has is sealed by them.
+    """
 
     __tablename__ = "tenant_keys"
     __table_args__ = {"schema": "keys"}  # noqa: RUF012
 
     tenant_id: Mapped[UUID] = mapped_column(ForeignKey("platform.tenants.id", ondelete="CASCADE"), primary_key=True)
     wrapped: Mapped[bytes] = mapped_column(LargeBinary)
+    master_id: Mapped[bytes | None] = mapped_column(LargeBinary)
+    generation: Mapped[int] = mapped_column(Integer, default=0, server_default=text("0"))
+    next_generation: Mapped[int | None] = mapped_column(Integer)
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
 class ConnectionKey(Base):
-    """A connection's data key, wrapped by its tenant's key; made before the connection, so without a foreign key."""
+    """A connection's data keys, wrapped by its tenant's key; made before the connection, so without a foreign key.
+
+    `webhook_master_id` is the master key whose webhook secret the provider was told last.
+    """
 
     __tablename__ = "connection_keys"
     __table_args__ = {"schema": "keys"}  # noqa: RUF012
@@ -38,6 +58,7 @@ class ConnectionKey(Base):
     connection_id: Mapped[UUID] = mapped_column(primary_key=True)
     tenant_id: Mapped[UUID] = mapped_column(ForeignKey("platform.tenants.id", ondelete="CASCADE"), index=True)
     wrapped: Mapped[bytes] = mapped_column(LargeBinary)
+    webhook_master_id: Mapped[bytes | None] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 

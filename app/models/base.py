@@ -6,11 +6,18 @@ from typing import Any, Generic, TypeVar, overload
 from uuid import UUID
 
 from sqlalchemy import DateTime, ForeignKey, LargeBinary, MetaData, inspect
-from sqlalchemy.orm import DeclarativeBase, Mapped, MappedColumn, declared_attr, mapped_column
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    InstrumentedAttribute,
+    Mapped,
+    MappedColumn,
+    declared_attr,
+    mapped_column,
+)
 from sqlalchemy.types import TypeDecorator
 from uuid_utils.compat import uuid7
 
-from app.crypto import current_keyring, place, seal, unseal
+from app.crypto import current_keyring, place
 
 T = TypeVar("T")
 
@@ -75,18 +82,12 @@ class Encrypted(Generic[T]):
         stored: bytes | None = getattr(row, self._column)
         if stored is None:
             return None  # type: ignore[return-value]  # T is optional where the column is
-        return self._decode(unseal(self._key(row), stored, self._place(row)))
+        return self._decode(current_keyring().unseal(row.key_scope(), stored, row.place_of(self._column)))
 
     def __set__(self, row: "Row", value: T) -> None:
-        stored = None if value is None else seal(self._key(row), self._encode(value), self._place(row))
+        bound = row.place_of(self._column)
+        stored = None if value is None else current_keyring().seal(row.key_scope(), self._encode(value), bound)
         setattr(row, self._column, stored)
-
-    def _key(self, row: "Row") -> bytes:
-        return current_keyring().key(row.key_scope())
-
-    def _place(self, row: "Row") -> bytes:
-        name = inspect(type(row)).attrs[self._column].columns[0].name
-        return place(str(row.__table__), name, row.id)
 
 
 def encrypted_text(column: str) -> "Encrypted[str]":
@@ -115,9 +116,35 @@ class Row(Base):
                 raise TypeError(f"{type(self).__name__} has no attribute {name}")
             setattr(self, name, value)
 
+    @classmethod
+    def scope_column(cls) -> InstrumentedAttribute[UUID] | None:
+        """The column that names the connection whose key encrypts a row, or None for the tenant's own key."""
+        return None
+
     def key_scope(self) -> UUID | None:
         """The connection whose key encrypts this row, or None for the tenant's own key."""
-        return None
+        column = self.scope_column()
+        return None if column is None else getattr(self, column.key)
+
+    def place_of(self, column: str) -> bytes:
+        """What binds the value of a sealed column, given by its attribute, to this row."""
+        name = inspect(type(self)).attrs[column].columns[0].name
+        return place(str(self.__table__), name, self.id)
+
+    @classmethod
+    def sealed_columns(cls) -> dict[str, Any]:
+        """The columns that hold ciphertext, by attribute."""
+        found = {attr.key: attr.columns[0] for attr in inspect(cls).column_attrs}
+        return {key: column for key, column in found.items() if isinstance(column.type, SealedBytes)}
+
+    def reseal(self) -> None:
+        """Seal anew what is not sealed by the active generation of keys; raises SealBroken where one does not open."""
+        keyring, scope = current_keyring(), self.key_scope()
+        for column in self.sealed_columns():
+            stored: bytes | None = getattr(self, column)
+            if stored is not None and not keyring.is_current(stored):
+                bound = self.place_of(column)
+                setattr(self, column, keyring.seal(scope, keyring.unseal(scope, stored, bound), bound))
 
     def column_values(self) -> dict[str, Any]:
         """The row as column names and values, for statements the ORM cannot make (insert on conflict)."""
@@ -125,6 +152,12 @@ class Row(Base):
         return {
             attr.columns[0].name: getattr(self, attr.key) for attr in mapper.column_attrs if attr.key in self.__dict__
         }
+
+
+def sealed_models() -> list[type[Row]]:
+    """Every model that has a column with ciphertext: new tables join by themselves."""
+    models = (mapper.class_ for mapper in Base.registry.mappers)
+    return sorted((model for model in models if issubclass(model, Row) and model.sealed_columns()), key=str)
 
 
 class TenantScoped(Row):
@@ -149,6 +182,7 @@ class ConnectionScoped(TenantScoped):
 
     connection_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.connections.id", ondelete="CASCADE"), index=True)
 
-    def key_scope(self) -> UUID | None:
+    @classmethod
+    def scope_column(cls) -> InstrumentedAttribute[UUID]:
         """The row's own connection."""
-        return self.connection_id
+        return cls.connection_id

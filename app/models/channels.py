@@ -6,7 +6,7 @@ from uuid import UUID
 
 import orjson
 from sqlalchemy import ForeignKey, LargeBinary, Text, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 
 from app.models.base import ConnectionScoped, Encrypted, TenantScoped, encrypted_text, optional_text, sealed
 
@@ -33,9 +33,10 @@ class Connection(TenantScoped):
     credentials_sealed: Mapped[bytes | None] = sealed()
     credentials: Encrypted[dict[str, Any]] = Encrypted("credentials_sealed", orjson.dumps, orjson.loads)
 
-    def key_scope(self) -> UUID | None:
+    @classmethod
+    def scope_column(cls) -> InstrumentedAttribute[UUID]:
         """A connection is encrypted by its own key."""
-        return self.id
+        return cls.id
 
 
 class InboundEvent(ConnectionScoped):

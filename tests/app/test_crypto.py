@@ -4,11 +4,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.crypto import Keyring, MasterKey, NoKeyring, SealBroken, current_keyring, place, seal, unseal, use_keyring
+from app.crypto import (
+    Keyring,
+    KeySet,
+    MasterKey,
+    NoKeyring,
+    SealBroken,
+    current_keyring,
+    place,
+    seal,
+    unseal,
+    use_keyring,
+)
 from app.errors import ConfigurationError
-from app.keys.service import load_master_key
 
 KEY = bytes(range(32))
+
+
+def _ring(key):
+    return Keyring(uuid4(), KeySet.first(key))
 
 
 @given(st.binary(max_size=2000), st.binary(max_size=100))
@@ -56,36 +70,23 @@ def test_a_master_key_is_read_as_hex_and_as_both_base64_alphabets():
     assert MasterKey.from_text("yMnKy8zNzs/Q0dLT1NXW19jZ2tvc3d7f4OHi4+Tl5uc").key == key
 
 
-def test_a_master_key_is_made_once_and_only_for_its_owner(tmp_path):
-    file = tmp_path / "master.key"
-    first = load_master_key(None, None, create=file)
-    assert load_master_key(None, None, create=file).key == first.key
-    assert file.stat().st_mode & 0o777 == 0o600
-    assert [path.name for path in tmp_path.iterdir()] == ["master.key"]
-
-
-def test_without_a_place_for_a_key_start_up_is_refused():
-    with pytest.raises(ConfigurationError, match="JOBX_MASTER_KEY"):
-        load_master_key(None, None, create=None)
-
-
 def test_a_connection_key_opens_only_under_its_tenant_and_id():
     connection = uuid4()
-    wrapped = Keyring(uuid4(), KEY).add_connection(connection)
+    wrapped = _ring(KEY).add_connection(connection)
     with pytest.raises(SealBroken):
-        Keyring(uuid4(), KEY[::-1]).open_connection(connection, wrapped)
+        _ring(KEY[::-1]).open_connection(connection, wrapped)
     with pytest.raises(SealBroken):
-        Keyring(uuid4(), KEY).open_connection(uuid4(), wrapped)
+        _ring(KEY).open_connection(uuid4(), wrapped)
 
 
 def test_a_connection_whose_key_is_gone_cannot_be_read():
     with pytest.raises(SealBroken, match="gone"):
-        Keyring(uuid4(), KEY).key(uuid4())
+        _ring(KEY).seal(uuid4(), b"text", b"here")
 
 
 def test_look_ups_differ_by_tenant_connection_and_purpose():
     connection = uuid4()
-    one, two = Keyring(uuid4(), KEY), Keyring(uuid4(), KEY[::-1])
+    one, two = _ring(KEY), _ring(KEY[::-1])
     one.add_connection(connection)
     hashes = {
         one.lookup("a", "x"),
@@ -100,7 +101,7 @@ def test_look_ups_differ_by_tenant_connection_and_purpose():
 def test_outside_a_tenants_transaction_there_is_no_keyring():
     with pytest.raises(NoKeyring):
         current_keyring()
-    with use_keyring(Keyring(uuid4(), KEY)) as keyring:
+    with use_keyring(_ring(KEY)) as keyring:
         assert current_keyring() is keyring
     with pytest.raises(NoKeyring):
         current_keyring()

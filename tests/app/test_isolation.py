@@ -19,6 +19,8 @@ TABLES = """
                    and a.attnotnull and not a.attisdropped)
       from pg_class c join pg_namespace n on n.oid = c.relnamespace
      where n.nspname in ('tenant', 'keys') and c.relkind in ('r', 'p')
+           -- Ids of master keys, which belong to no tenant.
+           and c.oid <> 'keys.masters'::regclass
 """
 
 
@@ -167,6 +169,23 @@ async def test_texts_are_not_in_the_database_in_clear(admin, vault):
     assert any(str(one) in dump for dump in dumped)
     for clear in ("canary", "Canary", b"canary".hex(), b"Canary".hex()):
         assert not any(clear in dump for dump in dumped)
+
+
+async def test_the_counts_of_keys_across_tenants_tell_no_key(admin, db, vault):
+    await create_tenant(vault, "One")
+    async with db.session() as session:
+        (count,) = await session.execute(text("select * from keys.census()"))
+        assert (count.tenants, count.master_id) == (1, vault.master.id)
+        assert (await session.execute(text("select * from keys.tenants_not_under('', null, 9)"))).all()
+        assert await session.scalar(select(func.count()).select_from(TenantKey)) == 0
+    with _admin(admin) as connection:
+        for table in ("tenant_keys", "connection_keys"):
+            query = f"select has_column_privilege('jobx_router', 'keys.{table}', 'wrapped', 'select')"
+            assert connection.execute(query).fetchone() == (False,)
+        connection.execute("set role jobx_backup")
+        for function in ("keys.census()", "keys.webhooks_not_under('')"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(f"select * from {function}")
 
 
 async def test_the_look_up_across_tenants_tells_nothing_but_the_tenant(db, vault):

@@ -16,7 +16,7 @@ from compose_spec import PyCompose
 
 from app.db import DatabaseAddress
 from app.embedded.postgres import EmbeddedPostgres
-from app.keys.service import load_master_key
+from app.keys.master import KeySource, load_master_key
 from app.migrations.runner import migrate
 from app.migrations.server import check_server
 from app.settings import Settings
@@ -127,7 +127,8 @@ def test_new_secrets_are_complete_private_and_different(folder):
     assert jobx["JOBX_METRICS_TOKEN"] == (folder / "secrets" / "metrics_token").read_text()
     for name in (".env", "jobx.env", "secrets"):
         assert stat.S_IMODE(os.stat(folder / name).st_mode) & 0o077 == 0
-    assert load_master_key(None, folder / "secrets" / "master_key", create=None)
+    source = KeySource(file=folder / "secrets" / "master_key")
+    assert load_master_key(source, production=True, beside_data=folder / "none")
 
 
 def test_new_secrets_replace_none(folder):

@@ -19,7 +19,7 @@ async def send(tenant, app):
     async def post(case):
         bot = case["secrets"]["bot_id"]
         connection = await tenant.connect(await tenant.add_agent(), f"{bot}:{'simulated-token-' * 3}")
-        app.state.webhook_secret = lambda _channel, _connection: case["secrets"]["secret_token"]
+        app.state.webhook_secret = lambda _channel, _connection: (case["secrets"]["secret_token"],)
         headers = {**case["request"]["headers"]}
         url = f"/webhooks/{case['channel']}/{connection}"
         response = await tenant.http.post(url, content=body_of(case), headers=headers)

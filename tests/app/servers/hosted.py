@@ -92,6 +92,14 @@ class HostedPostgres:
         self.stop()
         shutil.rmtree(self._home)
 
+    def keep(self, name: str, text: str) -> None:
+        """Put a file into the data folder that only the server reads, such as its key for TLS."""
+        file = self._data / name
+        file.write_text(text)
+        file.chmod(0o600)
+        if self._user is not None:
+            shutil.chown(file, self._user)
+
     def dsn(self, database: str) -> str:
         """libpq connection string of the hosted administrator."""
         return psycopg.conninfo.make_conninfo(
