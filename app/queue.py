@@ -67,6 +67,10 @@ _OWN = """
 """
 _FINISH = f"select procrastinate_finish_job_v1(id, %(status)s, %(delete)s) {_OWN}"
 _AGAIN = f"select procrastinate_retry_job_v2(id, %(at)s, null, null, null) {_OWN}"
+_ATTEMPT_LESS = """
+update procrastinate_jobs set attempts = attempts - 1
+ where id = %(id)s and status = 'doing' and (worker_id = %(worker)s or worker_id is null)
+"""
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 5.0
 # What a worker takes: everything, what customers wait for, or the reading of documents.
 Share = Literal["all", "answers", "documents"]
@@ -287,8 +291,7 @@ def _outcome(context: JobContext, error: BaseException | None) -> Outcome:
 
 async def _keep_attempts(context: JobContext) -> None:
     """Undo beforehand that the queue will count the cut run as an attempt."""
-    query = "update procrastinate_jobs set attempts = attempts - 1 where id = %(id)s and status = 'doing'"
     try:
-        await context.app.connector.execute_query_async(query, id=context.job.id)
+        await context.app.connector.execute_query_async(_ATTEMPT_LESS, id=context.job.id, worker=context.job.worker_id)
     except Exception:
         logger.warning("job %s loses an attempt: the database did not answer", context.job.id)

@@ -127,7 +127,7 @@ async def note(runtime: Runtime, parcel: Parcel, result: SendResult) -> None:
 async def take_up(session: AsyncSession, runtime: Runtime, message_id: UUID) -> None:
     """Give the deliveries of a message's turn that are `sending` a job, which settles them: their process is gone."""
     for delivery_id in await session.scalars(_CUT, {"id": message_id}):
-        await _defer(session, runtime, delivery_id)
+        await defer(session, runtime, delivery_id)
 
 
 async def call(runtime: Runtime, parcel: Parcel) -> SendResult:
@@ -181,7 +181,7 @@ async def _may_go(
     elif conversation.agent_paused_at or conversation.blocked_at:
         await _cancel_rest(session, delivery)
     elif await _has_predecessor(session, delivery):
-        await _defer(session, runtime, delivery.id, _TURN_WAIT_SECONDS)
+        await defer(session, runtime, delivery.id, _TURN_WAIT_SECONDS)
     elif hindrance := await hindrance_to_send(session, connection, conversation, limits):
         await _close(session, runtime, delivery, "failed", hindrance)
     else:
@@ -217,7 +217,7 @@ async def settle(session: AsyncSession, runtime: Runtime, parcel: Parcel, result
     if result.outcome == "ok":
         await _sent(session, delivery, result.message_id)
         if next_part is not None:
-            await _defer(session, runtime, next_part)
+            await defer(session, runtime, next_part)
         if delivery.part == 0:
             runtime.metrics.confirmed(connection.channel, 0.0 if stored is None else (now() - stored).total_seconds())
     elif (result.outcome == "retry" or renewed) and delivery.attempts < MAX_SENDS:
@@ -242,7 +242,7 @@ async def _sent(session: AsyncSession, delivery: Delivery, provider_id: str | No
 async def _try_later(session: AsyncSession, runtime: Runtime, delivery: Delivery, retry_after: float | None) -> None:
     await _mark(session, delivery, "queued")
     backoff = min(_FIRST_WAIT_SECONDS * 2 ** (delivery.attempts - 1), _LONGEST_WAIT_SECONDS)
-    await _defer(session, runtime, delivery.id, backoff if retry_after is None else retry_after)
+    await defer(session, runtime, delivery.id, backoff if retry_after is None else retry_after)
 
 
 async def _close(
@@ -280,7 +280,8 @@ async def _mark(session: AsyncSession, delivery: Delivery, state: str) -> Messag
     return message
 
 
-async def _defer(session: AsyncSession, runtime: Runtime, delivery_id: UUID, delay_seconds: float = 0) -> None:
+async def defer(session: AsyncSession, runtime: Runtime, delivery_id: UUID, delay_seconds: float = 0) -> None:
+    """Add the job of a delivery that is not sent by its turn."""
     await runtime.queue.defer(
         session,
         "channels:deliver_message",

@@ -11,13 +11,12 @@ from sqlalchemy import BindParameter, bindparam, exists, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.channels.base import SendResult
-from app.channels.delivery import Parcel, call, note, pack, settle
+from app.channels.delivery import Parcel, call, defer, note, pack, settle
 from app.channels.gate import hindrance_to_send, lock_connection
 from app.channels.registry import provider_for
 from app.channels.split import split_text
 from app.crypto import current_keyring
 from app.models import Connection, Conversation, Delivery, Handoff, Message, Turn, now
-from app.queue import DELIVERIES
 from app.runtime import Runtime
 from graphs.support.context import ChannelInput
 
@@ -171,9 +170,7 @@ async def _queue_reply(
     await session.execute(_ADD_MESSAGES, [message.column_values() for message in messages])
     await session.execute(_ADD_DELIVERIES, [delivery.column_values() for delivery in deliveries])
     if waits:
-        ids = {"tenant_id": turning.tenant_id, "delivery_id": first.id}
-        lock = f"delivery:{first.id}"
-        await runtime.queue.defer(session, "channels:deliver_message", DELIVERIES, lock=lock, ids=ids)
+        await defer(session, runtime, first.id)
     return first.id
 
 
