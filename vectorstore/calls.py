@@ -75,14 +75,23 @@ class Line:
             reraise=True,
         )
         end = time.monotonic() + self._seconds
+        why = "no answer in time"
+
+        async def one_try() -> Result:
+            nonlocal why
+            try:
+                return await self._try(attempt, end)
+            except NoAnswerError as error:
+                why = error.why
+                raise
+
         try:
-            return await retrying(self._try, attempt, end)
+            return await retrying(one_try)
         except CircuitOpenError as error:
             raise self._unavailable(f"is not answering; tried again in {error.seconds:.0f} s") from None
-        except NoAnswerError as error:
-            raise self._unavailable(f"is not answering ({error.why})") from None
-        except OutOfTimeError:
-            raise self._unavailable("is not answering (no answer in time)") from None
+        except (NoAnswerError, OutOfTimeError):
+            # A last try that was cut short tells nothing; the one before it does.
+            raise self._unavailable(f"is not answering ({why})") from None
         except BusyError as error:
             raise self._unavailable(f"is busy, and {error}") from None
 

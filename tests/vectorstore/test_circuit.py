@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from vectorstore.calls import BusyError, Line
+from vectorstore.calls import BusyError, Line, NoAnswerError
 from vectorstore.circuit import Circuit, CircuitOpenError
 from vectorstore.index import VectorStoreUnavailable
 
@@ -137,3 +137,20 @@ async def test_tries_that_the_end_of_their_call_cuts_tell_nothing_of_the_server(
     found = await asyncio.gather(*(asking() for _ in range(20)), return_exceptions=True)
     assert any(isinstance(one, VectorStoreUnavailable) for one in found)
     assert await line.call(healthy) == 1
+
+
+async def test_last_try_cut_short_does_not_hide_what_the_one_before_it_said() -> None:
+    line = Line("qdrant.test", seconds=0.3, one_try=0.3, failures=1000, pause=1.0)
+    tries = 0
+
+    async def refused_and_then_silent() -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise NoAnswerError("no connection")
+        await asyncio.sleep(1)
+
+    with pytest.raises(VectorStoreUnavailable, match="no connection"):
+        await line.call(refused_and_then_silent)
+
+    assert tries == 2

@@ -257,7 +257,7 @@ async def test_server_that_cannot_write_is_still_searched(
 
 async def test_server_that_comes_late_is_found(caplog: pytest.LogCaptureFixture) -> None:
     port = unused_port()
-    index = client(f"http://127.0.0.1:{port}", HASTY)
+    index = client(f"http://127.0.0.1:{port}", Patience(read=1.0, read_try=0.9, failures=1000))
 
     with pytest.raises(VectorStoreUnavailable, match="no connection"):
         await index.count(TENANT)
