@@ -49,8 +49,9 @@ format: $(VENV)/.dev ## Format the code and mend what the linter can
 migrate: $(VENV)/.base ## Bring the database up to date (the embedded one, or JOBX_DATABASE_URL)
 	@$(PYTHON) -m app.cli migrate
 
-docs: $(VENV)/.dev ## Draw the pictures of docs/ from the code
+docs: $(VENV)/.dev ## Draw the pictures and lists of docs/ from the code
 	@$(PYTHON) -m graphs.draw docs/graph.md
+	@$(PYTHON) -m app.privacy_cli
 
 bench: $(VENV)/.dev ## Measure Jobx: OUT=file takes the JSON, SECONDS=10 is a short run
 	@$(PYTHON) -m bench $(OUT) --seconds $(SECONDS)

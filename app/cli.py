@@ -16,6 +16,7 @@ from app.embedded.postgres import EmbeddedPostgresError
 from app.errors import ConfigurationError, JobxError
 from app.migrations.history import Stage
 from app.migrations.server import check_server
+from app.privacy_cli import privacy
 from app.queue import Share
 from app.settings import Settings
 from app.talk import ask
@@ -36,6 +37,7 @@ tenant = typer.Typer(no_args_is_help=True, help="The businesses that use this Jo
 keys = typer.Typer(no_args_is_help=True, help="The keys that everything stored is encrypted with.")
 cli.add_typer(operator, name="operator")
 cli.add_typer(keys, name="keys")
+cli.add_typer(privacy, name="privacy")
 operator.add_typer(tenant, name="tenant")
 console = Console(highlight=False, soft_wrap=True, markup=False)
 

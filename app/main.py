@@ -4,7 +4,7 @@ from uuid import UUID
 
 from fastapi import FastAPI
 
-from app import agents, auth, channels, conversations, documents, webhooks  # noqa: F401
+from app import agents, auth, channels, conversations, documents, privacy, webhooks  # noqa: F401
 from app.agents.endpoints import router as agents_router
 from app.auth.endpoints import router as keys_router
 from app.auth.route import Uploads
@@ -17,6 +17,7 @@ from app.documents.endpoints import router as documents_router
 from app.documents.endpoints import searches
 from app.health.endpoints import health_router
 from app.metrics import RequestMetrics
+from app.privacy.endpoints import router as privacy_router
 from app.process import execute, one_of_many
 from app.runtime import Runtime
 from app.settings import Settings
@@ -61,6 +62,7 @@ def create_app(runtime: Runtime, *, webhook_secret: SecretResolver | None = None
         connections_router,
         conversations_router,
         keys_router,
+        privacy_router,
     ):
         app.include_router(router)
     return app

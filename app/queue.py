@@ -40,7 +40,7 @@ INBOUND = "inbound"
 ANSWERS = "answers"
 DELIVERIES = "deliveries"
 INGESTION = "ingestion"
-MAINTENANCE = "maintenance"
+PRIVACY = "privacy"
 
 # What procrastinate's own client runs; the exact pin and tests/app/test_jobs.py keep this seam honest. Through
 # SQLAlchemy it is one statement of the caller's transaction, which takes neither a savepoint nor a second connection.
@@ -104,14 +104,15 @@ def job(blueprint: Blueprint, name: str, queue: str) -> Callable[[Work], Work]:
         @wraps(work)
         async def run(context: JobContext, *, trace: str | None = None, **ids: str) -> None:
             # Without a trace (deferred by no request, or by a version that knew of none) it begins one.
-            with _told(context, trace, ids):
+            with _told(context, trace):
                 try:
                     await work(context, **{key: UUID(value) for key, value in ids.items()})
                 except BaseException:
                     # A cut job ends by its cancellation, or by an error that follows from it.
-                    if context.abort_reason() is not AbortReason.SHUTDOWN:
+                    if context.abort_reason() is None:
                         raise
-                    await _keep_attempts(context)
+                    if context.abort_reason() is AbortReason.SHUTDOWN:
+                        await _keep_attempts(context)
                     raise JobAborted from None
 
         # wraps() hides from the type checker that this one takes strings.
@@ -250,10 +251,10 @@ async def _refuse_closed(connection: psycopg.AsyncConnection[Any]) -> None:
 
 
 @contextmanager
-def _told(context: JobContext, trace: str | None, ids: Mapping[str, str]) -> Iterator[None]:
-    """A job's block in its trace, with its end told."""
+def _told(context: JobContext, trace: str | None) -> Iterator[None]:
+    """A job's block in its trace, with its end told; by its number, as what it is about may be erased."""
     span, started = begin(context.job.task_name, SpanKind.CONSUMER, trace), perf_counter()
-    describe(span, queue=context.job.queue, job=context.job.id, attempt=context.job.attempts + 1, **ids)
+    describe(span, queue=context.job.queue, job=context.job.id, attempt=context.job.attempts + 1)
     # Neither is taken back: what the queue says of the job afterwards, in the job's own task, belongs to it too.
     tracing.attach(set_span_in_context(span))
     current_job.set((context.job.task_name, context.job.id or 0))

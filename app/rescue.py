@@ -49,7 +49,7 @@ async def rescue(runtime: Runtime, quiet: timedelta = QUIET) -> int:
             count += await _rescue_tenant(runtime, tenant_id, quiet)
         except Exception:
             # One tenant's trouble must not keep the others waiting.
-            logger.exception("lost work of tenant %s could not be looked for", tenant_id)
+            logger.exception("lost work of a tenant could not be looked for")
     return count
 
 

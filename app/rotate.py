@@ -17,6 +17,7 @@ from app.keys.rewrap import rewrap
 from app.keys.service import Vault
 from app.migrations.server import check_server
 from app.models import Tenant
+from app.privacy import proofkey
 from app.queue import DELIVERIES, Queue
 from app.settings import Settings
 from app.storage import Storage, make_storage
@@ -47,13 +48,14 @@ def rotate(settings: Settings, re_encrypt: str | None, say: Say) -> None:
 
     async def work(db: Database, queue: Queue) -> None:
         vault = await open_vault(settings, db)
-        await put_under_current(vault, queue, say)
-        if re_encrypt is not None:
-            storage = make_storage(settings.s3, settings.data_dir / "files")
-            try:
+        storage = make_storage(settings.s3, settings.data_dir / "files")
+        try:
+            await proofkey.rewrap(storage, vault.master)
+            await put_under_current(vault, queue, say)
+            if re_encrypt is not None:
                 await renew(vault, storage, tenant_id, say)
-            finally:
-                await storage.close()
+        finally:
+            await storage.close()
 
     _run(settings, work)
 

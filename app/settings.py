@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     fetch_seconds: float = Field(20.0, gt=0)
     fetch_allow: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = ()
 
+    erase_after_days: float = Field(30, ge=0, le=30)
+    processors_file: Path | None = None
+
     telegram: TelegramSettings = TelegramSettings()
 
     @field_validator("models", "fetch_allow", mode="before")

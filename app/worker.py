@@ -13,8 +13,10 @@ from app.conversations.tasks import blueprint as conversation_tasks
 from app.documents.reindex import blueprint as reindex_tasks
 from app.documents.tasks import blueprint as document_tasks
 from app.health.endpoints import health_app, health_router
+from app.privacy.tasks import blueprint as privacy_tasks
+from app.privacy.tasks import start_due
 from app.process import execute, one_of_many, settle_memory
-from app.queue import ANSWERS, DELIVERIES, INBOUND, INGESTION, MAINTENANCE, Share
+from app.queue import ANSWERS, DELIVERIES, INBOUND, INGESTION, PRIVACY, Share
 from app.rescue import rescue
 from app.runtime import Runtime
 from app.settings import Settings
@@ -22,7 +24,7 @@ from app.webhooks.tasks import blueprint as webhook_tasks
 
 logger = logging.getLogger(__name__)
 
-BLUEPRINTS = (channel_tasks, conversation_tasks, document_tasks, reindex_tasks, webhook_tasks)
+BLUEPRINTS = (channel_tasks, conversation_tasks, document_tasks, privacy_tasks, reindex_tasks, webhook_tasks)
 HEARTBEAT_SECONDS = 5.0
 _NEVER_SECONDS = 1e9
 STALLED_SECONDS = 30.0
@@ -30,6 +32,7 @@ _POLL_SECONDS = 1.0
 _ROUNDS_BETWEEN_RESCUES = 60
 # How much longer than its jobs a worker may take to say goodbye to the queue, which it cannot without a database.
 _GOODBYE_SECONDS = 5.0
+_ERASURES_AT_ONCE = 4
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 15.0
 
 
@@ -61,8 +64,10 @@ async def run_worker(runtime: Runtime, stop: asyncio.Event, *, share: Share = "a
     settings = runtime.settings
     parts = []
     if share != "documents":
-        urgent = [INBOUND, ANSWERS, DELIVERIES, MAINTENANCE]
+        urgent = [INBOUND, ANSWERS, DELIVERIES]
         parts.append(_working(runtime, stop, "answers", urgent, settings.answer_concurrency))
+        # With slots of its own: an erasure has a minute, however many customers or documents wait.
+        parts.append(_working(runtime, stop, "privacy", [PRIVACY], _ERASURES_AT_ONCE))
     if share != "answers":
         parts.append(_working(runtime, stop, "documents", [INGESTION], settings.ingestion_concurrency))
     await _unless(stop, _rescue_round(runtime, 0.0 if sole else STALLED_SECONDS, renew=False))
@@ -144,6 +149,7 @@ async def _beating(runtime: Runtime) -> None:
 async def _rescue_round(runtime: Runtime, silent_seconds: float, *, renew: bool) -> None:
     try:
         released = await runtime.queue.release_stalled(silent_seconds)
+        await start_due(runtime)
         renewed = await rescue(runtime) if renew else 0
     except Exception:
         # The database may be away for a while; the next round tries again.

@@ -1,4 +1,4 @@
-"""Spans of OpenTelemetry with ids and counts, never texts; every room above uses these.
+"""Spans of OpenTelemetry with counts and words of ours, never texts or ids of rows; every room above uses these.
 
 The tracer is ours and not OpenTelemetry's global one: what a library traces by itself may quote what it handled, and
 must not reach our exporter. Without one a span costs next to nothing, and the trace id goes on all the same.

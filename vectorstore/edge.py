@@ -70,6 +70,16 @@ class EdgeIndex:
         async with self._writing(tenant_id):
             await self._run(self._remove, tenant_id, document_id, None)
 
+    async def rewrite(self, tenant_id: UUID) -> bool:
+        """Copy a tenant's chunks into a new shard, piece by piece, and put it in the old one's place; always true."""
+        async with self._writing(tenant_id):
+            await self._run(self._shards.begin_copy, tenant_id)
+            after: UUID | None = None
+            while (after := await self._run(self._shards.copy, tenant_id, after, _BATCH)) is not None:
+                pass
+            await self._run(self._shards.end_copy, tenant_id)
+        return True
+
     async def count(self, tenant_id: UUID, document_id: UUID | None = None) -> int:
         """How many chunks a tenant, or one of its documents, has."""
         return await self._run(self._count, tenant_id, document_id)

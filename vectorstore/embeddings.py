@@ -26,7 +26,8 @@ log = logging.getLogger(__name__)
 # Texts embedded in one go, so that the documents of several callers take turns.
 _SLICE = 8
 _RECENT = 2048
-_RECENT_SECONDS = 600.0
+# Less than the minute within which what was erased has to be gone.
+_RECENT_SECONDS = 50.0
 
 
 class Embedder:
@@ -73,11 +74,12 @@ class Embedder:
         return vectors
 
     async def embed_query(self, text: str) -> list[float]:
-        """A question's unit vector; one asked again within ten minutes is remembered."""
+        """A question's unit vector; one asked again within the minute is remembered."""
         vector = self._recent_queries.get(text)
         if vector is None:
             vector = await _in(self._queries, self._embed_query, text)
             self._recent_queries.put(text, vector)
+            _forget_later(self._recent_queries)
         return vector
 
     async def embed_sentences(self, texts: Sequence[str]) -> list[list[float]]:
@@ -87,6 +89,8 @@ class Embedder:
         vectors.update(zip(new, await self.embed(new), strict=True))
         for text in new:
             self._recent_sentences.put(text, vectors[text])
+        if new:
+            _forget_later(self._recent_sentences)
         return [vectors[text] for text in texts]
 
     def tokenize(self, text: str) -> list[int]:
@@ -145,7 +149,7 @@ class RecentVectors:
 
     def get(self, text: str) -> list[float] | None:
         """The text's vector, if it was put in lately."""
-        self._forget()
+        self.forget()
         entry = self._entries.get(_key(text))
         return entry[1].tolist() if entry else None
 
@@ -153,15 +157,21 @@ class RecentVectors:
         """Remember a text's vector, in the precision of the model; the oldest one makes room."""
         self._entries.pop(_key(text), None)
         self._entries[_key(text)] = (self._clock() + self._seconds, array("f", vector))
-        self._forget()
+        self.forget()
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Drop what is too old or too much, as `get` and `put` do."""
         # Entries are in the order of their deadlines, because all have the same lifetime.
         while self._entries and (len(self._entries) > self._most or self._oldest_deadline() <= self._clock()):
             self._entries.popitem(last=False)
 
     def _oldest_deadline(self) -> float:
         return next(iter(self._entries.values()))[0]
+
+
+def _forget_later(recent: RecentVectors) -> None:
+    # In time, also if nothing is asked any more.
+    asyncio.get_running_loop().call_later(_RECENT_SECONDS, recent.forget)
 
 
 def _key(text: str) -> bytes:

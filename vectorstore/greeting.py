@@ -4,7 +4,6 @@ import asyncio
 import re
 from contextlib import suppress
 from typing import Any
-from uuid import UUID
 
 import httpx
 
@@ -45,8 +44,8 @@ class Greeting:
             sizes = [await self._size(name) for name in ours[:_MOST_LOOKED_AT]]
         except (KeyError, TypeError, AttributeError):  # other JSON than Qdrant's
             raise NotQdrantError from None
-        other = [(name, size) for name, size in zip(ours, sizes, strict=False) if size not in (None, dimension)]
-        return _misfit(UUID(other[0][0].removeprefix(prefix)), other[0][1], dimension) if other else None
+        other = [size for size in sizes if size not in (None, dimension)]
+        return _misfit(other[0], dimension) if other else None
 
     async def _check_version(self) -> None:
         found = re.match(r"(\d+)\.(\d+)", str((await self._get("/"))["version"]))
@@ -86,8 +85,8 @@ class Greeting:
         return VectorStoreUnavailable(f"The Qdrant server at {self._address} is not answering ({why}).{hint}")
 
 
-def _misfit(tenant_id: UUID, size: int, dimension: int) -> str:
+def _misfit(size: int, dimension: int) -> str:
     return (
-        f"The vectors of tenant {tenant_id} have another dimension ({size}) than the embedding model ({dimension}); "
-        "`jobx reindex` makes them anew."
+        f"A tenant's vectors have another dimension ({size}) than the embedding model ({dimension}); "
+        "`jobx reindex` makes each tenant's anew."
     )

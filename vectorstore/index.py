@@ -89,6 +89,13 @@ class VectorIndex(Protocol):
         """Delete a document's chunks of all versions, and check that none is left."""
         ...
 
+    async def rewrite(self, tenant_id: UUID) -> bool:
+        """Write a tenant's files anew, so that nothing of deleted chunks is left in them; searches go on meanwhile.
+
+        False where the store does that by itself, some time later.
+        """
+        ...
+
     async def count(self, tenant_id: UUID, document_id: UUID | None = None) -> int:
         """How many chunks a tenant, or one of its documents, has."""
         ...

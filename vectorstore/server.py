@@ -121,6 +121,10 @@ class ServerIndex:
         """Delete a document's chunks of all versions; VectorStoreError if any is left."""
         await self._remove(tenant_id, document_id, Scope((document_id,)))
 
+    async def rewrite(self, tenant_id: UUID) -> bool:
+        """False: the server's own optimiser writes segments anew once enough of them is deleted."""
+        return False
+
     async def count(self, tenant_id: UUID, document_id: UUID | None = None) -> int:
         """How many chunks a tenant, or one of its documents, has."""
         scope = Scope() if document_id is None else Scope((document_id,))

@@ -64,6 +64,16 @@ class Shard:
         conditions = [_is(field, value) for field, value in wanted if value is not None]
         return self._count(edge.Filter(must=conditions))
 
+    def copy(self, other: "Shard", after: UUID | None, limit: int) -> UUID | None:
+        """Write some chunks, in the order of their ids, into another shard; where to go on, None behind the last."""
+        request = edge.ScrollRequest(offset=after, limit=limit, with_payload=True, with_vector=True)
+        following: UUID | None
+        records, following = self._shard.scroll(request)
+        points = [edge.Point(record.id, record.vector, record.payload) for record in records]
+        if points:
+            other._shard.update(edge.UpdateOperation.upsert_points(points))
+        return following
+
     def search(
         self, dense: Sequence[float], sparse: SparseVector, limit: int, document_ids: Iterable[UUID] | None
     ) -> tuple[list[Hit], list[Hit]]:

@@ -46,6 +46,10 @@ class Shards:
         self._dimension = dimension
         self._max_open = max_open
         self._open: OrderedDict[UUID, Shard] = OrderedDict()
+        self._copies: dict[UUID, Shard] = {}
+        for whole in root.glob(".copied-*"):
+            # A copy that was whole, and not in its place yet.
+            self._put_in_place(UUID(hex=whole.name.removeprefix(".copied-")))
         for pattern in (".new-*", ".dropped-*"):
             for leftover in root.glob(pattern):
                 shutil.rmtree(leftover)
@@ -79,6 +83,53 @@ class Shards:
             shutil.rmtree(doomed)
             self._sync_root()
 
+    def begin_copy(self, tenant_id: UUID) -> None:
+        """Make an empty shard that is to take the place of the tenant's, if it has one."""
+        from vectorstore.shard import Shard  # noqa: PLC0415
+
+        self._forget_copy(tenant_id)
+        if self.existing(tenant_id) is not None:
+            unfinished = self._root / f".new-{tenant_id.hex}"
+            Shard.create(unfinished, self._dimension)
+            self._copies[tenant_id] = Shard(unfinished, self._dimension)
+
+    def copy(self, tenant_id: UUID, after: UUID | None, limit: int) -> UUID | None:
+        """Copy some chunks into the new shard; where to go on, None behind the last."""
+        shard = self.existing(tenant_id)
+        return None if shard is None else shard.copy(self._copies[tenant_id], after, limit)
+
+    def end_copy(self, tenant_id: UUID) -> None:
+        """Put the new shard in the old one's place; VectorStoreError, and the old one stays, unless it has as much."""
+        shard, copy = self.existing(tenant_id), self._copies.get(tenant_id)
+        if shard is None or copy is None:
+            return
+        copy.flush()
+        wanted, copied = shard.count(), copy.count()
+        self._copies.pop(tenant_id).close()
+        if wanted != copied:
+            raise VectorStoreError(f"{copied} of {wanted} chunks were copied.")
+        (self._root / f".new-{tenant_id.hex}").rename(self._root / f".copied-{tenant_id.hex}")
+        self._sync_root()
+        self.forget(tenant_id)
+        self._put_in_place(tenant_id)
+
+    def _forget_copy(self, tenant_id: UUID) -> None:
+        """Remove what a copy left that was cut short."""
+        cut = self._copies.pop(tenant_id, None)
+        if cut is not None:
+            cut.close()
+        shutil.rmtree(self._root / f".new-{tenant_id.hex}", ignore_errors=True)
+
+    def _put_in_place(self, tenant_id: UUID) -> None:
+        # Renames only, and the new shard's name says that it is whole: whatever moment it is cut at, it goes on.
+        folder, doomed = self._folder(tenant_id), self._root / f".dropped-{tenant_id.hex}"
+        shutil.rmtree(doomed, ignore_errors=True)
+        if folder.is_dir():
+            folder.rename(doomed)
+        (self._root / f".copied-{tenant_id.hex}").rename(folder)
+        self._sync_root()
+        shutil.rmtree(doomed, ignore_errors=True)
+
     def forget(self, tenant_id: UUID) -> None:
         """Close the tenant's shard if it is open; its next use opens it again."""
         shard = self._open.pop(tenant_id, None)
@@ -87,6 +138,8 @@ class Shards:
 
     def close(self) -> None:
         """Flush and close every open shard."""
+        for tenant_id in list(self._copies):
+            self._forget_copy(tenant_id)
         self._close_beyond(0)
 
     def _create(self, tenant_id: UUID) -> None:

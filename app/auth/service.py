@@ -24,6 +24,8 @@ Scope = Literal[
     "conversations:read",
     "conversations:write",
     "keys:write",
+    "privacy:read",
+    "privacy:write",
 ]
 ALL_SCOPES: tuple[Scope, ...] = get_args(Scope)
 _PREFIX = "jobx_"

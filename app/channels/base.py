@@ -40,6 +40,8 @@ Kind = Literal[
 Direction = Literal["in", "out", "system"]
 EchoOrigin = Literal["api", "human", "automation", "unknown"]
 Unit = Literal["characters", "utf16", "bytes"]
+# What becomes of a connection's data when it stops: erased at once, or kept for a while in which it can be restored.
+Retention = Literal["immediate", "30 days"]
 Outcome = Literal["ok", "retry", "fatal", "reconnect", "unknown"]
 
 MEBIBYTE = 1024 * 1024
@@ -134,7 +136,8 @@ class Capabilities:
 
     `max_length` of one message is counted in `unit`. Windows are hours since the customer's last message, None
     without one; `business_window_hours` holds where a conversation has a business_connection_id. `media` says
-    whether customers can send files, `typing` whether a typing sign can be shown.
+    whether customers can send files, `typing` whether a typing sign can be shown. `retention` is what becomes of
+    a connection's data once it stops.
     """
 
     unit: Unit
@@ -145,6 +148,7 @@ class Capabilities:
     typing: bool = False
     media: bool = False
     max_body_bytes: int = MEBIBYTE
+    retention: Retention = "30 days"
 
 
 @dataclass(frozen=True)

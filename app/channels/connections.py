@@ -1,4 +1,4 @@
-"""Connecting a channel account, and letting go of it."""
+"""Connecting a channel account. Letting go of one is an erasure (app/privacy)."""
 
 from typing import Any
 from uuid import UUID
@@ -7,12 +7,11 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.channels.base import Account, Credentials
+from app.channels.base import Account, Credentials, Retention
 from app.channels.registry import provider_for
 from app.crypto import current_keyring
 from app.errors import Conflict, NotFound
 from app.models import Agent, Connection, ConnectionKey, new_id
-from app.queue import DELIVERIES, Queue
 from app.runtime import Runtime
 from app.web import Page
 
@@ -81,7 +80,10 @@ async def _reserve(
             if known is not None:
                 return known.id, False
             await _check_agent(session, agent_id)
-            made = await store(session, new_id(), channel, agent_id, account, dict(credentials), simulated=False)
+            retention = provider_for(channel, runtime.settings).capabilities.retention
+            made = await store(
+                session, new_id(), channel, agent_id, account, dict(credentials), simulated=False, retention=retention
+            )
             made.state = "connecting"
             return made.id, True
     except IntegrityError:
@@ -112,6 +114,7 @@ async def store(
     credentials: dict[str, Any],
     *,
     simulated: bool,
+    retention: Retention = "30 days",
 ) -> Connection:
     """Write a connection with a data key of its own."""
     keyring = current_keyring()
@@ -122,6 +125,7 @@ async def store(
         channel=channel,
         agent_id=agent_id,
         simulated=simulated,
+        retention=retention,
         account_hash=account_hash(channel, account.account_id),
         account_id=account.account_id,
         display_name=account.display_name,
@@ -130,25 +134,6 @@ async def store(
     session.add(connection)
     await session.flush()
     return connection
-
-
-async def disconnect(session: AsyncSession, queue: Queue, connection_id: UUID) -> None:
-    """Stop a connection at once; a job takes its webhook back at the provider and then forgets its credentials.
-
-    The moved epoch stops work that is under way.
-    """
-    connection = await get_connection(session, connection_id, lock=True)
-    if connection.state == "disconnected":
-        return
-    connection.state = "disconnected"
-    connection.epoch += 1
-    connection.account_hash = None
-    await queue.defer(
-        session,
-        "channels:release",
-        DELIVERIES,
-        ids={"tenant_id": current_keyring().tenant_id, "connection_id": connection_id},
-    )
 
 
 async def get_connection(session: AsyncSession, connection_id: UUID, *, lock: bool = False) -> Connection:

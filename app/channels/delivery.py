@@ -22,7 +22,7 @@ from app.errors import NotFound
 from app.models import Connection, Conversation, Delivery, Message, now
 from app.queue import ANSWERS, DELIVERIES
 from app.runtime import Runtime
-from graphs.spans import describe, span
+from graphs.spans import describe, span, trace_id
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +95,10 @@ async def take(session: AsyncSession, runtime: Runtime, delivery_id: UUID) -> Pa
     locked, connection = await _lock_connection_of(session, delivery_id)
     if not locked:
         return None
-    conversation, delivery, message = await _lock_delivery(session, delivery_id)
+    found = await _lock_delivery(session, delivery_id)
+    if found is None:
+        return None
+    conversation, delivery, message = found
     if connection is None or not await _may_go(session, runtime, connection, conversation, delivery):
         if connection is None and delivery.state == "sending":
             await _close(session, runtime, delivery, "unknown", INTERRUPTED)
@@ -103,6 +106,7 @@ async def take(session: AsyncSession, runtime: Runtime, delivery_id: UUID) -> Pa
             await _cancel_rest(session, delivery)
         return None
     delivery.attempts += 1
+    delivery.trace_id = trace_id()
     await _mark(session, delivery, "sending")
     return pack(runtime, connection, conversation, delivery.id, message.text)
 
@@ -132,20 +136,20 @@ async def take_up(session: AsyncSession, runtime: Runtime, message_id: UUID) -> 
 
 async def call(runtime: Runtime, parcel: Parcel) -> SendResult:
     """Make the provider call; what it said has to be settled."""
-    channel, delivery, started = parcel.connection.channel, str(parcel.delivery_id), perf_counter()
-    with span("send", SpanKind.CLIENT, channel=channel, delivery_id=delivery) as current:
+    channel, started = parcel.connection.channel, perf_counter()
+    with span("send", SpanKind.CLIENT, channel=channel) as current:
         result = await parcel.provider.send(
             client_for(parcel.connection, runtime),
             parcel.credentials,
             parcel.conversation_id,
             parcel.text,
             business_connection_id=parcel.business_connection_id,
-            delivery_id=delivery,
+            delivery_id=str(parcel.delivery_id),
         )
         describe(current, outcome=result.outcome)
     runtime.metrics.send(channel, result.outcome, perf_counter() - started)
-    fields = {"channel": channel, "outcome": result.outcome, "delivery_id": delivery}
-    logger.info("delivery %s on %s: %s", delivery, channel, result.outcome, extra={"fields": fields})
+    fields = {"channel": channel, "outcome": result.outcome}
+    logger.info("delivery on %s: %s", channel, result.outcome, extra={"fields": fields})
     return result
 
 
@@ -160,12 +164,12 @@ async def _lock_connection_of(session: AsyncSession, delivery_id: UUID) -> tuple
     return True, connection if is_live(connection, epoch) else None
 
 
-async def _lock_delivery(session: AsyncSession, delivery_id: UUID) -> tuple[Conversation, Delivery, Message]:
-    """A delivery with its message and its conversation, which is locked first."""
+async def _lock_delivery(session: AsyncSession, delivery_id: UUID) -> tuple[Conversation, Delivery, Message] | None:
+    """A delivery with its message and its conversation, which is locked first; None when it was erased meanwhile."""
     query = select(Conversation, Delivery, Message).join_from(Delivery, Conversation).join(Message, _IS_ITS_MESSAGE)
     locked = query.where(Delivery.id == delivery_id).with_for_update(of=(Conversation, Delivery))
-    conversation, delivery, message = (await session.execute(locked)).one()
-    return conversation, delivery, message
+    found = (await session.execute(locked)).one_or_none()
+    return None if found is None else (found[0], found[1], found[2])
 
 
 async def _may_go(
@@ -206,8 +210,11 @@ async def settle(session: AsyncSession, runtime: Runtime, parcel: Parcel, result
     if result.outcome == "reconnect":
         # The connection is locked first, as everywhere.
         await session.execute(_CONNECTION_OF, {"id": parcel.delivery_id})
-    row = await session.execute(_TO_SETTLE, {"id": parcel.delivery_id})
-    connection, delivery, _, next_part, stored = row.one()
+    found = (await session.execute(_TO_SETTLE, {"id": parcel.delivery_id})).one_or_none()
+    if found is None:
+        # Erased while the provider was called.
+        return
+    connection, delivery, _, next_part, stored = found
     interrupted = delivery.state == "unknown" and delivery.error_code == INTERRUPTED
     if delivery.state != "sending" and not (interrupted and result.outcome == "ok"):
         return

@@ -24,7 +24,7 @@ async def connect(body: TelegramConnect, principal: CurrentPrincipal, request: R
     credentials = Credentials(token=body.token.get_secret_value())
     made = await connections.connect(runtime, principal.tenant_id, body.channel, body.agent_id, credentials)
     async with runtime.vault.session(principal.tenant_id) as session:
-        return _out(await connections.get_connection(session, made.id))
+        return shown(await connections.get_connection(session, made.id))
 
 
 @router.get("", dependencies=[needs("connections:read")])
@@ -32,22 +32,17 @@ async def list_all(session: CurrentSession, page: Annotated[Page, Depends(page)]
     """List connections, newest first."""
     found = await connections.list_connections(session, page)
     cursor = next_cursor([connection.id for connection in found], page.limit)
-    return ConnectionList(connections=[_out(connection) for connection in found[: page.limit]], next_cursor=cursor)
+    return ConnectionList(connections=[shown(connection) for connection in found[: page.limit]], next_cursor=cursor)
 
 
 @router.get("/{connection_id}", dependencies=[needs("connections:read")])
 async def get(connection_id: UUID, session: CurrentSession) -> ConnectionOut:
     """Read one connection."""
-    return _out(await connections.get_connection(session, connection_id))
+    return shown(await connections.get_connection(session, connection_id))
 
 
-@router.delete("/{connection_id}", status_code=204, dependencies=[needs("connections:write")])
-async def disconnect(connection_id: UUID, session: CurrentSession, request: Request) -> None:
-    """Disconnect: nothing is answered from now on, and the webhook is taken back at the provider."""
-    await connections.disconnect(session, of_request(request).queue, connection_id)
-
-
-def _out(connection: Connection) -> ConnectionOut:
+def shown(connection: Connection) -> ConnectionOut:
+    """A connection as the API shows it, without its secrets."""
     return ConnectionOut(
         id=connection.id,
         channel=connection.channel,
@@ -56,5 +51,7 @@ def _out(connection: Connection) -> ConnectionOut:
         simulated=connection.simulated,
         account_id=connection.account_id,
         display_name=connection.display_name,
+        retention=connection.retention,
+        erase_after=connection.erase_after,
         created_at=connection.created_at,
     )

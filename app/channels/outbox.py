@@ -18,6 +18,7 @@ from app.channels.split import split_text
 from app.crypto import current_keyring
 from app.models import Connection, Conversation, Delivery, Handoff, Message, Turn, now
 from app.runtime import Runtime
+from graphs.spans import trace_id
 from graphs.support.context import ChannelInput
 
 QUEUED, SUPERSEDED, SKIPPED = "queued", "superseded", "skipped"
@@ -85,7 +86,11 @@ class Outbox:
         runtime, turning = self._runtime, self._turning
         async with runtime.vault.session(turning.tenant_id) as session:
             connection = await lock_connection(session, turning.connection_id, turning.epoch)
-            conversation, turn = (await session.execute(_LOCKED, {"id": turning.turn_id})).one()
+            found = (await session.execute(_LOCKED, {"id": turning.turn_id})).one_or_none()
+            if found is None:
+                # Erased meanwhile.
+                return SKIPPED
+            conversation, turn = found
             if turn.state != "running":
                 return SUPERSEDED if turn.state == "superseded" else SKIPPED
             newer, behind = (await session.execute(_SURROUNDINGS, {"id": conversation.id})).one()
@@ -165,7 +170,7 @@ async def _queue_reply(
     deliveries = [_delivery(turning, number, message.id) for number, message in enumerate(messages)]
     first = deliveries[0]
     if not waits:
-        messages[0].status, first.state, first.attempts = "sending", "sending", 1
+        messages[0].status, first.state, first.attempts, first.trace_id = "sending", "sending", 1, trace_id()
     # Plain statements: a unit of work would take twice the time.
     await session.execute(_ADD_MESSAGES, [message.column_values() for message in messages])
     await session.execute(_ADD_DELIVERIES, [delivery.column_values() for delivery in deliveries])
@@ -199,6 +204,7 @@ def _delivery(turning: Turning, number: int, message_id: UUID) -> Delivery:
         epoch=turning.epoch,
         state="queued",
         attempts=0,
+        trace_id=None,
     )
 
 

@@ -28,7 +28,11 @@ class TelegramConnect(BaseModel):
 
 
 class ConnectionOut(BaseModel):
-    """A connection; `state` is connecting, active, needs_reauthorisation, erasing or disconnected."""
+    """A connection; `state` is connecting, active, needs_reauthorisation, erasing or disconnected.
+
+    `retention` is what becomes of its data when it stops: erased at once (immediate), or kept for 30 days at most.
+    `erase_after` is the date of a stopped one, until which it can be restored.
+    """
 
     id: UUID
     channel: str
@@ -37,6 +41,8 @@ class ConnectionOut(BaseModel):
     simulated: bool
     account_id: str
     display_name: str
+    retention: str
+    erase_after: datetime | None
     created_at: datetime
 
 

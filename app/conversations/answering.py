@@ -48,12 +48,15 @@ async def _run_turn(runtime: Runtime, due: Due, outbox: Outbox) -> None:
     context = build_context(runtime, due.profile, knowledge, outbox.tool)
     async with _typing(runtime, due):
         state = await run(context, due.text, due.history)
-    _tell(due, state)
+    _tell(state)
     verdicts = [(verdict.name, verdict.passed) for verdict in state.get("verdicts", [])]
     runtime.metrics.graph_run(state.get("timings", {}), verdicts)
     async with runtime.vault.session(due.turning.tenant_id) as session:
         await outbox.settle(session)
-        turn = await session.get_one(Turn, due.turning.turn_id, with_for_update=True)
+        turn = await session.get(Turn, due.turning.turn_id, with_for_update=True)
+        if turn is None:
+            # Erased meanwhile, with all that it would have been recorded for.
+            return
         open_still = turn.state == "running"
         if outbox.ended or open_still:
             _record(turn, state)
@@ -89,10 +92,10 @@ async def preview_context(runtime: Runtime, tenant_id: UUID, agent_id: UUID) -> 
     return build_context(runtime, profile, knowledge, preview_channel())
 
 
-def _tell(due: Due, state: SupportState) -> None:
-    turn, outcome, reason = str(due.turning.turn_id), state.get("outcome"), state.get("reason")
-    fields = {"turn_id": turn, "outcome": outcome, "reason": reason, "steps_ms": state.get("timings")}
-    logger.info("turn %s ends: %s (%s)", turn, outcome, reason, extra={"fields": fields})
+def _tell(state: SupportState) -> None:
+    outcome, reason = state.get("outcome"), state.get("reason")
+    fields = {"outcome": outcome, "reason": reason, "steps_ms": state.get("timings")}
+    logger.info("turn ends: %s (%s)", outcome, reason, extra={"fields": fields})
 
 
 def _record(turn: Turn, state: SupportState) -> None:

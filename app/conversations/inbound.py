@@ -18,13 +18,14 @@ from app.queue import ANSWERS, Queue
 Made = TypeVar("Made", Contact, Conversation)
 
 
-async def take(session: AsyncSession, queue: Queue, connection: Connection, event: InboundEvent) -> None:
+async def take(session: AsyncSession, queue: Queue, connection: Connection, event: InboundEvent) -> UUID | None:
     """Apply one event: a message becomes a row and a job, an echo of a person pauses the agent, and so on.
 
-    Statuses and kinds that change nothing here are passed over; an event that came before changes nothing.
+    Statuses and kinds that change nothing here are passed over; an event that came before changes nothing. Returns
+    the id of the conversation that it was about.
     """
     if event.conversation_id is None or event.customer_id is None:
-        return
+        return None
     conversation = await ensure_conversation(
         session,
         connection.id,
@@ -44,6 +45,7 @@ async def take(session: AsyncSession, queue: Queue, connection: Connection, even
     elif event.may_reply or (event.kind == "unsupported" and event.direction == "in"):
         # What a customer wrote in a form we cannot read is for a person to read.
         await _message(session, queue, conversation, event)
+    return conversation.id
 
 
 async def ensure_conversation(
@@ -57,11 +59,10 @@ async def ensure_conversation(
 ) -> Conversation:
     """The conversation and its contact, made if they are new; the conversation's row is locked."""
     contact = await _ensure_contact(session, connection_id, customer_id, name)
-    key = f"{business_connection_id or ''}\0{provider_id}"
     new = Conversation(
         connection_id=connection_id,
         contact_id=contact,
-        provider_hash=current_keyring().lookup("conversation", key, connection_id),
+        provider_hash=conversation_hash(connection_id, provider_id, business_connection_id),
         provider_id=provider_id,
         business_connection_id=business_connection_id,
     )
@@ -74,8 +75,18 @@ async def ensure_conversation(
     return (await session.scalars(query.with_for_update())).one()
 
 
+def customer_hash(connection_id: UUID, customer_id: str) -> bytes:
+    """By which a customer is known again within a connection."""
+    return current_keyring().lookup("customer", customer_id, connection_id)
+
+
+def conversation_hash(connection_id: UUID, provider_id: str, business_connection_id: str | None = None) -> bytes:
+    """By which a conversation is known again within a connection."""
+    return current_keyring().lookup("conversation", f"{business_connection_id or ''}\0{provider_id}", connection_id)
+
+
 async def _ensure_contact(session: AsyncSession, connection_id: UUID, customer_id: str, name: str | None) -> UUID:
-    hashed = current_keyring().lookup("customer", customer_id, connection_id)
+    hashed = customer_hash(connection_id, customer_id)
     new = Contact(connection_id=connection_id, customer_hash=hashed, customer_id=customer_id, name=name)
     if (made := await _insert_once(session, new)) is not None:
         return made.id

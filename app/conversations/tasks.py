@@ -50,7 +50,7 @@ async def _answer(runtime: Runtime, due: Due, message_id: UUID, *, last_attempt:
         if not last_attempt:
             raise
         # Not silence: what cannot be answered goes to a person.
-        logger.exception("turn %s could not be answered and is handed over", due.turning.turn_id)
+        logger.exception("a turn could not be answered and is handed over")
         await hand_over(runtime, due)
         async with runtime.vault.session(due.turning.tenant_id) as session:
             # It may have failed after it had spoken; no other run comes that would look for that.

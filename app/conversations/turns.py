@@ -17,6 +17,7 @@ from app.channels.registry import provider_for
 from app.crypto import current_keyring
 from app.models import Agent, Connection, Conversation, Delivery, Handoff, Message, Turn, now
 from app.settings import Settings
+from graphs.spans import trace_id
 from graphs.support.context import AgentProfile
 
 HISTORY_MESSAGES = 20
@@ -134,8 +135,10 @@ async def hand_off_delivery(session: AsyncSession, delivery_id: UUID) -> None:
     delivery = await session.get(Delivery, delivery_id)
     if delivery is None or delivery.state not in ("failed", "unknown"):
         return
-    await session.get_one(Conversation, delivery.conversation_id, with_for_update=True)
-    turn = await session.get_one(Turn, delivery.turn_id)
+    conversation = await session.get(Conversation, delivery.conversation_id, with_for_update=True)
+    turn = await session.get(Turn, delivery.turn_id)
+    if conversation is None or turn is None:
+        return
     reason = f"send_{delivery.state}"
     turn.state, turn.reason = "handed_off", reason
     waiting = select(Handoff.id).where(
@@ -168,7 +171,13 @@ async def _turn_for(
             return running
         running.state, running.finished_at = "superseded", now()
         await session.flush()
-    turn = Turn(connection_id=connection.id, conversation_id=conversation.id, agent_id=connection.agent_id)
+    turn = Turn(
+        connection_id=connection.id,
+        conversation_id=conversation.id,
+        agent_id=connection.agent_id,
+        # By which an operator finds its lines in the log, which hold no id of a row.
+        trace_id=trace_id(),
+    )
     session.add(turn)
     await session.flush()
     for message in waiting:

@@ -96,12 +96,6 @@ async def get(document_id: UUID, session: CurrentSession) -> DocumentOut:
     return _out(document, await service.latest_version(session, document_id))
 
 
-@router.delete("/{document_id}", status_code=204, dependencies=[needs("documents:write")])
-async def delete(document_id: UUID, request: Request, session: CurrentSession) -> None:
-    """Delete a document: it answers nothing from now on, and its vectors, texts and files are removed."""
-    await service.delete_document(session, of_request(request).queue, document_id)
-
-
 @searches.post("", dependencies=[needs("documents:read")])
 async def search(body: SearchRequest, principal: CurrentPrincipal, request: Request) -> SearchResult:
     """Find the best passages for a question in all documents that are ready."""

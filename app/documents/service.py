@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.crypto import current_keyring, place
 from app.errors import NotFound
-from app.models import Document, DocumentVersion, now
-from app.queue import INGESTION, MAINTENANCE, Queue
+from app.models import Document, DocumentVersion
+from app.queue import INGESTION, Queue
 from app.storage import Storage
 from app.web import Page
 
@@ -110,15 +110,6 @@ async def list_documents(session: AsyncSession, page: Page) -> list[tuple[Docume
     return [(document, version) for document, version in await session.execute(query)]
 
 
-async def delete_document(session: AsyncSession, queue: Queue, document_id: UUID) -> None:
-    """Stop a document from answering at once; a job removes its vectors, texts and files and checks that they went."""
-    document = await get_document(session, document_id, lock=True)
-    document.deleted_at = now()
-    document.source_hash = None
-    # Not behind the reading of documents: until it is done, the vectors are in the way of others.
-    await _defer(session, queue, "documents:remove", MAINTENANCE, document_id, {"document_id": document_id})
-
-
 def sealed_file(version_id: UUID, data: bytes) -> bytes:
     """A file as it is stored."""
     return current_keyring().seal(None, data, _file_place(version_id))
@@ -214,12 +205,5 @@ async def _add_page_version(session: AsyncSession, queue: Queue, document: Docum
 
 
 async def _queue_reading(session: AsyncSession, queue: Queue, version: DocumentVersion) -> None:
-    ids = {"version_id": version.id}
-    await _defer(session, queue, "documents:ingest", INGESTION, version.document_id, ids)
-
-
-async def _defer(
-    session: AsyncSession, queue: Queue, task: str, slot: str, document_id: UUID, ids: dict[str, UUID]
-) -> None:
-    tenant_id = current_keyring().tenant_id
-    await queue.defer(session, task, slot, lock=f"document:{document_id}", ids={"tenant_id": tenant_id, **ids})
+    ids = {"tenant_id": version.tenant_id, "version_id": version.id}
+    await queue.defer(session, "documents:ingest", INGESTION, lock=f"document:{version.document_id}", ids=ids)

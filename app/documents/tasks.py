@@ -1,4 +1,4 @@
-"""Reading a version into passages and vectors, and removing a document altogether."""
+"""Reading a version into passages and vectors."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ from app.documents.service import latest_version, opened_file
 from app.egress import FetchError
 from app.health import Stopping
 from app.models import Document, DocumentChunk, DocumentVersion, now
-from app.queue import INGESTION, MAINTENANCE, MAX_ATTEMPTS, job
+from app.queue import INGESTION, MAX_ATTEMPTS, job
 from app.runtime import Runtime, of_job
 from app.storage import StorageUnavailable
 from ingestion.chunk import embedding_text
@@ -87,33 +87,6 @@ async def _read_or_fail(runtime: Runtime, context: JobContext, tenant_id: UUID, 
         logger.exception("a document could not be ingested")
         words = "Something went wrong on our side; upload it again."
         await _fail(runtime, tenant_id, version_id, "internal_error", words)
-
-
-@job(blueprint, "documents:remove", MAINTENANCE)
-async def remove(context: JobContext, tenant_id: UUID, document_id: UUID) -> None:
-    """Remove a deleted document's vectors (checked), files and rows."""
-    runtime = of_job(context)
-    try:
-        await _remove(runtime, tenant_id, document_id)
-    except _AWAY:
-        # However long a server is away, what was deleted has to go; a retry would be counted as an attempt.
-        logger.warning("a deletion waits for a server that does not answer")
-        ids = {"tenant_id": tenant_id, "document_id": document_id}
-        lock, task = context.job.lock, context.job.task_name
-        async with runtime.vault.session(tenant_id) as session:
-            await runtime.queue.defer(session, task, MAINTENANCE, lock=lock, delay_seconds=_AWAY_SECONDS, ids=ids)
-
-
-async def _remove(runtime: Runtime, tenant_id: UUID, document_id: UUID) -> None:
-    await runtime.index.delete(tenant_id, document_id)
-    async with runtime.vault.session(tenant_id) as session:
-        versions = list(
-            await session.scalars(select(DocumentVersion.id).where(DocumentVersion.document_id == document_id))
-        )
-    for version in versions:
-        await runtime.storage.delete(tenant_id, version)
-    async with runtime.vault.session(tenant_id) as session:
-        await session.execute(delete(Document).where(Document.id == document_id, Document.deleted_at.is_not(None)))
 
 
 async def _begin(runtime: Runtime, tenant_id: UUID, version_id: UUID) -> _Work | None:

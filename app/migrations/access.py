@@ -174,3 +174,66 @@ def count_keys() -> None:
         op.execute(f"grant execute on function {function} to jobx_app")
         op.execute(f"alter function {function} owner to jobx_router")
     op.execute("revoke create on schema keys from jobx_router")
+
+
+def erasures() -> None:
+    """Let a tenant see its own erasures, and the service find those that are due and remove a tenant at the end.
+
+    A finished erasure of a tenant has no tenant any more, so nobody sees it but the backup and the owner.
+    """
+    table = "platform.erasures"
+    op.execute(f"alter table {table} enable row level security")
+    op.execute(f"alter table {table} force row level security")
+    op.execute(f"create policy tenant on {table} to jobx_app using ({_MINE}) with check ({_MINE})")
+    op.execute(f"grant select, insert, update, delete on {table} to jobx_app")
+    op.execute(f"create policy backup on {table} for select to jobx_backup using (true)")
+    op.execute(f"grant select on {table} to jobx_backup")
+    op.execute(f"create policy router on {table} for select to jobx_router using (true)")
+    op.execute(f"grant select (id, tenant_id, target_id, scope, state, erase_after) on {table} to jobx_router")
+    op.execute("grant usage on schema platform to jobx_router")
+    op.execute("grant create on schema platform to jobx_router")
+    op.execute("grant select (id), delete on platform.tenants to jobx_router")
+    _across_tenants(
+        "platform.tenant_of_erasure(erasure uuid) returns uuid",
+        "select tenant_id from platform.erasures where id = erasure",
+    )
+    _across_tenants(
+        "platform.due_erasures() returns table (tenant_id uuid, erasure_id uuid)",
+        """
+        select tenant_id, id from platform.erasures
+         where tenant_id is not null and (state = 'running' or (state = 'scheduled' and erase_after <= now()))
+        """,
+    )
+    # Deleting a tenant takes its rows along, past row-level security: hence only the one whose erasure is carried out.
+    _across_tenants(
+        "platform.remove_tenant() returns void",
+        """
+        delete from platform.tenants t using platform.erasures e
+         where t.id = nullif(current_setting('app.tenant_id', true), '')::uuid
+           and e.scope = 'tenant' and e.state = 'running' and e.target_id = t.id
+        """,
+        "volatile",
+    )
+    op.execute(f"create policy router_forgets on {table} for update to jobx_router using (true) with check (true)")
+    op.execute(f"grant update (tenant_id, target_id, members) on {table} to jobx_router")
+    # The service cannot write what it could not see afterwards.
+    _across_tenants(
+        "platform.forget_tenant() returns void",
+        """
+        update platform.erasures set tenant_id = null, target_id = null, members = '{}'
+         where tenant_id = nullif(current_setting('app.tenant_id', true), '')::uuid
+           and not exists (select 1 from platform.tenants t where t.id = tenant_id)
+        """,
+        "volatile",
+    )
+    op.execute("revoke create on schema platform from jobx_router")
+
+
+def _across_tenants(signature: str, body: str, volatility: str = "stable") -> None:
+    """A function that sees all tenants, as jobx_router, and can be called by the service."""
+    options = f"language sql {volatility} security definer set search_path = pg_catalog, pg_temp"
+    op.execute(f"create function {signature} {options} as $$ {body} $$")
+    name = signature.partition("(")[0]
+    op.execute(f"revoke all on function {name} from public")
+    op.execute(f"grant execute on function {name} to jobx_app")
+    op.execute(f"alter function {name} owner to jobx_router")

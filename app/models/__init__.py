@@ -16,6 +16,7 @@ from app.models.base import (
 from app.models.channels import Connection, Delivery, InboundEvent
 from app.models.conversations import Contact, Conversation, Handoff, Message, Turn
 from app.models.documents import Document, DocumentChunk, DocumentVersion
+from app.models.privacy import Erasure
 
 __all__ = [
     "Agent",
@@ -31,6 +32,7 @@ __all__ = [
     "DocumentChunk",
     "DocumentVersion",
     "Encrypted",
+    "Erasure",
     "Handoff",
     "InboundEvent",
     "Message",

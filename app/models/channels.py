@@ -5,7 +5,8 @@ from typing import Any, Literal
 from uuid import UUID
 
 import orjson
-from sqlalchemy import ForeignKey, LargeBinary, Text, UniqueConstraint
+from sqlalchemy import ARRAY, ForeignKey, LargeBinary, Text, UniqueConstraint
+from sqlalchemy import Uuid as UuidType
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 
 from app.models.base import ConnectionScoped, Encrypted, TenantScoped, encrypted_text, optional_text, sealed
@@ -25,6 +26,8 @@ class Connection(TenantScoped):
     state: Mapped[str] = mapped_column(Text, default="active")
     epoch: Mapped[int] = mapped_column(default=0)
     simulated: Mapped[bool] = mapped_column(default=False)
+    retention: Mapped[str] = mapped_column(Text, default="30 days", server_default="30 days")
+    erase_after: Mapped[datetime | None]
     account_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
     account_id_sealed: Mapped[bytes] = sealed()
     account_id: Encrypted[str] = encrypted_text("account_id_sealed")
@@ -40,7 +43,10 @@ class Connection(TenantScoped):
 
 
 class InboundEvent(ConnectionScoped):
-    """A webhook body as it came, kept until it is handled; its keyed hash makes a repeated one a no-op."""
+    """A webhook body as it came, kept until it is handled; its keyed hash makes a repeated one a no-op.
+
+    `conversation_ids` are known once it is handled: it is erased with any of them.
+    """
 
     __tablename__ = "inbound_events"
     __table_args__ = (UniqueConstraint("connection_id", "dedup_hash"), {"schema": "tenant"})
@@ -50,6 +56,7 @@ class InboundEvent(ConnectionScoped):
     body: Encrypted[bytes] = Encrypted("body_sealed", lambda value: value, lambda value: value)
     epoch: Mapped[int]
     handled_at: Mapped[datetime | None]
+    conversation_ids: Mapped[list[UUID] | None] = mapped_column(ARRAY(UuidType))
 
 
 class Delivery(ConnectionScoped):
@@ -67,6 +74,7 @@ class Delivery(ConnectionScoped):
     attempts: Mapped[int] = mapped_column(default=0)
     error_code: Mapped[str | None] = mapped_column(Text)
     sent_at: Mapped[datetime | None]
+    trace_id: Mapped[str | None] = mapped_column(Text)
     provider_message_id_sealed: Mapped[bytes | None] = sealed()
     provider_message_id: Encrypted[str | None] = optional_text("provider_message_id_sealed")
     provider_message_hash: Mapped[bytes | None] = mapped_column(LargeBinary, index=True)

@@ -64,6 +64,7 @@ class Turn(ConnectionScoped):
     completion_tokens: Mapped[int] = mapped_column(default=0)
     cost_micros: Mapped[int] = mapped_column(BigInteger, default=0)
     timings: Mapped[dict[str, float] | None] = mapped_column(JSONB)
+    trace_id: Mapped[str | None] = mapped_column(Text)
     record_sealed: Mapped[bytes | None] = sealed()
     record: Encrypted[dict[str, Any]] = Encrypted("record_sealed", orjson.dumps, orjson.loads)
 

@@ -1,4 +1,4 @@
-"""What an operator sees of a running Jobx: logs and traces, with ids, counts and error types, never values."""
+"""What an operator sees of a running Jobx: logs and traces, with trace ids, counts and error types, never values."""
 
 from app.telemetry.logs import JsonFormatter, SafeFormatter, set_up_logging
 from app.telemetry.requests import TracedRequests

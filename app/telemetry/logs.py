@@ -1,4 +1,7 @@
-"""Logs without personal data: ids, counts and error types, never values."""
+"""Logs without personal data: trace ids, counts and error types, never values, and no id of a row.
+
+Logs are kept elsewhere and longer than the rows: what was erased must not go on under its id in a log.
+"""
 
 import copy
 import logging

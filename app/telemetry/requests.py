@@ -1,17 +1,14 @@
 """Every HTTP request is a trace of its own, one line in the log, and tells its caller the trace's id."""
 
 import logging
-from collections.abc import Mapping
 from time import perf_counter
-from typing import Any
-from uuid import UUID
 
 from opentelemetry import context
 from opentelemetry.trace import Span, SpanKind, StatusCode, set_span_in_context
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.telemetry.tracing import begin
-from graphs.spans import describe, fail, trace_id
+from graphs.spans import fail, trace_id
 
 logger = logging.getLogger("jobx.requests")
 
@@ -69,21 +66,12 @@ def _end(span: Span, scope: Scope, status: int, started: float) -> None:
         fields = {"method": method, "route": route, "status": status, "ms": milliseconds}
         logger.log(level, "%s %s %d %.1f ms", *fields.values(), extra={"fields": fields})
     if span.is_recording():
-        _describe(span, method, route, status, scope.get("path_params", {}))
+        _describe(span, method, route, status)
     span.end()
 
 
-def _describe(span: Span, method: str, route: str, status: int, parameters: Mapping[str, Any]) -> None:
+def _describe(span: Span, method: str, route: str, status: int) -> None:
     span.update_name(f"{method} {route}")
     span.set_attributes({"http.request.method": method, "http.route": route, "http.response.status_code": status})
     if status >= _SERVER_ERROR:
         span.set_status(StatusCode.ERROR)
-    describe(span, **{name: _id(value) for name, value in parameters.items()})
-
-
-def _id(value: Any) -> str | None:
-    """A parameter of a path, if it is an id."""
-    try:
-        return str(UUID(str(value)))
-    except ValueError:
-        return None

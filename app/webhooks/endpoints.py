@@ -34,7 +34,7 @@ async def receive_webhook(channel: str, connection_id: str, request: Request) ->
     if not any(verified):
         runtime.metrics.webhook(channel, "bad_signature")
         raise Unauthorized("The webhook's signature is missing or wrong.")
-    with span("webhook", channel=channel, connection_id=str(connection)) as current:
+    with span("webhook", channel=channel) as current:
         recorded = await record_event(runtime, channel, connection, body)
         describe(current, outcome=recorded)
     runtime.metrics.webhook(channel, recorded)

@@ -28,7 +28,7 @@ async def record_event(runtime: Runtime, channel: str, connection_id: UUID, body
         if connection is None or connection.channel != channel:
             return "unknown_connection"
         if connection.state in ("erasing", "disconnected"):
-            logger.info("webhook ignored: connection %s is %s", connection_id, connection.state)
+            logger.info("webhook ignored: its connection is %s", connection.state)
             return "ignored"
         events = provider_for(channel, runtime.settings).parse(body, connection.account_id)
         key = _dedup_key(connection_id, events, body)

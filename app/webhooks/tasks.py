@@ -5,12 +5,13 @@ from uuid import UUID
 import procrastinate
 from procrastinate import JobContext
 
-from app.channels.base import Credentials, InboundEvent
+from app.channels.base import Credentials
 from app.channels.gate import lock_connection
 from app.channels.registry import client_for, provider_for
 from app.conversations import inbound
 from app.models import InboundEvent as StoredEvent
 from app.models import now
+from app.privacy.erasure import erase_connection
 from app.queue import INBOUND, job
 from app.runtime import of_job
 
@@ -21,7 +22,6 @@ blueprint = procrastinate.Blueprint()
 async def handle_event(context: JobContext, tenant_id: UUID, event_id: UUID) -> None:
     """Turn a stored body into messages, edits and jobs; the body is dropped once that is done."""
     runtime = of_job(context)
-    tapped: list[InboundEvent] = []
     async with runtime.vault.session(tenant_id) as session:
         stored = await session.get(StoredEvent, event_id, with_for_update=True)
         if stored is None or stored.handled_at is not None:
@@ -31,11 +31,13 @@ async def handle_event(context: JobContext, tenant_id: UUID, event_id: UUID) -> 
             stored.body_sealed, stored.handled_at = None, now()
             return
         provider = provider_for(connection.channel, runtime.settings)
-        for event in provider.parse(stored.body, connection.account_id):
-            await inbound.take(session, runtime.queue, connection, event)
-            if event.callback_id is not None:
-                tapped.append(event)
+        events = provider.parse(stored.body, connection.account_id)
+        about = [await inbound.take(session, runtime.queue, connection, event) for event in events]
+        tapped = [event for event in events if event.callback_id is not None]
         stored.body_sealed, stored.handled_at = None, now()
+        stored.conversation_ids = sorted({one for one in about if one is not None})
+        if any(event.kind == "account_removed" for event in events):
+            await erase_connection(session, runtime, connection.id)
         credentials = Credentials(connection.credentials)
     for event in tapped:
         await provider.acknowledge(client_for(connection, runtime), credentials, event)

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from app.assembly import new_pressure
 from app.documents import tasks as document_tasks
 from app.health import Pressure, Stopping
-from app.queue import ANSWERS, DELIVERIES, INBOUND, INGESTION, MAINTENANCE
+from app.queue import ANSWERS, DELIVERIES, INBOUND, INGESTION, PRIVACY
 from tests.app.test_health import value, worker_only
 from tests.app.until import until
 
@@ -70,7 +70,7 @@ async def test_a_queue_older_than_its_limit_is_behind_until_it_is_well_below(run
 async def test_what_is_not_due_or_not_urgent_is_not_behind(runtime, measured):
     await add_job(runtime, INBOUND, age=500, delay=60)
     await add_job(runtime, INGESTION, age=500)
-    await add_job(runtime, MAINTENANCE, age=500)
+    await add_job(runtime, PRIVACY, age=500)
     await add_job(runtime, ANSWERS, age=300, lock="conversation:1", delay=30)
     await add_job(runtime, ANSWERS, age=300, lock="conversation:1")
     assert await measured.check() == "ok"

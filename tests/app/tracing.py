@@ -35,11 +35,13 @@ class Lines(io.StringIO):
 
 
 @contextmanager
-def logged_lines() -> Iterator[Lines]:
-    """Collect what a block logs at INFO and above, as the service formats it."""
+def logged_lines(*names: str) -> Iterator[Lines]:
+    """Collect what a block logs at INFO and above, as the service formats it; of some loggers only, if named."""
     lines, root = Lines(), logging.getLogger()
     handler = logging.StreamHandler(lines)
     handler.setFormatter(JsonFormatter())
+    if names:
+        handler.addFilter(lambda record: record.name.startswith(names))
     level = root.level
     root.addHandler(handler)
     root.setLevel(logging.INFO)

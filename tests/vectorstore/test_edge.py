@@ -287,3 +287,63 @@ def test_importing_the_room_loads_no_heavy_library() -> None:
     done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True)
 
     assert json.loads(done.stdout) == []
+
+
+def held(root: Path, value: UUID) -> bool:
+    forms = (value.bytes, str(value).encode())
+    return any(form in path.read_bytes() for path in root.rglob("*") if path.is_file() for form in forms)
+
+
+async def test_what_was_deleted_is_in_no_file_once_it_was_rewritten(root: Path) -> None:
+    index = EdgeIndex(root, 4)
+    gone, kept, version = uuid4(), uuid4(), uuid4()
+    doomed, staying = chunks(70), chunks(130)
+    await index.replace(TENANT, gone, version, doomed)
+    await index.replace(TENANT, kept, version, staying)
+    before = await index.search(TENANT, EAST, WORDS, 5, [kept])
+    await index.delete(TENANT, gone)
+    assert held(root, gone)
+    assert held(root, doomed[0].chunk_id)
+    copying = asyncio.create_task(index.rewrite(TENANT))
+    while not copying.done():
+        assert len(await index.search(TENANT, EAST, WORDS, 5, [kept])) == 5
+    assert await copying
+    assert not held(root, gone)
+    assert not any(held(root, chunk.chunk_id) for chunk in doomed)
+    assert held(root, staying[0].chunk_id)
+    assert await index.count(TENANT) == 130
+    assert await index.search(TENANT, EAST, WORDS, 5, [kept]) == before
+    await index.replace(TENANT, gone, version, chunks(3))
+    await index.close()
+    again = EdgeIndex(root, 4)
+    assert await again.count(TENANT) == 133
+    assert await again.rewrite(OTHER_TENANT)
+    assert await again.count(OTHER_TENANT) == 0
+    await again.close()
+
+
+@pytest.mark.parametrize("old_is", ["still there", "put away", "gone"])
+async def test_a_whole_copy_that_is_not_in_its_place_yet_is_put_there(root: Path, old_is: str) -> None:
+    index = EdgeIndex(root, 4)
+    await index.replace(TENANT, uuid4(), uuid4(), chunks(9))
+    await index.close()
+    folder, copied = root / TENANT.hex, root / f".copied-{TENANT.hex}"
+    shutil.copytree(folder, copied)
+    if old_is == "put away":
+        folder.rename(root / f".dropped-{TENANT.hex}")
+    elif old_is == "gone":
+        shutil.rmtree(folder)
+    again = EdgeIndex(root, 4)
+    assert await again.count(TENANT) == 9
+    assert names(root) == {TENANT.hex, "owner.lock"}
+    await again.close()
+
+
+async def test_a_copy_that_was_cut_short_is_begun_again(root: Path) -> None:
+    index = EdgeIndex(root, 4)
+    await index.replace(TENANT, uuid4(), uuid4(), chunks(9))
+    (root / f".new-{TENANT.hex}").mkdir()
+    assert await index.rewrite(TENANT)
+    assert await index.count(TENANT) == 9
+    await index.close()
+    assert names(root) == {TENANT.hex, "owner.lock"}

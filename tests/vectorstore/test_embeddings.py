@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.embedding_cache import CACHE
+from vectorstore import embeddings
 from vectorstore.embeddings import Embedder, RecentVectors
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -134,6 +135,20 @@ def test_remembered_queries_hold_no_text() -> None:
     recent.put("my secret question", [1.0])
 
     assert "secret" not in repr(vars(recent))
+
+
+async def test_what_is_remembered_goes_in_time_also_if_nothing_is_asked_any_more(
+    embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedder, "_recent_queries", RecentVectors(10, 0.05))
+    monkeypatch.setattr(embedder, "_recent_sentences", RecentVectors(10, 0.05))
+    monkeypatch.setattr(embeddings, "_RECENT_SECONDS", 0.05)
+    recent = embedder._recent_queries, embedder._recent_sentences
+    await embedder.embed_query("Where is my parcel?")
+    await embedder.embed_sentences(["It is on its way."])
+
+    await asyncio.sleep(0.06)
+    assert not any(each._entries for each in recent)
 
 
 async def test_sentences_are_embedded_once(embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,11 +57,11 @@ async def test_two_bots_are_two_connections(tenant):
 async def test_disconnecting_takes_the_webhook_back_and_forgets_the_token(tenant, telegram, run_jobs):
     agent = await tenant.add_agent()
     connection = await tenant.connect(agent)
-    assert (await tenant.http.delete(f"/v1/connections/{connection}")).status_code == 204
+    assert (await tenant.http.delete(f"/v1/connections/{connection}")).status_code == 202
     assert (await tenant.http.get(f"/v1/connections/{connection}")).json()["state"] == "disconnected"
     await run_jobs()
     assert not telegram.webhooks
-    assert (await tenant.http.delete(f"/v1/connections/{connection}")).status_code == 204
+    assert (await tenant.http.delete(f"/v1/connections/{connection}")).status_code == 202
     assert await tenant.connect(agent) != connection
 
 
@@ -88,7 +88,7 @@ async def test_an_unknown_channel_is_refused(tenant, channel):
 async def test_a_bot_that_is_connected_again_keeps_its_webhook_whenever_the_release_comes(tenant, telegram, run_jobs):
     agent = await tenant.add_agent()
     old = await tenant.connect(agent)
-    assert (await tenant.http.delete(f"/v1/connections/{old}")).status_code == 204
+    assert (await tenant.http.delete(f"/v1/connections/{old}")).status_code == 202
     new = await tenant.connect(agent)
     await run_jobs()
     (webhook,) = telegram.webhooks.values()
@@ -101,7 +101,7 @@ async def test_a_bot_that_is_connected_again_keeps_its_webhook_whenever_the_rele
 async def test_a_bot_connected_while_its_release_runs_gets_its_webhook_back(tenant, telegram, run_jobs, monkeypatch):
     agent = await tenant.add_agent()
     old = await tenant.connect(agent)
-    assert (await tenant.http.delete(f"/v1/connections/{old}")).status_code == 204
+    assert (await tenant.http.delete(f"/v1/connections/{old}")).status_code == 202
     disconnect, made = Telegram.disconnect, []
 
     async def connecting_meanwhile(self, client, credentials, _webhook_url):
@@ -122,7 +122,7 @@ async def test_a_disconnect_during_a_reconnect_wins(tenant, monkeypatch):
 
     async def disconnected_meanwhile(self, *args):
         await subscribe(self, *args)
-        assert (await tenant.http.delete(f"/v1/connections/{connection}")).status_code == 204
+        assert (await tenant.http.delete(f"/v1/connections/{connection}")).status_code == 202
 
     monkeypatch.setattr(Telegram, "subscribe", disconnected_meanwhile)
     body = {"channel": "telegram", "agent_id": agent, "token": TOKEN}
@@ -173,7 +173,7 @@ async def test_a_bot_that_another_tenant_connected_keeps_its_webhook(make_tenant
     one, two = await make_tenant("One"), await make_tenant("Two")
     old = await one.connect(await one.add_agent())
     new = await two.connect(await two.add_agent())
-    assert (await one.http.delete(f"/v1/connections/{old}")).status_code == 204
+    assert (await one.http.delete(f"/v1/connections/{old}")).status_code == 202
     await run_jobs()
     (webhook,) = telegram.webhooks.values()
     assert webhook["url"].endswith(new)
@@ -184,7 +184,7 @@ async def test_a_webhook_that_could_not_be_given_back_at_once_is_given_back_late
 ):
     agent = await tenant.add_agent()
     old = await tenant.connect(agent)
-    assert (await tenant.http.delete(f"/v1/connections/{old}")).status_code == 204
+    assert (await tenant.http.delete(f"/v1/connections/{old}")).status_code == 202
     new = await tenant.connect(agent)
     telegram.fail("setWebhook", refused(429, "Too Many Requests", retry_after=1))
     telegram.webhooks.clear()
@@ -200,7 +200,7 @@ async def test_a_webhook_is_not_taken_while_nobody_says_whose_it_is(make_tenant,
     one, two = await make_tenant("One"), await make_tenant("Two")
     old = await one.connect(await one.add_agent())
     new = await two.connect(await two.add_agent())
-    assert (await one.http.delete(f"/v1/connections/{old}")).status_code == 204
+    assert (await one.http.delete(f"/v1/connections/{old}")).status_code == 202
     telegram.fail("getWebhookInfo", refused(500, "down"))
     await run_jobs()
     for _ in range(6):

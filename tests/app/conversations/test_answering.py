@@ -233,7 +233,7 @@ async def test_nothing_is_sent_after_a_disconnect(shop, telegram, run_jobs, monk
     search = shop.runtime.index.search
 
     async def disconnected(*args, **kwargs):
-        assert (await shop.http.delete(f"/v1/connections/{shop.connection}")).status_code == 204
+        assert (await shop.http.delete(f"/v1/connections/{shop.connection}")).status_code == 202
         return await search(*args, **kwargs)
 
     monkeypatch.setattr(shop.runtime.index, "search", disconnected)

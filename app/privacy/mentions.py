@@ -1,0 +1,64 @@
+"""What names or quotes something erased in rows that stay: stored answers, citations, agents' lists."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, delete, func, select, update
+from sqlalchemy import Uuid as UuidType
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.models import Agent, Erasure, StoredResponse, Turn
+from app.privacy.removal import add_count, tenant_of
+from app.runtime import Runtime
+
+_BATCH = 500
+# In place of the last document that an agent may use: an empty list would mean that it may use all of them.
+NO_DOCUMENT = UUID(int=0)
+
+
+async def forget_answers(runtime: Runtime, erasure: Erasure) -> None:
+    """Delete the stored answers (for repeated requests) that name what is erased."""
+    wanted = [str(one).encode() for one in (erasure.target_id, *erasure.members)]
+    last: UUID | None = None
+    while True:
+        async with runtime.vault.session(tenant_of(erasure)) as session:
+            rows = await _page(session, StoredResponse, last)
+            if not rows:
+                return
+            last = rows[-1].id
+            named = [row.id for row in rows if row.body and any(one in row.body for one in wanted)]
+            await session.execute(delete(StoredResponse).where(StoredResponse.id.in_(named)))
+            await add_count(session, erasure, "tenant.stored_responses", len(named))
+
+
+async def forget_document(runtime: Runtime, erasure: Erasure) -> None:
+    """Take a document out of agents' lists, and its quotes out of what is kept with past answers."""
+    async with runtime.vault.session(tenant_of(erasure)) as session:
+        replaced = func.array_replace(Agent.document_ids, erasure.target_id, NO_DOCUMENT, type_=ARRAY(UuidType))
+        mine = update(Agent).where(Agent.document_ids.any_() == erasure.target_id)
+        await session.execute(mine.values(document_ids=replaced))
+    last: UUID | None = None
+    while True:
+        async with runtime.vault.session(tenant_of(erasure)) as session:
+            rows = await _page(session, Turn, last)
+            if not rows:
+                return
+            last = rows[-1].id
+            for turn in rows:
+                if turn.record and str(erasure.target_id) in str(turn.record):
+                    turn.record = _without(turn.record, str(erasure.target_id))
+                    await add_count(session, erasure, "citations", 1)
+
+
+def _without(record: dict[str, Any], document_id: str) -> dict[str, Any]:
+    """A turn's record without a document's citations; the verdicts' evidence may quote it, so that goes as well."""
+    return {
+        "citations": [one for one in record.get("citations", ()) if one.get("document_id") != document_id],
+        "verdicts": [one | {"evidence": None} for one in record.get("verdicts", ())],
+    }
+
+
+async def _page(session: AsyncSession, model: Any, after: UUID | None) -> Sequence[Any]:
+    query = select(model).order_by(model.id).limit(_BATCH)
+    return (await session.scalars(query if after is None else query.where(model.id > after))).all()

@@ -1,0 +1,33 @@
+"""Erasures over HTTP."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+
+class ErasureOut(BaseModel):
+    """An erasure; `state` is scheduled, running, done or restored, `scope` what kind of thing it is about.
+
+    `target_id` is known until it is erased. `erase_after` is the date of a scheduled one, until which it can be
+    taken back. `revocation` is confirmed, or unconfirmed when the provider did not answer in time. `receipt` is
+    there once nothing is left; it is signed and names nobody.
+    """
+
+    id: UUID
+    scope: str
+    target_id: UUID | None
+    state: str
+    created_at: datetime
+    erase_after: datetime
+    finished_at: datetime | None
+    revocation: str | None
+    receipt: dict[str, Any] | None
+
+
+class ErasureList(BaseModel):
+    """A page of erasures, newest first."""
+
+    erasures: list[ErasureOut]
+    next_cursor: str | None

@@ -1,0 +1,338 @@
+"""Every table and column of the database, in the order in which their rows are deleted."""
+
+from collections.abc import Mapping
+
+from app.privacy.places import (
+    ANSWERS,
+    CODE,
+    CONTRACT,
+    COUNT,
+    CUSTOMERS,
+    DUTY,
+    ID,
+    INTEREST,
+    OF_CONNECTION,
+    PROCESSOR,
+    PROOF,
+    SAFETY,
+    SERVICE,
+    SHARED,
+    STATE,
+    TIME,
+    Column,
+    DataClass,
+    Scope,
+    Table,
+    clear,
+    hashed,
+    sealed,
+)
+
+_ALL_OF_TENANT: Mapping[Scope, str] = {"tenant": "tenant_id = :target"}
+_OF_CONNECTION: Mapping[Scope, str] = {**_ALL_OF_TENANT, "connection": "connection_id = :target"}
+_OF_CONVERSATION: Mapping[Scope, str] = {
+    **_OF_CONNECTION,
+    "conversation": "conversation_id = any(:members)",
+    "contact": "conversation_id = any(:members)",
+}
+_OF_DOCUMENT: Mapping[Scope, str] = {**_ALL_OF_TENANT, "document": "document_id = :target"}
+
+
+def _customers(name: str, data_class: DataClass, scopes: Mapping[Scope, str], *columns: Column) -> Table:
+    return Table(f"tenant.{name}", data_class, CUSTOMERS, PROCESSOR, "conversations", OF_CONNECTION + columns, scopes)
+
+
+_DELIVERIES = _customers(
+    "deliveries",
+    "operations",
+    _OF_CONVERSATION,
+    *clear(ID, "turn_id", "message_id", "conversation_id"),
+    *clear(STATE, "state"),
+    *clear(COUNT, "part", "epoch", "attempts"),
+    *clear(CODE, "error_code"),
+    *clear(TIME, "sent_at"),
+    *clear("a random id, by which an operator finds the lines of the log", "trace_id"),
+    *sealed("provider_message_id", data_class="customer"),
+    *hashed("provider_message_hash"),
+)
+_HANDOFFS = _customers(
+    "handoffs",
+    "operations",
+    _OF_CONVERSATION,
+    *clear(ID, "conversation_id", "turn_id"),
+    *clear(CODE, "reason"),
+    *clear(TIME, "resolved_at"),
+)
+_MESSAGES = _customers(
+    "messages",
+    "message",
+    _OF_CONVERSATION,
+    *clear(ID, "conversation_id", "turn_id"),
+    *clear("the order in which Jobx stored it", "position"),
+    *clear(STATE, "direction", "author", "kind", "status"),
+    *clear(TIME, "sent_at"),
+    *sealed("text"),
+    *hashed("dedup_hash", "provider_message_hash"),
+)
+_TURNS = _customers(
+    "turns",
+    "message",
+    _OF_CONVERSATION,
+    *clear(ID, "conversation_id", "agent_id"),
+    *clear(STATE, "state"),
+    *clear(CODE, "reason"),
+    *clear(TIME, "finished_at"),
+    *clear("the name of a model, from the settings", "model"),
+    *clear(COUNT, "prompt_tokens", "completion_tokens", "cost_micros", "timings"),
+    *clear("a random id, by which an operator finds the lines of the log", "trace_id"),
+    *sealed("record"),
+)
+_CONVERSATIONS = _customers(
+    "conversations",
+    "customer",
+    {**_OF_CONNECTION, "conversation": "id = any(:members)", "contact": "id = any(:members)"},
+    *clear(ID, "contact_id"),
+    *hashed("provider_hash"),
+    *sealed("provider_id", "business_connection_id"),
+    *clear(TIME, "agent_paused_at", "blocked_at", "last_message_at"),
+)
+_CONTACTS = _customers(
+    "contacts",
+    "customer",
+    {**_OF_CONNECTION, "contact": "id = :target"},
+    *hashed("customer_hash"),
+    *sealed("customer_id", "name"),
+)
+_EVENTS = Table(
+    "tenant.inbound_events",
+    "event",
+    CUSTOMERS,
+    PROCESSOR,
+    "events",
+    OF_CONNECTION
+    + hashed("dedup_hash")
+    + sealed("body", exported=False)
+    + clear(COUNT, "epoch")
+    + clear(TIME, "handled_at")
+    + clear("the ids of the conversations that it was about", "conversation_ids"),
+    {**_OF_CONNECTION, "conversation": "conversation_ids && :members", "contact": "conversation_ids && :members"},
+    exported=False,
+)
+_CONNECTIONS = Table(
+    "tenant.connections",
+    "account",
+    CUSTOMERS,
+    CONTRACT,
+    "conversations",
+    SHARED
+    + clear("the name of a channel", "channel")
+    + clear(ID, "agent_id")
+    + clear(STATE, "state", "simulated", "retention")
+    + clear(COUNT, "epoch")
+    + clear(TIME, "erase_after")
+    + hashed("account_hash")
+    + sealed("account_id", "display_name")
+    + sealed("credentials", data_class="credential", exported=False),
+    {**_ALL_OF_TENANT, "connection": "id = :target"},
+)
+
+
+def _knowledge(name: str, scopes: Mapping[Scope, str], *columns: Column) -> Table:
+    return Table(f"tenant.{name}", "knowledge", ANSWERS, PROCESSOR, "knowledge", SHARED + columns, scopes)
+
+
+_CHUNKS = _knowledge(
+    "chunks",
+    _OF_DOCUMENT,
+    *clear(ID, "document_id", "version_id"),
+    *clear(COUNT, "position", "page"),
+    *sealed("heading", "text"),
+)
+_VERSIONS = _knowledge(
+    "document_versions",
+    _OF_DOCUMENT,
+    *clear(ID, "document_id"),
+    *hashed("content_hash"),
+    *sealed("title", "file_name", "url", "error"),
+    *clear("a media type, checked to be nothing else", "media_type"),
+    *clear(COUNT, "size", "pages", "chunks"),
+    *clear(STATE, "status"),
+    *clear(CODE, "error_code"),
+    *clear(TIME, "finished_at"),
+)
+_DOCUMENTS = _knowledge(
+    "documents",
+    {**_ALL_OF_TENANT, "document": "id = :target"},
+    *hashed("source_hash"),
+    *sealed("title"),
+    *clear("whether the title was given", "title_given"),
+    *clear(ID, "current_version_id"),
+    *clear(TIME, "deleted_at"),
+)
+_AGENTS = Table(
+    "tenant.agents",
+    "account",
+    SERVICE,
+    CONTRACT,
+    "account",
+    SHARED
+    + sealed("name", "instructions", "tone", "greeting_message", "thanks_message", "handoff_message", "allowed_urls")
+    + clear("the ids of the documents it may use", "document_ids", erasure="cut")
+    + clear(COUNT, "groundedness_threshold"),
+    _ALL_OF_TENANT,
+)
+_REPLAYS = Table(
+    "tenant.stored_responses",
+    "account",
+    SAFETY,
+    CONTRACT,
+    "replays",
+    SHARED + hashed("key_hash", "request_hash") + sealed("body") + clear("an HTTP status", "status_code"),
+    _ALL_OF_TENANT,
+    exported=False,
+)
+_API_KEYS = Table(
+    "tenant.api_keys",
+    "credential",
+    SERVICE,
+    CONTRACT,
+    "account",
+    SHARED
+    + sealed("name")
+    + clear("four characters of a random secret, to tell keys apart", "hint")
+    + (Column("secret_hash", "digest"),)
+    + clear("names of rights", "scopes")
+    + clear(TIME, "revoked_at"),
+    _ALL_OF_TENANT,
+)
+_PROFILES = Table("tenant.profiles", "account", SERVICE, CONTRACT, "account", SHARED + sealed("name"), _ALL_OF_TENANT)
+_ERASURES = Table(
+    "platform.erasures",
+    "receipt",
+    PROOF,
+    DUTY,
+    "receipts",
+    clear("a random id", "id")
+    + clear("the tenant's id, until it is erased itself", "tenant_id", erasure="cut")
+    + clear("ids of what is erased, until it is", "target_id", "members", erasure="cut")
+    + clear(STATE, "scope", "state", "revocation")
+    + clear(TIME, "created_at", "erase_after", "finished_at")
+    + clear(COUNT, "counts")
+    + clear("a signed statement of random ids, times and counts", "receipt"),
+    erasure="kept",
+)
+_MASTER_ID = "a digest of the master key that was used, which leads back to no key"
+_MASTERS = Table(
+    "keys.masters",
+    "key",
+    SERVICE,
+    CONTRACT,
+    "keys",
+    clear(_MASTER_ID, "id") + clear(TIME, "created_at"),
+    erasure="kept",
+    exported=False,
+)
+_CONNECTION_KEYS = Table(
+    "keys.connection_keys",
+    "key",
+    SERVICE,
+    CONTRACT,
+    "keys",
+    clear(ID, "connection_id", "tenant_id")
+    + clear(TIME, "created_at")
+    + clear(_MASTER_ID, "webhook_master_id")
+    + (Column("wrapped", "wrapped"),),
+    {**_ALL_OF_TENANT, "connection": "connection_id = :target"},
+    erasure="key",
+    exported=False,
+)
+_TENANT_KEYS = Table(
+    "keys.tenant_keys",
+    "key",
+    SERVICE,
+    CONTRACT,
+    "keys",
+    clear(ID, "tenant_id")
+    + clear(TIME, "created_at")
+    + clear(_MASTER_ID, "master_id")
+    + clear(COUNT, "generation", "next_generation")
+    + (Column("wrapped", "wrapped"),),
+    _ALL_OF_TENANT,
+    erasure="key",
+    exported=False,
+)
+_TENANTS = Table(
+    "platform.tenants",
+    "account",
+    SERVICE,
+    CONTRACT,
+    "account",
+    clear("a random id, or one of time and chance", "id")
+    + clear(TIME, "created_at")
+    + clear("whether it is the sample", "sample"),
+    {"tenant": "id = :target"},
+)
+_SCHEMA = Table(
+    "platform.alembic_version",
+    "schema",
+    SERVICE,
+    INTEREST,
+    "schema",
+    clear("a migration's number", "version_num"),
+    erasure="kept",
+    exported=False,
+)
+
+
+def _queue(name: str, *columns: Column) -> Table:
+    return Table(
+        f"queue.procrastinate_{name}", "operations", SAFETY, INTEREST, "jobs", columns, erasure="job", exported=False
+    )
+
+
+_QUEUE = (
+    _queue(
+        "jobs",
+        *clear("a number of the queue's own", "id", "worker_id"),
+        *clear("a name of ours", "queue_name", "task_name"),
+        *clear(COUNT, "priority", "attempts"),
+        *clear("an id or a keyed hash with the name of its kind; one after another within it", "lock", "queueing_lock"),
+        *clear("ids and a trace, listed one by one as job arguments", "args"),
+        *clear(STATE, "status", "abort_requested"),
+        *clear(TIME, "scheduled_at"),
+    ),
+    _queue("events", *clear("a number of the queue's own", "id", "job_id"), *clear(STATE, "type"), *clear(TIME, "at")),
+    _queue(
+        "periodic_defers",
+        *clear("a number of the queue's own", "id", "job_id"),
+        *clear("a name of ours", "task_name", "periodic_id"),
+        *clear(TIME, "defer_timestamp"),
+    ),
+    _queue("workers", *clear("a number of the queue's own", "id"), *clear(TIME, "last_heartbeat")),
+)
+
+# Children first, so that each deletion is a small one; keys after what they open.
+TABLES: tuple[Table, ...] = (
+    _DELIVERIES,
+    _HANDOFFS,
+    _MESSAGES,
+    _TURNS,
+    _CONVERSATIONS,
+    _CONTACTS,
+    _EVENTS,
+    _CONNECTIONS,
+    _CHUNKS,
+    _VERSIONS,
+    _DOCUMENTS,
+    _AGENTS,
+    _REPLAYS,
+    _API_KEYS,
+    _PROFILES,
+    _ERASURES,
+    *_QUEUE,
+    _SCHEMA,
+    _MASTERS,
+    _CONNECTION_KEYS,
+    _TENANT_KEYS,
+    _TENANTS,
+)

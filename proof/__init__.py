@@ -1,0 +1,1 @@
+"""Proofs of what docs/privacy.md promises, on a running Jobx."""

@@ -1,0 +1,201 @@
+"""Canaries: values that are nowhere else, in every field of every class that is encrypted or hashed."""
+
+import secrets
+from collections.abc import Sequence
+from uuid import UUID, uuid4
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.channels.base import Account, Retention
+from app.channels.connections import store
+from app.conversations.inbound import ensure_conversation
+from app.crypto import current_keyring
+from app.models import (
+    Agent,
+    Conversation,
+    Delivery,
+    Document,
+    DocumentChunk,
+    DocumentVersion,
+    Handoff,
+    InboundEvent,
+    Message,
+    StoredResponse,
+    Turn,
+    new_id,
+    now,
+)
+from app.simulators.telegram import text_update
+
+
+class Canaries:
+    """Makes canaries and remembers them; `word` marks them all."""
+
+    def __init__(self, word: str = "canary") -> None:
+        self._word = word
+        self.made: list[str] = []
+
+    def __call__(self, what: str) -> str:
+        """A new canary, for a field called `what`."""
+        value = f"{self._word}-{what}-{secrets.token_hex(8)}"
+        self.made.append(value)
+        return value
+
+    def digits(self) -> str:
+        """A canary where only digits can be."""
+        value = str(secrets.randbelow(9 * 10**15) + 10**15)
+        self.made.append(value)
+        return value
+
+
+async def plant_connection(
+    session: AsyncSession, canary: Canaries, agent_id: UUID, retention: Retention = "immediate"
+) -> UUID:
+    """A simulated connection; its bot's id, name and token are canaries."""
+    bot, secret = canary.digits(), canary("token")
+    account = Account(bot, canary("bot"), {})
+    credentials = {"token": f"{bot}:{secret}-simulated"}
+    made = await store(
+        session, new_id(), "telegram", agent_id, account, credentials, simulated=True, retention=retention
+    )
+    return made.id
+
+
+async def plant_conversation(session: AsyncSession, canary: Canaries, connection_id: UUID) -> Conversation:
+    """A customer with a conversation of two messages, a turn, a delivery, a handoff and events, every field filled."""
+    provider, customer = canary.digits(), canary.digits()
+    conversation = await ensure_conversation(
+        session, connection_id, provider, customer, name=canary("name"), business_connection_id=canary("business")
+    )
+    scope = {"connection_id": connection_id, "conversation_id": conversation.id}
+    turn = Turn(**scope, state="handed_off", reason="no_passages", finished_at=now(), trace_id=uuid4().hex)
+    turn.record = {"citations": [{"quote": canary("quote"), "title": canary("title")}], "verdicts": []}
+    session.add(turn)
+    await session.flush()
+    asked, said = _message(canary, scope, turn.id, "in"), _message(canary, scope, turn.id, "out")
+    session.add_all([asked, said, Handoff(**scope, turn_id=turn.id, reason="no_passages")])
+    await session.flush()
+    delivery = Delivery(**scope, turn_id=turn.id, message_id=said.id, part=0, epoch=0, state="sent", sent_at=now())
+    delivery.provider_message_id = canary("sent")
+    delivery.provider_message_hash = _hash("message", connection_id)
+    session.add(delivery)
+    session.add(_event(canary, connection_id, [conversation.id], int(provider)))
+    await session.flush()
+    for argument, row in (("message_id", asked.id), ("delivery_id", delivery.id)):
+        await _failed_job(session, argument, row)
+    return conversation
+
+
+async def plant_bulk(session: AsyncSession, connection_id: UUID, conversation_id: UUID, count: int) -> list[str]:
+    """Many messages with a turn for every other one; returns their texts."""
+    scope = {"connection_id": connection_id, "conversation_id": conversation_id}
+    turns = [Turn(**scope, state="replied", finished_at=now()) for _ in range(0, count, 2)]
+    said: list[Message] = []
+    for number, turn in enumerate(turns):
+        turn.record = {"citations": [], "verdicts": []}
+        said += [_message(Canaries(f"bulk-{number}"), scope, turn.id, direction) for direction in ("in", "out")]
+    sent = [
+        Delivery(**scope, turn_id=turn.id, message_id=answer.id, part=0, epoch=0, state="sent", sent_at=now())
+        for turn, answer in zip(turns, said[1::2], strict=True)
+    ]
+    for rows in (turns, said, sent):
+        session.add_all(rows)
+        await session.flush()
+    return [message.text for message in said]
+
+
+async def plant_document(session: AsyncSession, canary: Canaries) -> Document:
+    """A document's rows with every field filled; that it has vectors and files is for an upload to do."""
+    document = Document(title=canary("title"), title_given=True)
+    document.source_hash = _hash("source")
+    session.add(document)
+    await session.flush()
+    version = DocumentVersion(
+        document_id=document.id,
+        content_hash=_hash("content"),
+        title=canary("given"),
+        file_name=canary("file"),
+        url=f"https://example.com/{canary('url')}",
+        error=canary("error"),
+        size=1,
+        status="failed",
+    )
+    session.add(version)
+    await session.flush()
+    session.add(
+        DocumentChunk(
+            document_id=document.id, version_id=version.id, position=0, heading=canary("heading"), text=canary("chunk")
+        )
+    )
+    await session.flush()
+    return document
+
+
+async def plant_rest(session: AsyncSession, canary: Canaries, mentioned: Sequence[UUID]) -> None:
+    """What a tenant has beside: an agent, and stored answers that name what is going to be erased."""
+    session.add(make_agent(canary))
+    for row in mentioned:
+        answer = StoredResponse(
+            key_hash=_hash("idempotency"),
+            request_hash=_hash("request"),
+            status_code=201,
+        )
+        answer.body = f'{{"id": "{row}", "name": "{canary("answer")}"}}'.encode()
+        session.add(answer)
+    await session.flush()
+
+
+def make_agent(canary: Canaries) -> Agent:
+    """An agent whose every text is a canary."""
+    return Agent(
+        name=canary("agent"),
+        instructions=canary("instructions"),
+        tone=canary("tone"),
+        greeting_message=canary("greeting"),
+        thanks_message=canary("thanks"),
+        handoff_message=canary("handoff"),
+        allowed_urls=[f"https://example.com/{canary('allowed')}"],
+    )
+
+
+def _message(canary: Canaries, scope: dict[str, UUID], turn_id: UUID, direction: str) -> Message:
+    connection_id = scope["connection_id"]
+    return Message(
+        **scope,
+        turn_id=turn_id,
+        direction=direction,
+        author="customer" if direction == "in" else "agent",
+        status="received" if direction == "in" else "sent",
+        text=canary("text"),
+        dedup_hash=_hash("event", connection_id),
+        provider_message_hash=_hash("message", connection_id),
+        sent_at=now(),
+    )
+
+
+def _event(canary: Canaries, connection_id: UUID, conversations: list[UUID], chat: int) -> InboundEvent:
+    event = InboundEvent(
+        connection_id=connection_id,
+        dedup_hash=_hash("event", connection_id),
+        epoch=0,
+        handled_at=now(),
+        conversation_ids=conversations,
+    )
+    event.body = str(text_update(chat % 10**9, canary("body"), update_id=1, message_id=1)).encode()
+    return event
+
+
+def _hash(purpose: str, connection_id: UUID | None = None) -> bytes:
+    return current_keyring().lookup(purpose, secrets.token_hex(16), connection_id)
+
+
+async def _failed_job(session: AsyncSession, argument: str, row: UUID) -> None:
+    """A job that failed for good, and stays until its subject goes."""
+    statement = text(
+        "insert into queue.procrastinate_jobs (queue_name, task_name, lock, args, status) values"
+        " ('answers', 'proof:failed', :lock, jsonb_build_object('tenant_id', cast(:tenant as text),"
+        f" '{argument}', cast(:row as text)), 'failed')"
+    )
+    values = {"lock": f"{argument}:{row}", "tenant": str(current_keyring().tenant_id), "row": str(row)}
+    await session.execute(statement, values)
