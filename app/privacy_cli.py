@@ -1,8 +1,10 @@
 """`jobx privacy`: the inventory, the record of processing, receipts, and the ledger after a restore."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import orjson
 import typer
@@ -12,13 +14,14 @@ from app.db import Database
 from app.errors import ConfigurationError
 from app.keys.service import Vault
 from app.migrations.server import check_server
-from app.privacy import proofkey, receipts, record
+from app.privacy import proofkey, receipts, record, retention
 from app.privacy.inventory import places
 from app.privacy.replay import Asker, replay
 from app.queue import Queue
 from app.settings import Settings
-from app.storage import make_storage
+from app.storage import Storage, make_storage
 
+Result = TypeVar("Result")
 privacy = typer.Typer(no_args_is_help=True, help="What is kept of people, and proof of what is not any more.")
 
 
@@ -62,10 +65,34 @@ def receipt_key() -> None:
     typer.echo(asyncio.run(_public_key(Settings())))
 
 
+@privacy.command("retention")
+def retention_command(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would go.")] = False,
+) -> None:
+    """Let go of what is older than its rule allows, as a job does every hour. Workers then erase conversations."""
+    totals = asyncio.run(_with_vault(Settings(), lambda vault, asker, _: _retain(vault, asker, dry_run=dry_run)))
+    for name, (count, oldest) in totals.items():
+        since = "" if oldest is None else f", the oldest of {oldest:%Y-%m-%d}"
+        typer.echo(f"{name}: {count} {'would go' if dry_run else 'go'}{since}")
+
+
+async def _retain(vault: Vault, asker: Asker, *, dry_run: bool) -> dict[str, tuple[int, datetime | None]]:
+    totals: dict[str, tuple[int, datetime | None]] = {}
+    for tenant_id in await retention.tenants(vault.db):
+        async with vault.session(tenant_id) as session:
+            found = await retention.due(session)
+        for name, due in found.items():
+            count, oldest = totals.get(name, (0, None))
+            totals[name] = (count + due.count, min(filter(None, (oldest, due.oldest)), default=None))
+        if not dry_run:
+            await retention.retain(vault, asker, tenant_id)
+    return totals
+
+
 @privacy.command("replay-ledger")
 def replay_ledger() -> None:
     """After a restore: erase again what was erased since the backup was made. Workers then carry it out."""
-    count = asyncio.run(_replay(Settings()))
+    count = asyncio.run(_with_vault(Settings(), lambda vault, asker, storage: replay(vault.db, vault, asker, storage)))
     typer.echo(f"{count} erasures were found in the restored database and begin again.")
 
 
@@ -77,7 +104,7 @@ async def _public_key(settings: Settings) -> str:
         await storage.close()
 
 
-async def _replay(settings: Settings) -> int:
+async def _with_vault(settings: Settings, work: Callable[[Vault, Asker, Storage], Awaitable[Result]]) -> Result:
     with assembly.database(settings, share=True) as (admin, app_password):
         address = assembly.service_address(admin, app_password)
         check_server(address, seconds=10)
@@ -86,7 +113,7 @@ async def _replay(settings: Settings) -> int:
         try:
             async with queue.app.open_async():
                 vault = Vault(db, assembly.master_key(settings))
-                return await replay(db, vault, Asker(queue, settings), storage)
+                return await work(vault, Asker(queue, settings), storage)
         finally:
             await storage.close()
             await db.close()

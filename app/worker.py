@@ -14,7 +14,7 @@ from app.documents.reindex import blueprint as reindex_tasks
 from app.documents.tasks import blueprint as document_tasks
 from app.health.endpoints import health_app, health_router
 from app.privacy.tasks import blueprint as privacy_tasks
-from app.privacy.tasks import start_due
+from app.privacy.tasks import plan_retention, start_due
 from app.process import execute, one_of_many, settle_memory
 from app.queue import ANSWERS, DELIVERIES, INBOUND, INGESTION, PRIVACY, Share
 from app.rescue import rescue
@@ -150,7 +150,10 @@ async def _rescue_round(runtime: Runtime, silent_seconds: float, *, renew: bool)
     try:
         released = await runtime.queue.release_stalled(silent_seconds)
         await start_due(runtime)
-        renewed = await rescue(runtime) if renew else 0
+        renewed = 0
+        if renew:
+            await plan_retention(runtime)
+            renewed = await rescue(runtime)
     except Exception:
         # The database may be away for a while; the next round tries again.
         logger.exception("lost jobs could not be looked for")

@@ -137,7 +137,7 @@ async def store(
 
 
 async def get_connection(session: AsyncSession, connection_id: UUID, *, lock: bool = False) -> Connection:
-    """One connection; raises NotFound."""
+    """One connection; raises NotFound. While it is locked, no webhook is taken or handled."""
     query = select(Connection).where(Connection.id == connection_id)
     connection = await session.scalar(query.with_for_update() if lock else query)
     if connection is None:

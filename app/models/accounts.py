@@ -63,13 +63,14 @@ class ConnectionKey(Base):
 
 
 class Profile(TenantScoped):
-    """What a tenant says about itself."""
+    """What a tenant says about itself, and for how many days it keeps conversations (None: as long as usual)."""
 
     __tablename__ = "profiles"
     __table_args__ = (UniqueConstraint("tenant_id"), {"schema": "tenant"})
 
     name_sealed: Mapped[bytes] = sealed()
     name: Encrypted[str] = encrypted_text("name_sealed")
+    conversation_days: Mapped[int | None]
 
 
 class ApiKey(TenantScoped):

@@ -1,5 +1,6 @@
 """Erasure over HTTP: disconnecting, deleting, closing the account, restoring, and receipts."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
@@ -10,10 +11,13 @@ from app.auth.route import CurrentSession, TenantRoute, needs
 from app.channels.endpoints import shown
 from app.channels.schemas import ConnectionOut
 from app.models import Erasure
-from app.privacy import erasure, service
-from app.privacy.schemas import ErasureList, ErasureOut
+from app.privacy import erasure, retention, service
+from app.privacy.places import TERMS, Retention
+from app.privacy.schemas import ErasureList, ErasureOut, RetentionIn, RetentionList, RetentionOut
 from app.runtime import of_request
 from app.web import Page, next_cursor, page
+
+Preview = Annotated[int | None, Query(description="Show what would go if conversations were kept for so many days.")]
 
 router = APIRouter(prefix="/v1", tags=["Privacy"], route_class=TenantRoute)
 Days = Annotated[
@@ -67,6 +71,19 @@ async def reopen_account(session: CurrentSession, request: Request) -> None:
     await erasure.reopen_account(session, of_request(request))
 
 
+@router.get("/account/retention", dependencies=[needs("privacy:read")])
+async def get_retention(session: CurrentSession, conversations_days: Preview = None) -> RetentionList:
+    """Show for how long what is kept, and how much of it would go now; with `conversations_days`, if that were set."""
+    return _rules(await retention.due(session, conversations_days))
+
+
+@router.put("/account/retention", dependencies=[needs("privacy:write")])
+async def set_retention(body: RetentionIn, session: CurrentSession) -> RetentionList:
+    """Set for how long conversations are kept. What is older goes within the hour; look at what that is before."""
+    await retention.set_conversation_days(session, body.conversations_days)
+    return _rules(await retention.due(session))
+
+
 @router.get("/erasures", dependencies=[needs("privacy:read")])
 async def list_erasures(session: CurrentSession, page: Annotated[Page, Depends(page)]) -> ErasureList:
     """List erasures with their receipts, newest first."""
@@ -79,6 +96,15 @@ async def list_erasures(session: CurrentSession, page: Annotated[Page, Depends(p
 async def get_erasure(erasure_id: UUID, session: CurrentSession) -> ErasureOut:
     """Read an erasure: how far it is, or its receipt."""
     return _out(await service.get_erasure(session, erasure_id))
+
+
+def _rules(found: Mapping[Retention, retention.Due]) -> RetentionList:
+    return RetentionList(rules=[_rule(name, due) for name, due in found.items()])
+
+
+def _rule(name: Retention, due: retention.Due) -> RetentionOut:
+    term = TERMS[name]
+    return RetentionOut(data=name, days=due.days, least=term.least, most=term.most, due=due.count, oldest=due.oldest)
 
 
 def _keep(days: float | None) -> timedelta | None:

@@ -8,9 +8,9 @@ import os
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.channels.base import InboundEvent as ProviderEvent
@@ -24,6 +24,8 @@ from app.models import Connection, Contact, Conversation, DocumentVersion, Erasu
 from app.privacy.places import Scope
 from app.queue import PRIVACY, Queue
 from app.settings import Settings
+
+_BATCH = 500
 
 
 class Means(Protocol):
@@ -114,6 +116,34 @@ async def erase_conversation(session: AsyncSession, means: Means, conversation_i
     return await _erase_conversations(session, means, "conversation", conversation_id, [conversation])
 
 
+async def erase_expired(
+    session: AsyncSession, means: Means, connection_id: UUID, before: datetime, most: int = _BATCH
+) -> Erasure | None:
+    """Erase conversations of a connection without a message since `before`, and customers who have no other.
+
+    At most so many at a time; None if there are none. A conversation that somebody works on is left for later.
+    """
+    # Nobody is writing down a customer's message while this is held.
+    await get_connection(session, connection_id, lock=True)
+    old = select(Conversation).where(
+        Conversation.connection_id == connection_id,
+        func.coalesce(Conversation.last_message_at, Conversation.created_at) < before,
+        # Those of an erasure that runs already are its own.
+        Conversation.id.not_in(select(func.unnest(Erasure.members)).where(Erasure.state == "running")),
+    )
+    found = list(await session.scalars(old.limit(most).with_for_update(skip_locked=True)))
+    if not found:
+        return None
+    going = [one.id for one in found]
+    others = select(Conversation.id).where(Conversation.contact_id == Contact.id, Conversation.id.not_in(going))
+    alone = select(Contact).where(Contact.id.in_([one.contact_id for one in found]), ~others.exists())
+    contacts = list(await session.scalars(alone.with_for_update()))
+    for contact in contacts:
+        contact.customer_hash = os.urandom(32)
+    # It is about no row of its own: a random target.
+    return await _erase_conversations(session, means, "expired", uuid4(), found, [one.id for one in contacts])
+
+
 async def erase_document(session: AsyncSession, means: Means, document_id: UUID) -> Erasure:
     """Erase a document: it answers nothing from now on, and all of its versions go."""
     document = await get_document(session, document_id, lock=True)
@@ -152,6 +182,8 @@ async def ask_again(session: AsyncSession, means: Means, scope: Scope, target_id
             return await erase_conversation(session, means, target_id)
         case "document":
             return await erase_document(session, means, target_id)
+        case "expired":
+            raise NotFound("What has had its time is found by its rule again.")
 
 
 async def restore_connection(session: AsyncSession, means: Means, connection_id: UUID) -> Connection:
@@ -258,13 +290,18 @@ async def _end(session: AsyncSession, means: Means, erasure: Erasure) -> None:
 
 
 async def _erase_conversations(
-    session: AsyncSession, means: Means, scope: Scope, target_id: UUID, conversations: Sequence[Conversation]
+    session: AsyncSession,
+    means: Means,
+    scope: Scope,
+    target_id: UUID,
+    conversations: Sequence[Conversation],
+    contacts: Sequence[UUID] = (),
 ) -> Erasure:
     """Cut conversations loose: no answer is sent in them any more, and the customer's next message begins another."""
     for conversation in conversations:
         conversation.provider_hash = os.urandom(32)
         conversation.agent_paused_at = conversation.agent_paused_at or now()
-    erasure = await _record(session, scope, target_id, members=[one.id for one in conversations])
+    erasure = await _record(session, scope, target_id, members=[*(one.id for one in conversations), *contacts])
     return await _start_if_due(session, means, erasure)
 
 
@@ -284,6 +321,8 @@ async def _drop_unread(
         if any(found):
             await session.execute(_DROP_JOB, {"event": str(row.id)})
             await session.execute(delete(InboundEvent).where(InboundEvent.id == row.id))
+    # What comes from here on waits, and finds none of those to be erased.
+    await get_connection(session, connection_id, lock=True)
 
 
 _DROP_JOB = text("delete from queue.procrastinate_jobs where args ->> 'event_id' = :event and status <> 'doing'")

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Scope = Literal["connection", "contact", "conversation", "document", "tenant"]
+Scope = Literal["connection", "contact", "conversation", "document", "expired", "tenant"]
 Store = Literal["database", "jobs", "vectors", "files", "memory", "logs", "backups"]
 DataClass = Literal[
     "account", "credential", "customer", "event", "key", "knowledge", "message", "operations", "receipt", "schema"
@@ -31,18 +31,38 @@ CONTRACT = "art. 6(1)(b) GDPR, contract with the tenant"
 INTEREST = "art. 6(1)(f) GDPR, a secure and working service"
 DUTY = "art. 6(1)(c) GDPR, with art. 5(2) and 17"
 
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """For how many days something is kept; `least` and `most` are what a tenant can choose, None if it cannot."""
+
+    days: int
+    least: int | None = None
+    most: int | None = None
+
+
+# A repeated webhook comes within days, a repeated request within hours. Three years are the usual time within which a
+# customer can still claim something (in Germany § 195 BGB); to keep messages for longer needs another ground than ours.
+TERMS: Mapping[Retention, Term] = {
+    "conversations": Term(730, least=1, most=1095),
+    "events": Term(30),
+    "jobs": Term(30),
+    "replays": Term(1),
+}
+_CHATS = TERMS["conversations"]
 RULES: Mapping[Retention, str] = {
     "account": "as long as the account; 30 days at most after it was closed",
-    "conversations": "as long as the connection; when that stops, gone at once or after 30 days, by its channel",
-    "events": "the body until it is handled; the hash that makes a repetition harmless as long as the connection",
-    "jobs": "until the job succeeded; one that failed for good until its subject is erased",
+    "conversations": f"{_CHATS.days} days after the last message, or as the tenant sets it ({_CHATS.least} to"
+    f" {_CHATS.most}); when the connection stops, gone at once or after 30 days, by its channel",
+    "events": f"the body until it is handled; the hash that makes a repetition harmless {TERMS['events'].days} days",
+    "jobs": f"until the job succeeded; one that failed for good {TERMS['jobs'].days} days",
     "keys": "as long as what it encrypts",
     "knowledge": "as long as the tenant keeps the document",
     "logs": "as the operator keeps the log; it holds no row's id",
     "memory": "a minute at most, and no longer than the process",
     "backups": "30 days at most; an erasure is done again after a restore, from the ledger",
     "receipts": "without an end: random ids, times and counts",
-    "replays": "as long as the account, without the answers that name something erased",
+    "replays": f"{24 * TERMS['replays'].days} hours, without the answers that name something erased",
     "schema": "as long as the database; holds nothing of a person",
 }  # fmt: skip
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 
 class ErasureOut(BaseModel):
@@ -24,6 +24,34 @@ class ErasureOut(BaseModel):
     finished_at: datetime | None
     revocation: str | None
     receipt: dict[str, Any] | None
+
+
+class RetentionOut(BaseModel):
+    """A retention rule: what is kept for how many `days`, and how much of it is older now and goes within the hour.
+
+    `least` and `most` are the days that you can choose, where you can. `oldest` is when the oldest of it last changed.
+    """
+
+    data: str
+    days: int
+    least: int | None
+    most: int | None
+    due: int
+    oldest: datetime | None
+
+
+class RetentionList(BaseModel):
+    """All retention rules that go by time."""
+
+    rules: list[RetentionOut]
+
+
+class RetentionIn(BaseModel):
+    """For how many days after their last message conversations are kept; null for as long as usual."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    conversations_days: int | None
 
 
 class ErasureList(BaseModel):

@@ -30,10 +30,10 @@ from app.privacy.places import (
 
 _ALL_OF_TENANT: Mapping[Scope, str] = {"tenant": "tenant_id = :target"}
 _OF_CONNECTION: Mapping[Scope, str] = {**_ALL_OF_TENANT, "connection": "connection_id = :target"}
+_OF_MEMBERS: tuple[Scope, ...] = ("conversation", "contact", "expired")
 _OF_CONVERSATION: Mapping[Scope, str] = {
     **_OF_CONNECTION,
-    "conversation": "conversation_id = any(:members)",
-    "contact": "conversation_id = any(:members)",
+    **dict.fromkeys(_OF_MEMBERS, "conversation_id = any(:members)"),
 }
 _OF_DOCUMENT: Mapping[Scope, str] = {**_ALL_OF_TENANT, "document": "document_id = :target"}
 
@@ -90,7 +90,7 @@ _TURNS = _customers(
 _CONVERSATIONS = _customers(
     "conversations",
     "customer",
-    {**_OF_CONNECTION, "conversation": "id = any(:members)", "contact": "id = any(:members)"},
+    {**_OF_CONNECTION, **dict.fromkeys(_OF_MEMBERS, "id = any(:members)")},
     *clear(ID, "contact_id"),
     *hashed("provider_hash"),
     *sealed("provider_id", "business_connection_id"),
@@ -99,7 +99,7 @@ _CONVERSATIONS = _customers(
 _CONTACTS = _customers(
     "contacts",
     "customer",
-    {**_OF_CONNECTION, "contact": "id = :target"},
+    {**_OF_CONNECTION, "contact": "id = :target", "expired": "id = any(:members)"},
     *hashed("customer_hash"),
     *sealed("customer_id", "name"),
 )
@@ -115,7 +115,7 @@ _EVENTS = Table(
     + clear(COUNT, "epoch")
     + clear(TIME, "handled_at")
     + clear("the ids of the conversations that it was about", "conversation_ids"),
-    {**_OF_CONNECTION, "conversation": "conversation_ids && :members", "contact": "conversation_ids && :members"},
+    {**_OF_CONNECTION, **dict.fromkeys(_OF_MEMBERS, "conversation_ids && :members")},
     exported=False,
 )
 _CONNECTIONS = Table(
@@ -205,7 +205,15 @@ _API_KEYS = Table(
     + clear(TIME, "revoked_at"),
     _ALL_OF_TENANT,
 )
-_PROFILES = Table("tenant.profiles", "account", SERVICE, CONTRACT, "account", SHARED + sealed("name"), _ALL_OF_TENANT)
+_PROFILES = Table(
+    "tenant.profiles",
+    "account",
+    SERVICE,
+    CONTRACT,
+    "account",
+    SHARED + sealed("name") + clear(COUNT, "conversation_days"),
+    _ALL_OF_TENANT,
+)
 _ERASURES = Table(
     "platform.erasures",
     "receipt",

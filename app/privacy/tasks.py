@@ -8,7 +8,7 @@ from procrastinate import JobContext
 from sqlalchemy import select, text
 
 from app.models import Erasure
-from app.privacy import engine, ledger, proofkey
+from app.privacy import engine, ledger, proofkey, retention
 from app.privacy.erasure import begin
 from app.queue import PRIVACY, job
 from app.runtime import Runtime, of_job
@@ -16,6 +16,10 @@ from app.runtime import Runtime, of_job
 logger = logging.getLogger(__name__)
 blueprint = procrastinate.Blueprint()
 
+_HOUR = 3600.0
+_IS_PLANNED = text(
+    "select 1 from queue.procrastinate_jobs where task_name = 'privacy:retain' and status in ('todo', 'doing') limit 1"
+)
 _HAS_JOB = text(
     "select 1 from queue.procrastinate_jobs"
     " where task_name = 'privacy:erase' and status in ('todo', 'doing') and args ->> 'erasure_id' = :erasure limit 1"
@@ -43,6 +47,26 @@ async def release(context: JobContext, erasure_id: UUID) -> None:
 async def strike(context: JobContext, erasure_id: UUID) -> None:
     """Take an erasure that was taken back out of the ledger."""
     await ledger.strike(of_job(context).storage, erasure_id)
+
+
+@job(blueprint, "privacy:retain", PRIVACY)
+async def retain(context: JobContext) -> None:
+    """Let every tenant's data go that has had its time."""
+    runtime = of_job(context)
+    for tenant_id in await retention.tenants(runtime.db):
+        try:
+            await retention.retain(runtime.vault, runtime, tenant_id)
+        except Exception:
+            # One tenant's trouble must not keep the others waiting.
+            logger.exception("what a tenant has had for long enough could not be let go of")
+
+
+async def plan_retention(runtime: Runtime) -> bool:
+    """See to it that data is let go of within the hour; returns whether that was not planned yet."""
+    async with runtime.db.session() as session:
+        if await session.scalar(_IS_PLANNED) is not None:
+            return False
+        return await runtime.queue.defer(session, "privacy:retain", PRIVACY, delay_seconds=_HOUR, ids={})
 
 
 async def start_due(runtime: Runtime) -> int:

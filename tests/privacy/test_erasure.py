@@ -20,21 +20,16 @@ from app.privacy import engine, proofkey, receipts
 from app.privacy.tasks import start_due
 from app.simulators.faults import slow
 from app.simulators.telegram import refused
+from tests.privacy.conftest import QUESTION
 
-RETURNS = "You can return any item within 30 days of delivery. Returning by post costs £2.95 per parcel."
-QUESTION = "How many days do I have to return an item?"
 OF_CONNECTION = (Contact, Conversation, Delivery, Handoff, InboundEvent, Message, Turn, Connection, ConnectionKey)
 
 
 @pytest.fixture
-async def shop(tenant, run_jobs):
-    await tenant.add_text("Returns", RETURNS)
-    await run_jobs()
-    tenant.agent = await tenant.add_agent()
-    tenant.connection = await tenant.connect(tenant.agent)
-    async with tenant.runtime.vault.session(tenant.id) as session:
+async def shop(shop):
+    async with shop.runtime.vault.session(shop.id) as session:
         await session.execute(update(Connection).values(retention="immediate"))
-    return tenant
+    return shop
 
 
 async def _counts(shop):

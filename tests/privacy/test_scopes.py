@@ -13,18 +13,7 @@ from app.privacy import ledger, proofkey, receipts
 from app.privacy.mentions import NO_DOCUMENT
 from app.privacy.replay import Asker, replay
 from app.privacy.tasks import start_due
-
-RETURNS = "You can return any item within 30 days of delivery. Returning by post costs £2.95 per parcel."
-QUESTION = "How many days do I have to return an item?"
-
-
-@pytest.fixture
-async def shop(tenant, run_jobs):
-    tenant.document = (await tenant.add_text("Returns", RETURNS))["id"]
-    await run_jobs()
-    tenant.agent = await tenant.add_agent()
-    tenant.connection = await tenant.connect(tenant.agent)
-    return tenant
+from tests.privacy.conftest import QUESTION, RETURNS
 
 
 async def _all(shop, column):

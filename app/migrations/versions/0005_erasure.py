@@ -1,4 +1,4 @@
-"""Erasures and their receipts; how long a stopped connection is kept; what an event was about; traces of turns."""
+"""Erasures and their receipts; how long a stopped connection is kept; what an event was about; traces of turns; retention."""
 
 from collections.abc import Sequence
 
@@ -40,6 +40,7 @@ def upgrade() -> None:
     op.add_column("connections", retention, schema="tenant")
     op.add_column("connections", sa.Column("erase_after", sa.DateTime(timezone=True), nullable=True), schema="tenant")
     op.add_column("inbound_events", sa.Column("conversation_ids", sa.ARRAY(sa.Uuid()), nullable=True), schema="tenant")
+    op.add_column("profiles", sa.Column("conversation_days", sa.Integer(), nullable=True), schema="tenant")
     for table in ("turns", "deliveries"):
         op.add_column(table, sa.Column("trace_id", sa.Text(), nullable=True), schema="tenant")
 
@@ -47,6 +48,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in ("turns", "deliveries"):
         op.drop_column(table, "trace_id", schema="tenant")
+    op.drop_column("profiles", "conversation_days", schema="tenant")
     op.drop_column("inbound_events", "conversation_ids", schema="tenant")
     op.drop_column("connections", "erase_after", schema="tenant")
     op.drop_column("connections", "retention", schema="tenant")
