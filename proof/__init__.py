@@ -1,1 +1,1 @@
-"""Proofs of what docs/privacy.md promises, on a running Jobx."""
+"""Proofs of what docs/privacy.md promises, on real parts: they count, and they can fail."""

@@ -49,7 +49,8 @@ async def delete(agent_id: UUID, session: CurrentSession) -> None:
 
 def _values(fields: dict[str, Any]) -> dict[str, Any]:
     if "knowledge" in fields:
-        fields["document_ids"] = fields.pop("knowledge")["document_ids"]
+        # An empty object is the default one: all documents.
+        fields["document_ids"] = fields.pop("knowledge").get("document_ids", [])
     return fields
 
 

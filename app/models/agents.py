@@ -6,13 +6,15 @@ from sqlalchemy import ARRAY, Float
 from sqlalchemy import Uuid as UuidType
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Encrypted, TenantScoped, encrypted_text, sealed
+from app.models.base import Encrypted, TenantScoped, encrypted_text, known_in_tenant, sealed
 
 
 class Agent(TenantScoped):
     """One agent; an empty `document_ids` means that it knows every document of its tenant."""
 
     __tablename__ = "agents"
+    __table_args__ = (known_in_tenant(), {"schema": "tenant"})
+    referred_to = True
 
     name_sealed: Mapped[bytes] = sealed()
     name: Encrypted[str] = encrypted_text("name_sealed")

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, ClassVar, Generic, TypeVar, overload
 from uuid import UUID
 
-from sqlalchemy import DateTime, ForeignKey, LargeBinary, MetaData, inspect
+from sqlalchemy import DateTime, ForeignKey, ForeignKeyConstraint, Index, LargeBinary, MetaData, inspect
 from sqlalchemy.orm import (
     DeclarativeBase,
     InstrumentedAttribute,
@@ -160,6 +160,35 @@ def sealed_models() -> list[type[Row]]:
     return sorted((model for model in models if issubclass(model, Row) and model.sealed_columns()), key=str)
 
 
+def known_in_tenant() -> Index:
+    """What a table needs that others refer to by `in_tenant`; it is the index on the tenant, too."""
+    return Index(None, "tenant_id", "id", unique=True)
+
+
+def in_tenant(column: str, table: str, ondelete: str | None = "CASCADE") -> ForeignKeyConstraint:
+    """A reference to a row of the same tenant.
+
+    PostgreSQL checks references past row-level security: by its id alone a tenant could point at another's row, and
+    tell by the answer whether it exists.
+    """
+    return ForeignKeyConstraint(
+        ["tenant_id", column], [f"tenant.{table}.tenant_id", f"tenant.{table}.id"], ondelete=ondelete
+    )
+
+
+def found_by(column: str) -> Index:
+    """The index by which a deletion finds the rows that refer to what goes.
+
+    It has both columns: of two indexes with one each the server may take the tenant's, and read all its rows each time.
+    """
+    return Index(None, "tenant_id", column)
+
+
+def in_connection() -> ForeignKeyConstraint:
+    """The reference that every ConnectionScoped table lists among its arguments."""
+    return in_tenant("connection_id", "connections")
+
+
 class TenantScoped(Row):
     """A row of schema `tenant`: row-level security is forced on its table, on `tenant_id`."""
 
@@ -169,7 +198,14 @@ class TenantScoped(Row):
     def __table_args__(self) -> Any:
         return {"schema": "tenant"}
 
-    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("platform.tenants.id", ondelete="CASCADE"), index=True)
+    # Whether rows of other tables refer to its rows; then it lists `known_in_tenant()` among its arguments.
+    referred_to: ClassVar[bool] = False
+
+    @declared_attr
+    def tenant_id(self) -> Mapped[UUID]:
+        """Whose row it is."""
+        tenant = ForeignKey("platform.tenants.id", ondelete="CASCADE")
+        return mapped_column(tenant, index=not self.referred_to)
 
     def __init__(self, **values: Any) -> None:
         super().__init__(tenant_id=values.pop("tenant_id", None) or current_keyring().tenant_id, **values)
@@ -180,7 +216,7 @@ class ConnectionScoped(TenantScoped):
 
     __abstract__ = True
 
-    connection_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.connections.id", ondelete="CASCADE"), index=True)
+    connection_id: Mapped[UUID] = mapped_column(index=True)
 
     @classmethod
     def scope_column(cls) -> InstrumentedAttribute[UUID]:

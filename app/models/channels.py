@@ -5,11 +5,22 @@ from typing import Any, Literal
 from uuid import UUID
 
 import orjson
-from sqlalchemy import ARRAY, ForeignKey, LargeBinary, Text, UniqueConstraint
+from sqlalchemy import ARRAY, Index, LargeBinary, Text, UniqueConstraint
 from sqlalchemy import Uuid as UuidType
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 
-from app.models.base import ConnectionScoped, Encrypted, TenantScoped, encrypted_text, optional_text, sealed
+from app.models.base import (
+    ConnectionScoped,
+    Encrypted,
+    TenantScoped,
+    encrypted_text,
+    found_by,
+    in_connection,
+    in_tenant,
+    known_in_tenant,
+    optional_text,
+    sealed,
+)
 
 ConnectionState = Literal["connecting", "active", "needs_reauthorisation", "erasing", "disconnected"]
 DeliveryState = Literal["queued", "sending", "sent", "failed", "unknown", "cancelled"]
@@ -19,10 +30,16 @@ class Connection(TenantScoped):
     """A channel account that a tenant connected; `epoch` moves at a disconnect, and writes of older work stop."""
 
     __tablename__ = "connections"
-    __table_args__ = (UniqueConstraint("tenant_id", "channel", "account_hash"), {"schema": "tenant"})
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "channel", "account_hash"),
+        in_tenant("agent_id", "agents", ondelete=None),
+        known_in_tenant(),
+        {"schema": "tenant"},
+    )
+    referred_to = True
 
     channel: Mapped[str] = mapped_column(Text)
-    agent_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.agents.id"), index=True)
+    agent_id: Mapped[UUID] = mapped_column(index=True)
     state: Mapped[str] = mapped_column(Text, default="active")
     epoch: Mapped[int] = mapped_column(default=0)
     simulated: Mapped[bool] = mapped_column(default=False)
@@ -49,7 +66,7 @@ class InboundEvent(ConnectionScoped):
     """
 
     __tablename__ = "inbound_events"
-    __table_args__ = (UniqueConstraint("connection_id", "dedup_hash"), {"schema": "tenant"})
+    __table_args__ = (UniqueConstraint("connection_id", "dedup_hash"), in_connection(), {"schema": "tenant"})
 
     dedup_hash: Mapped[bytes] = mapped_column(LargeBinary)
     body_sealed: Mapped[bytes | None] = sealed()
@@ -63,11 +80,20 @@ class Delivery(ConnectionScoped):
     """One provider call to be made: part `part` of a turn's reply. It leaves `sending` only by the provider's word."""
 
     __tablename__ = "deliveries"
-    __table_args__ = (UniqueConstraint("turn_id", "part"), {"schema": "tenant"})
+    __table_args__ = (
+        Index("uq_deliveries_place", "tenant_id", "turn_id", "part", unique=True),
+        in_connection(),
+        in_tenant("turn_id", "turns"),
+        in_tenant("message_id", "messages"),
+        found_by("message_id"),
+        in_tenant("conversation_id", "conversations"),
+        found_by("conversation_id"),
+        {"schema": "tenant"},
+    )
 
-    turn_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.turns.id", ondelete="CASCADE"))
-    message_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.messages.id", ondelete="CASCADE"), index=True)
-    conversation_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.conversations.id", ondelete="CASCADE"), index=True)
+    turn_id: Mapped[UUID]
+    message_id: Mapped[UUID]
+    conversation_id: Mapped[UUID]
     part: Mapped[int]
     state: Mapped[str] = mapped_column(Text, default="queued")
     epoch: Mapped[int]

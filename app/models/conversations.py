@@ -5,11 +5,21 @@ from typing import Any, Literal
 from uuid import UUID
 
 import orjson
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, LargeBinary, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, Identity, Index, LargeBinary, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import ConnectionScoped, Encrypted, encrypted_text, optional_text, sealed
+from app.models.base import (
+    ConnectionScoped,
+    Encrypted,
+    encrypted_text,
+    found_by,
+    in_connection,
+    in_tenant,
+    known_in_tenant,
+    optional_text,
+    sealed,
+)
 
 TurnState = Literal["running", "replied", "handed_off", "superseded", "skipped"]
 MessageStatus = Literal["received", "queued", "sending", "sent", "failed", "unknown", "cancelled", "deleted"]
@@ -19,7 +29,13 @@ class Contact(ConnectionScoped):
     """A customer, as one connection knows them."""
 
     __tablename__ = "contacts"
-    __table_args__ = (UniqueConstraint("connection_id", "customer_hash"), {"schema": "tenant"})
+    __table_args__ = (
+        UniqueConstraint("connection_id", "customer_hash"),
+        in_connection(),
+        known_in_tenant(),
+        {"schema": "tenant"},
+    )
+    referred_to = True
 
     customer_hash: Mapped[bytes] = mapped_column(LargeBinary)
     customer_id_sealed: Mapped[bytes] = sealed()
@@ -32,9 +48,17 @@ class Conversation(ConnectionScoped):
     """A thread of the provider. `agent_paused_at` is set while a person has taken over."""
 
     __tablename__ = "conversations"
-    __table_args__ = (UniqueConstraint("connection_id", "provider_hash"), {"schema": "tenant"})
+    __table_args__ = (
+        UniqueConstraint("connection_id", "provider_hash"),
+        in_connection(),
+        in_tenant("contact_id", "contacts"),
+        found_by("contact_id"),
+        known_in_tenant(),
+        {"schema": "tenant"},
+    )
+    referred_to = True
 
-    contact_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.contacts.id", ondelete="CASCADE"), index=True)
+    contact_id: Mapped[UUID]
     provider_hash: Mapped[bytes] = mapped_column(LargeBinary)
     provider_id_sealed: Mapped[bytes] = sealed()
     provider_id: Encrypted[str] = encrypted_text("provider_id_sealed")
@@ -50,12 +74,24 @@ class Turn(ConnectionScoped):
 
     __tablename__ = "turns"
     __table_args__ = (
-        Index("uq_turns_running", "conversation_id", unique=True, postgresql_where=text("state = 'running'")),
+        Index(
+            "uq_turns_one_running",
+            "tenant_id",
+            "conversation_id",
+            unique=True,
+            postgresql_where=text("state = 'running'"),
+        ),
+        in_connection(),
+        in_tenant("conversation_id", "conversations"),
+        found_by("conversation_id"),
+        in_tenant("agent_id", "agents", ondelete="SET NULL (agent_id)"),
+        known_in_tenant(),
         {"schema": "tenant"},
     )
+    referred_to = True
 
-    conversation_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.conversations.id", ondelete="CASCADE"), index=True)
-    agent_id: Mapped[UUID | None] = mapped_column(ForeignKey("tenant.agents.id", ondelete="SET NULL"), index=True)
+    conversation_id: Mapped[UUID]
+    agent_id: Mapped[UUID | None] = mapped_column(index=True)
     state: Mapped[str] = mapped_column(Text, default="running")
     reason: Mapped[str | None] = mapped_column(Text)
     finished_at: Mapped[datetime | None]
@@ -75,11 +111,17 @@ class Message(ConnectionScoped):
     __tablename__ = "messages"
     __table_args__ = (
         UniqueConstraint("connection_id", "dedup_hash"),
-        Index("ix_messages_conversation_position", "conversation_id", "position"),
+        Index("ix_messages_place", "tenant_id", "conversation_id", "position"),
+        in_connection(),
+        in_tenant("conversation_id", "conversations"),
+        in_tenant("turn_id", "turns", ondelete="SET NULL (turn_id)"),
+        found_by("turn_id"),
+        known_in_tenant(),
         {"schema": "tenant"},
     )
+    referred_to = True
 
-    conversation_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.conversations.id", ondelete="CASCADE"))
+    conversation_id: Mapped[UUID]
     position: Mapped[int] = mapped_column(BigInteger, Identity(always=True), index=True)
     direction: Mapped[str] = mapped_column(Text)
     author: Mapped[str] = mapped_column(Text)
@@ -90,7 +132,7 @@ class Message(ConnectionScoped):
     dedup_hash: Mapped[bytes] = mapped_column(LargeBinary)
     provider_message_hash: Mapped[bytes | None] = mapped_column(LargeBinary, index=True)
     sent_at: Mapped[datetime]
-    turn_id: Mapped[UUID | None] = mapped_column(ForeignKey("tenant.turns.id", ondelete="SET NULL"), index=True)
+    turn_id: Mapped[UUID | None]
 
 
 class Handoff(ConnectionScoped):
@@ -98,11 +140,22 @@ class Handoff(ConnectionScoped):
 
     __tablename__ = "handoffs"
     __table_args__ = (
-        Index("uq_handoffs_open", "conversation_id", unique=True, postgresql_where=text("resolved_at is null")),
+        Index(
+            "uq_handoffs_one_open",
+            "tenant_id",
+            "conversation_id",
+            unique=True,
+            postgresql_where=text("resolved_at is null"),
+        ),
+        in_connection(),
+        in_tenant("conversation_id", "conversations"),
+        found_by("conversation_id"),
+        in_tenant("turn_id", "turns", ondelete="SET NULL (turn_id)"),
+        found_by("turn_id"),
         {"schema": "tenant"},
     )
 
-    conversation_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.conversations.id", ondelete="CASCADE"), index=True)
-    turn_id: Mapped[UUID | None] = mapped_column(ForeignKey("tenant.turns.id", ondelete="SET NULL"), index=True)
+    conversation_id: Mapped[UUID]
+    turn_id: Mapped[UUID | None]
     reason: Mapped[str] = mapped_column(Text)
     resolved_at: Mapped[datetime | None]

@@ -4,10 +4,19 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, LargeBinary, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Index, LargeBinary, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Encrypted, TenantScoped, encrypted_text, optional_text, sealed
+from app.models.base import (
+    Encrypted,
+    TenantScoped,
+    encrypted_text,
+    found_by,
+    in_tenant,
+    known_in_tenant,
+    optional_text,
+    sealed,
+)
 
 DocumentStatus = Literal["pending", "running", "ready", "failed"]
 
@@ -19,7 +28,8 @@ class Document(TenantScoped):
     """
 
     __tablename__ = "documents"
-    __table_args__ = (UniqueConstraint("tenant_id", "source_hash"), {"schema": "tenant"})
+    __table_args__ = (UniqueConstraint("tenant_id", "source_hash"), known_in_tenant(), {"schema": "tenant"})
+    referred_to = True
 
     source_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
     title_sealed: Mapped[bytes] = sealed()
@@ -37,8 +47,15 @@ class DocumentVersion(TenantScoped):
     """
 
     __tablename__ = "document_versions"
+    __table_args__ = (
+        in_tenant("document_id", "documents"),
+        found_by("document_id"),
+        known_in_tenant(),
+        {"schema": "tenant"},
+    )
+    referred_to = True
 
-    document_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.documents.id", ondelete="CASCADE"), index=True)
+    document_id: Mapped[UUID]
     content_hash: Mapped[bytes] = mapped_column(LargeBinary)
     file_name_sealed: Mapped[bytes | None] = sealed()
     file_name: Encrypted[str | None] = optional_text("file_name_sealed")
@@ -61,10 +78,16 @@ class DocumentChunk(TenantScoped):
     """A piece of a version; its id is its point's id in the vector index."""
 
     __tablename__ = "chunks"
-    __table_args__ = (UniqueConstraint("version_id", "position"), {"schema": "tenant"})
+    __table_args__ = (
+        Index("uq_chunks_place", "tenant_id", "version_id", "position", unique=True),
+        in_tenant("document_id", "documents"),
+        found_by("document_id"),
+        in_tenant("version_id", "document_versions"),
+        {"schema": "tenant"},
+    )
 
-    document_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.documents.id", ondelete="CASCADE"), index=True)
-    version_id: Mapped[UUID] = mapped_column(ForeignKey("tenant.document_versions.id", ondelete="CASCADE"))
+    document_id: Mapped[UUID]
+    version_id: Mapped[UUID]
     position: Mapped[int]
     page: Mapped[int | None]
     heading_sealed: Mapped[bytes] = sealed()

@@ -110,3 +110,10 @@ async def test_another_tenants_agent_does_not_exist(make_tenant):
         await two.http.post("/v1/connections", json={"channel": "telegram", "agent_id": agent, "token": "x"}),
     ):
         assert (response.status_code, response.json()["detail"]) == (404, "There is no such agent.")
+
+
+async def test_an_agent_given_empty_knowledge_knows_every_document(tenant):
+    agent = await tenant.add_agent()
+    response = await tenant.http.patch(f"/v1/agents/{agent}", json={"knowledge": {}})
+    assert response.status_code == 200
+    assert response.json()["knowledge"] == {"document_ids": []}

@@ -41,7 +41,7 @@ def add_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AddRevision
     parents = [revision.id for revision in history.known().revisions]
 
     def add(stage: str, upgrade: str) -> str:
-        name = f"{len(parents) + 1:04d}"
+        name = f"{int(parents[-1]) + 1:04d}"
         body = textwrap.indent(textwrap.dedent(upgrade).strip(), "    ")
         (folder / f"{name}_next.py").write_text(
             "from alembic import op\nfrom app.migrations.access import protect\n"
