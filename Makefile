@@ -6,14 +6,17 @@ PYTHON := $(VENV)/bin/python
 PIP := $(PYTHON) -m pip --disable-pip-version-check
 # How long the main part of `make bench` runs.
 SECONDS ?= 60
+# How much `make privacy-proof` erases and tries.
+MESSAGES ?= 10000
+PROBES ?= 10000
 # pytest-xdist: one process per core, two at least, because much of a test is waiting.
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format migrate docs bench
+.PHONY: help setup run test check format migrate docs bench privacy-proof
 
 help: ## Show this list
-	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 16
 
 $(VENV)/.base: pyproject.toml constraints.txt
 	@echo "Installing Jobx into $(VENV); the first time this takes a few minutes."
@@ -55,3 +58,6 @@ docs: $(VENV)/.dev ## Draw the pictures and lists of docs/ from the code
 
 bench: $(VENV)/.dev ## Measure Jobx: OUT=file takes the JSON, SECONDS=10 is a short run
 	@$(PYTHON) -m bench $(OUT) --seconds $(SECONDS)
+
+privacy-proof: $(VENV)/.dev ## Prove erasure, isolation and egress: OUT=file takes the JSON, MESSAGES=100 PROBES=500 is a short run
+	@$(PYTHON) -m proof $(OUT) --messages $(MESSAGES) --probes $(PROBES)

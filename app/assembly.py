@@ -121,8 +121,10 @@ async def running(
         await _check(index, storage)
         parser = Parser()
         stack.push_async_callback(parser.close)
-        provider_http = await stack.enter_async_context(provider_client())
-        model_http = await stack.enter_async_context(model_client(settings.model_timeout_seconds))
+        provider_http = {
+            channel: await stack.enter_async_context(provider_client(settings, channel)) for channel in CHANNELS
+        }
+        model_http = await stack.enter_async_context(model_client(settings))
         models = model_configs(settings)
         metrics = new_metrics([model.name for model in models], blueprints)
         llm = LanguageModel(models, http=model_http, embed=embedder.embed_sentences, observe=metrics.model_call)
@@ -161,7 +163,7 @@ def vector_index(settings: Settings, dimension: int) -> VectorIndex:
     if settings.qdrant_url is None:
         return EdgeIndex(settings.data_dir / "qdrant", dimension)
     key = _secret(settings.qdrant_api_key)
-    return ServerIndex(str(settings.qdrant_url), dimension, transport=vector_transport(), api_key=key)
+    return ServerIndex(str(settings.qdrant_url), dimension, transport=vector_transport(settings), api_key=key)
 
 
 async def _check(index: VectorIndex, storage: Storage) -> None:

@@ -36,7 +36,7 @@ class Runtime:
     parser: Parser
     fetcher: PageFetcher
     llm: LanguageModel
-    provider_http: httpx.AsyncClient
+    provider_http: Mapping[str, httpx.AsyncClient]
     simulated_http: Mapping[str, httpx.AsyncClient]
     metrics: Metrics
     pressure: Pressure

@@ -135,7 +135,7 @@ async def inhabited(runtime: Runtime, app_of: Any, admin_conninfo: str, *, names
         calls: list[tuple[str, UUID]] = []
         runtime = replace(
             runtime,
-            provider_http=wire,
+            provider_http={"telegram": wire},
             simulated_http={"telegram": wire},
             index=cast(VectorIndex, Watched(runtime.index, "index", calls)),
             storage=cast(Storage, Watched(runtime.storage, "storage", calls)),

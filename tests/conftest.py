@@ -141,7 +141,7 @@ async def runtime(
             parser=parser,
             fetcher=page_fetcher(settings),
             llm=llm,
-            provider_http=wire,
+            provider_http={"telegram": wire},
             simulated_http={"telegram": wire},
             metrics=metrics,
             pressure=pressure,

@@ -29,7 +29,7 @@ async def connect(
     """
     async with runtime.vault.session(tenant_id) as session:
         await _check_agent(session, agent_id)
-    account = await provider_for(channel, runtime.settings).identify(runtime.provider_http, credentials)
+    account = await provider_for(channel, runtime.settings).identify(runtime.provider_http[channel], credentials)
     connection_id, is_new = await _reserve(runtime, tenant_id, channel, agent_id, account, credentials)
     try:
         await subscribe(runtime, channel, connection_id, credentials)
@@ -51,7 +51,7 @@ async def subscribe(runtime: Runtime, channel: str, connection_id: UUID, credent
     """Point the provider's webhook at a connection, with the secret that only the two know."""
     url = webhook_url(runtime, channel, connection_id)
     secret = runtime.vault.master.webhook_secret(connection_id)
-    await provider_for(channel, runtime.settings).subscribe(runtime.provider_http, credentials, url, secret)
+    await provider_for(channel, runtime.settings).subscribe(runtime.provider_http[channel], credentials, url, secret)
 
 
 async def note_subscribed(session: AsyncSession, runtime: Runtime, connection_id: UUID) -> None:

@@ -18,6 +18,7 @@ from app.channels.gate import hindrance_to_send, is_live
 from app.channels.registry import client_for, provider_for
 from app.crypto import current_keyring
 from app.db import DatabaseUnavailable
+from app.egress import carrying, content_of
 from app.errors import NotFound
 from app.models import Connection, Conversation, Delivery, Message, now
 from app.queue import ANSWERS, DELIVERIES
@@ -137,7 +138,7 @@ async def take_up(session: AsyncSession, runtime: Runtime, message_id: UUID) -> 
 async def call(runtime: Runtime, parcel: Parcel) -> SendResult:
     """Make the provider call; what it said has to be settled."""
     channel, started = parcel.connection.channel, perf_counter()
-    with span("send", SpanKind.CLIENT, channel=channel) as current:
+    with carrying(content_of(channel)), span("send", SpanKind.CLIENT, channel=channel) as current:
         result = await parcel.provider.send(
             client_for(parcel.connection, runtime),
             parcel.credentials,

@@ -31,7 +31,7 @@ def client_for(connection: Connection, runtime: Runtime) -> httpx.AsyncClient:
     """The HTTP client for a connection: the simulator's for a simulated one, else the real network."""
     if connection.simulated:
         return runtime.simulated_http[connection.channel]
-    return runtime.provider_http
+    return runtime.provider_http[connection.channel]
 
 
 def max_webhook_bytes(channel: str, settings: Settings) -> int:

@@ -52,4 +52,4 @@ async def renew_webhook(context: JobContext, tenant_id: UUID, connection_id: UUI
             return
     # Disconnected meanwhile: what was set after it was taken back is taken back again.
     url = webhook_url(runtime, channel, connection_id)
-    await provider_for(channel, runtime.settings).disconnect(runtime.provider_http, credentials, url)
+    await provider_for(channel, runtime.settings).disconnect(runtime.provider_http[channel], credentials, url)

@@ -16,6 +16,7 @@ from app.channels.registry import client_for, provider_for
 from app.conversations.turns import Due
 from app.crypto import current_keyring
 from app.documents.search import retriever
+from app.egress import carrying, content_of
 from app.models import Turn
 from app.runtime import Runtime
 from graphs.support.context import AgentProfile, Retrieve, SupportContext, preview_channel
@@ -36,7 +37,8 @@ async def run_turn(runtime: Runtime, due: Due) -> None:
     """Answer a turn: the graph ends it through the outbox, and what it found is kept with the turn."""
     outbox = Outbox(runtime, due.turning)
     try:
-        await _run_turn(runtime, due, outbox)
+        with carrying(content_of(due.connection.channel)):
+            await _run_turn(runtime, due, outbox)
     except Exception:
         # Whatever failed after the provider was called: what it said is known, and must not become a doubt.
         await outbox.note()

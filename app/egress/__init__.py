@@ -1,15 +1,24 @@
 """The way out: every HTTP client and fetcher that Jobx uses is made here and passed on as a value."""
 
+from app.egress.allowed import Allowed, NotDeclaredError, carrying
 from app.egress.clients import model_client, provider_client, simulator_client, vector_transport
+from app.egress.destinations import DESTINATIONS, Data, Destination, content_of
 from app.egress.errors import FetchError, FetchFailed, FetchRefused
 from app.egress.pages import FetchedPage, PageFetcher
 
 __all__ = (
+    "DESTINATIONS",
+    "Allowed",
+    "Data",
+    "Destination",
     "FetchError",
     "FetchFailed",
     "FetchRefused",
     "FetchedPage",
+    "NotDeclaredError",
     "PageFetcher",
+    "carrying",
+    "content_of",
     "model_client",
     "provider_client",
     "simulator_client",

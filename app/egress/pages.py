@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 import httpcore
 
 from app.egress.addresses import Network
+from app.egress.allowed import NotDeclaredError, check_carried
 from app.egress.body import Body
 from app.egress.clients import tls
+from app.egress.destinations import PAGES
 from app.egress.errors import FetchFailed, FetchRefused
 from app.egress.guard import Guard, GuardedBackend, Resolve
 from app.egress.urls import Target, parse_url
@@ -86,6 +88,10 @@ class PageFetcher:
 
     async def fetch(self, url: str) -> FetchedPage:
         """The page, redirects followed; raises FetchRefused and FetchFailed."""
+        try:
+            check_carried(PAGES)
+        except NotDeclaredError as error:
+            raise FetchRefused(str(error), code="not_declared") from None
         try:
             async with asyncio.timeout(self._seconds):
                 return await self._follow(Wire(self._max_bytes), parse_url(url))

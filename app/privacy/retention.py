@@ -22,15 +22,16 @@ from app.privacy.places import TERMS, Retention
 
 _BATCH = 2000
 # What is deleted where it is: the table and which of its rows have had their time.
+_ENDED = (
+    "status in ('failed', 'cancelled', 'aborted') and not exists"
+    " (select 1 from queue.procrastinate_events e where e.job_id = procrastinate_jobs.id and e.at >= :before)"
+)
 _OLD: Mapping[Retention, tuple[str, str]] = {
     "events": ("tenant.inbound_events", "created_at < :before"),
     "replays": ("tenant.stored_responses", "created_at < :before"),
-    "jobs": (
-        "queue.procrastinate_jobs",
-        "status in ('failed', 'cancelled', 'aborted') and args ->> 'tenant_id' = :tenant and not exists"
-        " (select 1 from queue.procrastinate_events e where e.job_id = procrastinate_jobs.id and e.at >= :before)",
-    ),
+    "jobs": ("queue.procrastinate_jobs", f"args ->> 'tenant_id' = :tenant and {_ENDED}"),
 }
+_OF_NOBODY = text(f"delete from queue.procrastinate_jobs where not args ? 'tenant_id' and {_ENDED}")  # noqa: S608
 
 
 class RetentionOutOfBounds(Unprocessable):
@@ -99,6 +100,12 @@ async def retain(vault: Vault, means: Means, tenant_id: UUID) -> None:
             async with vault.session(tenant_id) as session:
                 result = await session.execute(statement, _values(name, condition))
                 gone = getattr(result, "rowcount", 0)
+
+
+async def retain_jobs_of_nobody(db: Database) -> None:
+    """Let go of the ended jobs that name no tenant: erasures', and this one's own."""
+    async with db.session() as session:
+        await session.execute(_OF_NOBODY, {"before": now() - timedelta(days=TERMS["jobs"].days)})
 
 
 async def tenants(db: Database) -> list[UUID]:

@@ -49,7 +49,7 @@ class RetentionList(BaseModel):
 class RetentionIn(BaseModel):
     """For how many days after their last message conversations are kept; null for as long as usual."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"conversations_days": 365}]})
 
     conversations_days: int | None
 

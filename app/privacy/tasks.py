@@ -59,6 +59,7 @@ async def retain(context: JobContext) -> None:
         except Exception:
             # One tenant's trouble must not keep the others waiting.
             logger.exception("what a tenant has had for long enough could not be let go of")
+    await retention.retain_jobs_of_nobody(runtime.db)
 
 
 async def plan_retention(runtime: Runtime) -> bool:

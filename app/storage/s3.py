@@ -16,6 +16,8 @@ from threading import Lock
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
+from app.egress.allowed import Allowed, NotDeclaredError
+from app.egress.destinations import FILES, bucket_origins, origin_of
 from app.errors import ConfigurationError, NotFound
 from app.storage.base import StorageRefused, StorageUnavailable
 
@@ -56,6 +58,7 @@ class S3Storage:
             "aws_access_key_id": access_key_id,
             "aws_secret_access_key": secret_access_key,
         }
+        self._allowed = Allowed(FILES, bucket_origins(bucket, endpoint_url, region))
         self._threads = ThreadPoolExecutor(_CONNECTIONS, "s3")
         self._making = Lock()
         self._made: Any = None
@@ -122,8 +125,10 @@ class S3Storage:
     def _call(self, call: Callable[[Any], T]) -> T:
         try:
             with self._making:
-                self._made = self._made or _client(self._options)
+                self._made = self._made or _client(self._options, self._allowed)
             return call(self._made)
+        except NotDeclaredError as error:
+            raise StorageRefused(str(error)) from None
         except Exception as error:
             raise _explained(error) from None
 
@@ -161,7 +166,7 @@ class S3Storage:
             yield from page.get("DeleteMarkers", ())
 
 
-def _client(options: dict[str, Any]) -> Any:
+def _client(options: dict[str, Any], allowed: Allowed) -> Any:
     from botocore.config import Config  # noqa: PLC0415 - see the module's docstring
     from botocore.session import Session  # noqa: PLC0415
 
@@ -186,7 +191,10 @@ def _client(options: dict[str, Any]) -> Any:
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    return session.create_client("s3", config=config, **options)
+    client = session.create_client("s3", config=config, **options)
+    # It takes no HTTP client, but asks before each request; a store may send it on to another region's host.
+    client.meta.events.register_last("before-send.s3", lambda request, **_: allowed.check(*origin_of(request.url)))
+    return client
 
 
 def _name(tenant_id: UUID, key: UUID) -> str:

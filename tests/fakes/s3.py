@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from uuid import uuid4
 
@@ -54,7 +54,9 @@ def storage(endpoint: str, bucket: str, **other: str) -> S3Storage:
 
 
 @contextlib.contextmanager
-def answering(status: int, body: bytes, content_type: str = "application/xml") -> Iterator[tuple[str, list[str]]]:
+def answering(
+    status: int, body: bytes, content_type: str = "application/xml", headers: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, list[str]]]:
     """A server that gives every request one answer; its address, and the headers and lines of what came."""
     seen: list[str] = []
 
@@ -67,6 +69,8 @@ def answering(status: int, body: bytes, content_type: str = "application/xml") -
             self.send_response(status)
             self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))
+            for name, value in (headers or {}).items():
+                self.send_header(name, value)
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(body)

@@ -31,11 +31,10 @@ async def _count(tenant, model):
 
 async def _run(tenant, run_jobs):
     """As the job of the hour does it."""
-    async with tenant.runtime.db.session() as session:
-        await session.execute(text("update queue.procrastinate_jobs set scheduled_at = null where status = 'todo'"))
     await plan_retention(tenant.runtime)
     async with tenant.runtime.db.session() as session:
-        await session.execute(text("update queue.procrastinate_jobs set scheduled_at = null where status = 'todo'"))
+        now_due = "update queue.procrastinate_jobs set scheduled_at = null where task_name = 'privacy:retain'"
+        await session.execute(text(now_due))
     await run_jobs()
 
 
@@ -133,13 +132,19 @@ async def test_what_is_left_over_of_events_requests_and_jobs_goes(shop, run_jobs
     await shop.write(shop.connection, QUESTION)
     await run_jobs()
     async with shop.runtime.db.session() as session:
-        for old, state in ((True, "failed"), (True, "todo"), (False, "failed")):
+        for old, state, whose in (
+            (True, "failed", "tenant_id"),
+            (True, "todo", "tenant_id"),
+            (False, "failed", "tenant_id"),
+            (True, "failed", "erasure_id"),
+            (False, "failed", "erasure_id"),
+        ):
             added = text(
                 "insert into queue.procrastinate_jobs (queue_name, task_name, args, scheduled_at)"
-                " values ('nobody', 'nothing', jsonb_build_object('tenant_id', cast(:tenant as text)),"
+                " values ('nobody', 'nothing', jsonb_build_object(cast(:whose as text), cast(:tenant as text)),"
                 " now() + interval '1 day') returning id"
             )
-            job = await session.scalar(added, {"tenant": str(shop.id)})
+            job = await session.scalar(added, {"tenant": str(shop.id), "whose": whose})
             ended = text(
                 "update queue.procrastinate_jobs"
                 " set status = cast(:state as text)::queue.procrastinate_job_status where id = :job"
@@ -163,12 +168,12 @@ async def test_what_is_left_over_of_events_requests_and_jobs_goes(shop, run_jobs
         "jobs": 1,
     }
 
-    await retention.retain(shop.runtime.vault, shop.runtime, shop.id)
+    await _run(shop, run_jobs)
 
     assert [await _count(shop, model) for model in (InboundEvent, StoredResponse)] == [0, 0]
     async with shop.runtime.db.session() as session:
         left = await session.scalars(text("select status from queue.procrastinate_jobs where queue_name = 'nobody'"))
-        assert sorted(left) == ["failed", "todo"]
+        assert sorted(left) == ["failed", "failed", "todo"]
 
 
 async def test_another_tenant_s_time_is_its_own(shop, make_tenant, run_jobs):

@@ -300,7 +300,7 @@ async def test_what_was_deleted_is_in_no_file_once_it_was_rewritten(root: Path) 
     doomed, staying = chunks(70), chunks(130)
     await index.replace(TENANT, gone, version, doomed)
     await index.replace(TENANT, kept, version, staying)
-    before = await index.search(TENANT, EAST, WORDS, 5, [kept])
+    before = await index.search(TENANT, EAST, WORDS, 130, [kept])
     await index.delete(TENANT, gone)
     assert held(root, gone)
     assert held(root, doomed[0].chunk_id)
@@ -312,7 +312,7 @@ async def test_what_was_deleted_is_in_no_file_once_it_was_rewritten(root: Path) 
     assert not any(held(root, chunk.chunk_id) for chunk in doomed)
     assert held(root, staying[0].chunk_id)
     assert await index.count(TENANT) == 130
-    assert await index.search(TENANT, EAST, WORDS, 5, [kept]) == before
+    assert await index.search(TENANT, EAST, WORDS, 130, [kept]) == before
     await index.replace(TENANT, gone, version, chunks(3))
     await index.close()
     again = EdgeIndex(root, 4)

@@ -20,7 +20,9 @@ from app.documents import search as searching
 from app.documents.reindex import queue_one
 from app.egress import vector_transport
 from app.errors import NotFound
+from app.privacy.tasks import start_due
 from app.reindex import ReindexIncomplete, reindex
+from app.settings import Settings
 from tests.app.until import until
 from tests.conftest import MASTER_KEY
 from tests.embedding_cache import CACHE
@@ -87,7 +89,9 @@ async def _answers(shop, index):
 
 @contextlib.asynccontextmanager
 async def _server(shop, url, **more):
-    index = ServerIndex(url, shop.runtime.embedder.dimension, transport=vector_transport(), **more)
+    index = ServerIndex(
+        url, shop.runtime.embedder.dimension, transport=vector_transport(Settings(qdrant_url=url)), **more
+    )
     try:
         yield index
     finally:
@@ -160,7 +164,7 @@ def test_an_id_that_is_none_is_refused():
 
 async def test_a_deleted_document_is_not_written(shop, qdrant, given):
     """Deleted, and not removed yet: nothing of it may come into the new store."""
-    assert (await shop.http.delete(f"/v1/documents/{shop.documents['Hours']}")).status_code == 204
+    assert (await shop.http.delete(f"/v1/documents/{shop.documents['Hours']}")).status_code == 202
     said = await _run(given(qdrant.url), shop.id)
     assert said == ["2 documents to index.", "Done."]
     (name,) = qdrant.schemas
@@ -180,7 +184,7 @@ async def test_documents_that_are_deleted_meanwhile_leave_nothing(shop, qdrant, 
 
     await until(writing)
     for document in shop.documents.values():
-        assert (await shop.http.delete(f"/v1/documents/{document}")).status_code == 204
+        assert (await shop.http.delete(f"/v1/documents/{document}")).status_code == 202
     assert (await running)[-1] == "Done."
     (name,) = qdrant.schemas
     assert len({point["document_id"] for point in qdrant.points(name).values()}) < len(shop.documents)
@@ -270,15 +274,17 @@ async def test_a_deletion_waits_for_a_store_that_is_away(shop, run_jobs):
     embedded = shop.runtime.index
     async with _server(shop, url, patience=Patience(write=0.2, write_try=0.1)) as index:
         shop.runtime.index = index
-        assert (await shop.http.delete(f"/v1/documents/{shop.documents['Hours']}")).status_code == 204
+        assert (await shop.http.delete(f"/v1/documents/{shop.documents['Hours']}")).status_code == 202
         await run_jobs()
-    assert await _jobs(shop) == [("documents:remove", "todo", 0)]
+    assert await _jobs(shop) == [("privacy:erase", "todo", 1)]
     shop.runtime.index = embedded
     async with shop.runtime.db.session() as session:
-        await session.execute(text("update queue.procrastinate_jobs set scheduled_at = now()"))
+        # As after its last attempt: the job is over, and what it is about is not.
+        await session.execute(text("update queue.procrastinate_jobs set status = 'failed'"))
+    assert await start_due(shop.runtime) == 1
     await run_jobs()
     assert await embedded.count(shop.id, UUID(shop.documents["Hours"])) == 0
-    assert await _jobs(shop) == []
+    assert [job[1] for job in await _jobs(shop)] == ["failed"]
 
 
 @pytest.fixture
@@ -324,7 +330,7 @@ async def test_a_late_run_does_not_take_a_newer_version_away(shop, late, run_job
 
 
 async def test_a_late_run_does_not_bring_a_deleted_document_back(shop, late, run_jobs):
-    assert (await shop.http.delete(f"/v1/documents/{shop.documents['Returns']}")).status_code == 204
+    assert (await shop.http.delete(f"/v1/documents/{shop.documents['Returns']}")).status_code == 202
     await run_jobs()
     assert await shop.runtime.index.count(shop.id, UUID(shop.documents["Returns"])) == 0
     await late()
