@@ -183,7 +183,7 @@ async def _walk_rows(vault: Vault, tenant_id: UUID, model: type[Row], progress: 
     done, broken, deadline = 0, set[UUID](), monotonic() + _LONGEST_WAIT_SECONDS
     pause = _POLL_SECONDS
     while True:
-        left, beyond = 0, None
+        left, beyond, before = 0, None, done
         while ids := await _old(vault, tenant_id, model, beyond):
             left, beyond = left + len(ids), ids[-1]
             for at in range(0, len(ids), _ROWS):
@@ -191,7 +191,9 @@ async def _walk_rows(vault: Vault, tenant_id: UUID, model: type[Row], progress: 
                 progress(f"{model.__table__}: {done} rows")
         if not left:
             return done
-        if left == len(broken) or monotonic() > deadline:
+        if done > before:  # the wait is for rows that others hold, however long the walk itself takes
+            deadline = monotonic() + _LONGEST_WAIT_SECONDS
+        elif left == len(broken) or monotonic() > deadline:
             raise ReencryptionIncomplete(
                 f"{left} rows of {model.__table__} do not open or stay locked; the old keys were kept."
             )
@@ -223,10 +225,11 @@ async def _old(vault: Vault, tenant_id: UUID, model: type[Row], beyond: UUID | N
 async def _reseal(vault: Vault, tenant_id: UUID, model: type[Row], ids: Sequence[UUID], broken: set[UUID]) -> int:
     async with vault.session(tenant_id) as session:
         query = select(model).where(model.id.in_(ids)).with_for_update(key_share=True, skip_locked=True)
-        rows = list(await session.scalars(query.order_by(model.id)))
-        for row in rows:
+        done = 0
+        for row in await session.scalars(query.order_by(model.id)):
             try:
                 row.reseal()
+                done += 1
             except SealBroken:
                 broken.add(row.id)
-        return len(rows)
+        return done

@@ -284,6 +284,12 @@ async def test_a_transaction_that_does_not_end_is_named(small, runtime, anew, st
     assert set(stored.headers(small.id)) == {SECOND}
 
 
+async def test_a_long_walk_is_not_taken_for_a_wait(small, anew, stored, monkeypatch):
+    monkeypatch.setattr(module, "_LONGEST_WAIT_SECONDS", 0)
+    await anew(small)
+    assert set(stored.headers(small.id)) == {SECOND}
+
+
 async def test_a_run_that_was_overtaken_takes_no_newer_keys_away(small, runtime, anew, stored, monkeypatch):
     """It has walked for one generation, and wakes up when another run is in the middle of the next one."""
     real = module._retire
