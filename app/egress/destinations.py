@@ -20,7 +20,7 @@ from graphs.models import models_from
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _POSTGRES_PORT, _DNS_PORT = 5432, 53
-# Where LiteLLM goes for a provider without an api_base; tests/app/egress/test_models.py asks it.
+# Where LiteLLM goes for a provider without an api_base; tests/app/egress/test_destinations.py asks it.
 _MODEL_APIS = {
     "anthropic": "https://api.anthropic.com",
     "custom_openai": "https://api.openai.com",

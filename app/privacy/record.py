@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from app.channels.registry import CHANNELS
+from app.egress.destinations import DESTINATIONS
 from app.errors import ConfigurationError
 from app.privacy.inventory import places
 from app.privacy.places import RULES, Place
@@ -114,8 +115,10 @@ def _roles(settings: Settings) -> dict[str, str]:
     roles = {f"model provider {name}": name for name in models} or {
         "model provider": "none: answers are extracted here"
     }
+    others = [one for one in DESTINATIONS if one.sub_processor and one.name != "model provider"]
+    roles |= {one.name: "" for one in others if one.origins(settings)}
     roles |= {f"channel {name}": name.capitalize() for name in CHANNELS}
-    return roles | {"hosting of the service": "", "database": "", "vector store": "", "file store": "", "backups": ""}
+    return roles | {"hosting of the service": "", "backups": ""}
 
 
 def _measures() -> list[str]:

@@ -152,6 +152,7 @@ def set_up_logging(level: str, log_format: Literal["json", "text"] | None = None
     handler = _Handler(sys.stderr)
     # On the handler too: some libraries set a level of their own when they are loaded.
     handler.addFilter(lambda record: record.levelno >= logging.WARNING or record.name.partition(".")[0] in _OURS)
+    handler.addFilter(_no_outcome)
     text = log_format == "text" or (log_format is None and sys.stderr.isatty())
     handler.setFormatter(SafeFormatter("%(asctime)s %(levelname)s %(name)s %(message)s") if text else JsonFormatter())
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
@@ -159,7 +160,6 @@ def set_up_logging(level: str, log_format: Literal["json", "text"] | None = None
         logging.getLogger(name).setLevel(number)
     for name in _REPETITIVE if number > logging.DEBUG else ():
         logging.getLogger(name).setLevel(logging.ERROR)
-    logging.getLogger("procrastinate.worker").addFilter(_no_outcome)
     log_uncaught()
 
 
@@ -169,5 +169,6 @@ class _Handler(logging.StreamHandler[TextIO]):
 
 
 def _no_outcome(record: logging.LogRecord) -> bool:
-    # app.queue tells how a job ended, with its trace; the queue would tell it again.
-    return not str(getattr(record, "action", "")).startswith("job_")
+    # app.queue tells how a job ended, with its trace; the queue would tell it again, with the ids of rows. Each worker
+    # has a logger of its own below this one.
+    return not (record.name.startswith("procrastinate.") and str(getattr(record, "action", "")).startswith("job_"))

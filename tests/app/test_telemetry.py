@@ -159,8 +159,9 @@ set_up_logging("INFO", {{}})
 logging.getLogger("app.x").info("hello %s", "there")
 logging.getLogger("app.x").info("%d", "{CANARY}")
 logging.getLogger("httpx").info("{CANARY}")
-logging.getLogger("procrastinate.worker").error("{CANARY}", extra={{{{"action": "job_error"}}}})
-logging.getLogger("procrastinate.worker.answers").error("stopped", extra={{{{"action": "job_abort"}}}})
+for name in ("procrastinate.worker", "procrastinate.worker.answers"):
+    logging.getLogger(name).error("{CANARY}", extra={{{{"action": "job_error"}}}})
+logging.getLogger("procrastinate.worker.answers").error("stopped", extra={{{{"action": "side_task_failed"}}}})
 sys.stderr.close()
 logging.getLogger("app.x").info("{CANARY}")
 """

@@ -7,6 +7,7 @@ import orjson
 import psycopg
 import pytest
 import qdrant_edge
+from pydantic import HttpUrl, SecretStr
 from sqlalchemy import inspect as look
 
 from app.errors import ConfigurationError
@@ -132,9 +133,12 @@ def test_the_docs_show_the_inventory_as_it_is(tmp_path):
 
 
 def test_the_record_of_processing_says_what_is_missing_and_takes_what_the_operator_fills_in(settings, tmp_path):
+    apart = {"database_url": SecretStr("postgresql://a:b@db.example/jobx"), "qdrant_url": HttpUrl("https://q.example")}
+    assert "| database |" not in record.of_processing(settings), "the embedded one is the hosting's"
+    settings = settings.model_copy(update=apart)
     assert record.MISSING in record.of_processing(settings)
     names = ("processor", "controller", "representative", "data_protection_officer")
-    roles = ("model provider", "channel telegram", "hosting of the service", "database", "vector store", "file store")
+    roles = ("model provider", "channel telegram", "hosting of the service", "database", "vector store")
     known = {"name": "Example Ltd", "region": "EU (Ireland)", "safeguard": "none needed"}
     filled = dict.fromkeys(names, "Example Ltd, Dublin")
     filled["sub_processors"] = dict.fromkeys((*roles, "backups"), known)

@@ -7,6 +7,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from proof.__main__ import shortfalls
 from proof.erasure import Unplanted, prove
 from proof.needles import Needles, dump, files, spellings
 from proof.site import Site
@@ -39,8 +40,8 @@ async def test_every_scope_leaves_nothing_anywhere(site):
     assert report["canaries"]["planted"] > 300
 
 
-async def test_a_leftover_is_found(site, admin, monkeypatch):
-    """The same proof, with an engine that forgets one table, a copy that nobody knows of, and a log that tells."""
+async def test_a_leftover_is_found(site):
+    """The same proof, with a copy of the messages that nobody knows of."""
     with psycopg.connect(site.admin, autocommit=True) as connection:
         connection.execute("create table public.copies as select * from tenant.messages")
         connection.execute(
@@ -79,3 +80,33 @@ async def test_a_blind_search_is_no_proof(site, monkeypatch):
     monkeypatch.setattr("proof.erasure.trace_of", lambda *_: {"nowhere": set()})
     with pytest.raises(Unplanted):
         await prove(site, messages=2, writing=0)
+
+
+GOOD = {
+    "erasure": {"messages": 10, "seconds": 60.0, "remaining": 0},
+    "canaries": {"planted": 9, "found": 0},
+    "probes": {"made": 5, "leaks": 0},
+    "egress": {"requests": 7, "undeclared": 0, "not_seen": [], "python_without_hook": 0},
+}
+
+
+def test_what_holds_has_no_shortfall():
+    assert shortfalls(GOOD, 10, 5) == []
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        ("erasure", "messages", 9),
+        ("erasure", "seconds", 60.1),
+        ("erasure", "remaining", 1),
+        ("canaries", "found", 1),
+        ("probes", "made", 4),
+        ("probes", "leaks", 1),
+        ("egress", "undeclared", 1),
+        ("egress", "not_seen", ["database"]),
+        ("egress", "python_without_hook", 1),
+    ],
+)
+def test_whatever_falls_short_is_named(part, name, value):
+    assert len(shortfalls(GOOD | {part: {**GOOD[part], name: value}}, 10, 5)) == 1

@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql
 from app.migrations import access
 
 revision: str = "0005"
-down_revision = "0004"
+down_revision: str | None = "0004"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 stage = "pre"
