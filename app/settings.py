@@ -6,11 +6,72 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, BaseModel, Field, HttpUrl, IPvAnyNetwork, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+# An empty one would let everyone in, so that it is an error at the start.
+Secret = Annotated[SecretStr, Field(min_length=1)]
+
 
 class TelegramSettings(BaseModel):
     """Where the Telegram Bot API answers."""
 
     api_base: str = "https://api.telegram.org"
+
+
+class TikTokSettings(BaseModel):
+    """The platform's app at TikTok API for Business, and where its parts answer."""
+
+    app_id: str | None = None
+    app_secret: Secret | None = None
+    signature_seconds: int = Field(300, ge=1)
+    api_base: str = "https://business-api.tiktok.com/open_api/v1.3"
+    auth_base: str = "https://www.tiktok.com"
+
+
+class MetaSettings(BaseModel):
+    """The platform's Meta app, which Messenger, Instagram through a Page and WhatsApp share."""
+
+    app_id: str | None = None
+    app_secret: Secret | None = None
+    verify_token: Secret | None = None
+
+
+class MessengerSettings(BaseModel):
+    """Where Facebook's Graph API and its consent page answer; `config_id` is that of Login for Business."""
+
+    config_id: str | None = None
+    api_base: str = "https://graph.facebook.com/v25.0"
+    auth_base: str = "https://www.facebook.com/v25.0"
+
+
+class InstagramSettings(BaseModel):
+    """The platform's Instagram app (Instagram Login), and where its parts answer."""
+
+    app_id: str | None = None
+    app_secret: Secret | None = None
+    api_base: str = "https://graph.instagram.com/v25.0"
+    auth_base: str = "https://www.instagram.com"
+    token_base: str = Field("https://api.instagram.com")
+
+
+class WhatsAppSettings(BaseModel):
+    """Where the WhatsApp Cloud API answers; `config_id` is that of Embedded Signup."""
+
+    config_id: str | None = None
+    api_base: str = "https://graph.facebook.com/v25.0"
+
+
+class GmailSettings(BaseModel):
+    """The platform's client at Google, the Pub/Sub topic of mailbox changes and who pushes them, and where its parts
+    answer."""
+
+    client_id: str | None = None
+    client_secret: Secret | None = None
+    topic: str | None = None
+    push_audience: str | None = None
+    push_account: str | None = None
+    api_base: str = "https://gmail.googleapis.com/gmail/v1"
+    auth_base: str = "https://accounts.google.com"
+    token_base: str = Field("https://oauth2.googleapis.com")
+    certs_base: str = "https://www.googleapis.com"
 
 
 class S3Settings(BaseModel):
@@ -73,6 +134,12 @@ class Settings(BaseSettings):
     processors_file: Path | None = None
 
     telegram: TelegramSettings = TelegramSettings()
+    tiktok: TikTokSettings = TikTokSettings()
+    meta: MetaSettings = MetaSettings()
+    messenger: MessengerSettings = MessengerSettings()
+    instagram: InstagramSettings = InstagramSettings()
+    whatsapp: WhatsAppSettings = WhatsAppSettings()
+    gmail: GmailSettings = GmailSettings()
 
     @field_validator("models", "fetch_allow", mode="before")
     @classmethod

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 from typer.testing import CliRunner
 
 from app.cli import cli
@@ -21,7 +22,7 @@ TARGETS = set(re.findall(r"^([a-z-]+):.*##", MAKEFILE, re.MULTILINE))
 def _variables() -> set[str]:
     names = set()
     for name, field in Settings.model_fields.items():
-        if name in ("telegram", "s3"):
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             names |= {f"JOBX_{name.upper()}__{inner.upper()}" for inner in field.annotation.model_fields}
         else:
             alias = field.validation_alias

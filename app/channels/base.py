@@ -5,8 +5,8 @@ the clock are passed in. Its values use the vocabulary of the shared reference (
 times are Unix milliseconds).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import httpx
@@ -128,6 +128,12 @@ class InboundEvent:
     failed_message_id: str | None = None
     failed_recipient: str | None = None
     permanent: bool | None = None
+    # Other ids by which the same customer is known (WhatsApp: the number beside the business-scoped id).
+    aliases: tuple[str, ...] = ()
+    # What a reply needs beside the conversation's id, as its provider wants it back in `Recipient.address`.
+    address: Mapping[str, str] = field(default_factory=dict)
+    # Our own id of the delivery that an echo or a status is of, where the channel carries such a mark.
+    delivery_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -135,29 +141,111 @@ class Capabilities:
     """What a channel can do and where its limits are (reference section 9).
 
     `max_length` of one message is counted in `unit`. Windows are hours since the customer's last message, None
-    without one; `business_window_hours` holds where a conversation has a business_connection_id. `media` says
-    whether customers can send files, `typing` whether a typing sign can be shown. `retention` is what becomes of
-    a connection's data once it stops.
+    without one; `business_window_hours` holds where a conversation has a business_connection_id, and
+    `person_window_hours` for what a person wrote. Of the `messages_per_window`, `kept_for_person` are left to one.
+    `templates` says whether an approved template may go outside of the window. `typing` says whether a typing sign
+    can be shown, `media` whether customers can send files, `images` and `links` whether we can. `shared_webhook`:
+    events of all accounts come to one address and name theirs. `retention` is what becomes of a connection's data
+    once it stops.
     """
 
     unit: Unit
     max_length: int
     window_hours: int | None = None
     business_window_hours: int | None = None
+    person_window_hours: int | None = None
     messages_per_window: int | None = None
+    kept_for_person: int = 0
+    templates: bool = False
     typing: bool = False
     media: bool = False
+    images: bool = False
+    links: bool = True
+    shared_webhook: bool = False
     max_body_bytes: int = MEBIBYTE
     retention: Retention = "30 days"
 
 
 @dataclass(frozen=True)
 class Account:
-    """The business account that a connect found; `extra` holds what the provider wants to be kept about it."""
+    """The business account that a connect found.
+
+    `routes` are the other ids by which events of a shared webhook name it (WhatsApp: the business account; Meta: the
+    app-scoped user who connected). `extra` holds what the provider wants to be kept about it.
+    """
 
     account_id: str
     display_name: str
     extra: Mapping[str, str | bool]
+    routes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Grant:
+    """An account that its owner let us use, with the credentials for it."""
+
+    account: Account
+    credentials: Credentials
+
+
+@dataclass(frozen=True)
+class Part:
+    """What of a webhook body is one account's, reduced to what may be stored; `parse` reads it as it reads a body.
+
+    `account_id` is None where the webhook's address tells the connection.
+    """
+
+    account_id: str | None
+    body: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipient:
+    """Where a message goes: the ids of its conversation, and the newest message there that the customer wrote.
+
+    `address` is what that message's event said in its own `address`.
+    """
+
+    conversation_id: str
+    customer_id: str | None = None
+    message_id: str | None = None
+    business_connection_id: str | None = None
+    address: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """A picture to send: its bytes, media type and file name."""
+
+    data: bytes = field(repr=False)
+    mime: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Template:
+    """An approved template by name and language code, with the texts that fill its body's places in order."""
+
+    name: str
+    language: str
+    texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outgoing:
+    """One message to be sent: a plain text that fits `capabilities`, an image, or a template.
+
+    `reply_to` is the message to quote. `delivery_id` is our own id, attached where the channel returns such a mark
+    on its echo. `by_person`: a person wrote it, which opens wider windows on some channels.
+    """
+
+    to: Recipient
+    text: str = ""
+    delivery_id: str = ""
+    reply_to: str | None = None
+    by_person: bool = False
+    image: Image | None = None
+    template: Template | None = None
 
 
 @dataclass(frozen=True)
@@ -177,7 +265,8 @@ class SendResult:
 
 
 class Provider(Protocol):
-    """One messaging channel. Implementations hold base URLs only and are safe to share between tasks."""
+    """One messaging channel. Implementations hold base URLs and the platform's own app credentials, and are safe to
+    share between tasks. `ProviderDefaults` has what a channel without webhooks for many or OAuth does."""
 
     @property
     def channel(self) -> str:
@@ -197,11 +286,41 @@ class Provider(Protocol):
         """
         ...
 
+    def handshake(self, query: Mapping[str, str], token: str) -> str | None:
+        """What to answer when the provider asks whether the webhook is ours, or None to refuse. An empty token is a
+        ValueError."""
+        ...
+
+    def parts(self, body: bytes) -> list[Part]:
+        """A verified body account by account, reduced to what may be stored; never raises, [] if nothing is."""
+        ...
+
     def parse(self, body: bytes, account_id: str) -> list[InboundEvent]:
-        """The events of a verified body, in order; never raises.
+        """The events of a verified body or a part of one, in order; never raises.
 
         `account_id` is the connection's account. Channels with one webhook for many accounts read the account
         of each event from the body instead. Bytes that are no event of the channel give [].
+        """
+        ...
+
+    def authorise_url(self, state: str, redirect_uri: str, verifier: str) -> str:
+        """Where the owner of an account is sent to let us use it (OAuth 2, RFC 6749; `verifier` of PKCE, RFC 7636).
+
+        Raises ConnectRefused for a channel that is connected otherwise.
+        """
+        ...
+
+    async def grants(self, client: httpx.AsyncClient, code: str, redirect_uri: str, verifier: str) -> Sequence[Grant]:
+        """The accounts that the owner let us use, for the code that came back.
+
+        Raises ConnectRefused, which names missing scopes; ProviderUnavailable when starting again may help.
+        """
+        ...
+
+    async def refresh(self, client: httpx.AsyncClient, credentials: Credentials) -> Credentials:
+        """New credentials for old ones, whose `expires_at` (Unix seconds) comes near; the same if they do not expire.
+
+        Raises ConnectRefused when the owner has to let us in again, ProviderUnavailable when it may be tried again.
         """
         ...
 
@@ -215,51 +334,56 @@ class Provider(Protocol):
     async def subscribe(
         self, client: httpx.AsyncClient, credentials: Credentials, webhook_url: str, secret: str
     ) -> None:
-        """Point the account's webhook at us; safe to repeat. Raises as `identify` does."""
+        """Have the account's events sent to us; safe to repeat. Raises as `identify` does."""
         ...
 
     async def disconnect(
         self, client: httpx.AsyncClient, credentials: Credentials, webhook_url: str | None = None
     ) -> None:
-        """Take the webhook back; with `webhook_url` only if it is still the one that is set.
+        """Take the webhook back and revoke the credentials; with `webhook_url` only if it is still the one that is set.
 
         Already dead credentials are fine; ProviderUnavailable if it is not confirmed.
         """
         ...
 
-    async def send(
-        self,
-        client: httpx.AsyncClient,
-        credentials: Credentials,
-        conversation_id: str,
-        text: str,
-        *,
-        reply_to: str | None = None,
-        business_connection_id: str | None = None,
-        delivery_id: str | None = None,
-    ) -> SendResult:
-        """Send one plain text that fits `capabilities`; every end is a SendResult, not an exception.
-
-        `reply_to` is the message to quote. `delivery_id` is our own id, attached where the channel returns such a
-        mark on its echo.
-        """
+    async def send(self, client: httpx.AsyncClient, credentials: Credentials, message: Outgoing) -> SendResult:
+        """Send one message; every end is a SendResult, not an exception."""
         ...
 
-    async def typing(
-        self,
-        client: httpx.AsyncClient,
-        credentials: Credentials,
-        conversation_id: str,
-        *,
-        message_id: str | None = None,
-        business_connection_id: str | None = None,
-    ) -> None:
-        """Show that an answer is being written, best effort; `message_id` is the customer's last message."""
+    async def typing(self, client: httpx.AsyncClient, credentials: Credentials, to: Recipient) -> None:
+        """Show that the customer's message was read and an answer is being written, best effort."""
         ...
 
     async def acknowledge(self, client: httpx.AsyncClient, credentials: Credentials, event: InboundEvent) -> None:
         """Tell the provider that an event was taken (Telegram: end the wait of a tapped button), best effort."""
         ...
+
+
+class ProviderDefaults:
+    """What a channel does that has a webhook for each connection and is connected by a form."""
+
+    def handshake(self, query: Mapping[str, str], token: str) -> str | None:
+        """There is no handshake."""
+        return None
+
+    def parts(self, body: bytes) -> list[Part]:
+        """All of it belongs to the connection whose address it came to."""
+        return [Part(None, body)]
+
+    def authorise_url(self, state: str, redirect_uri: str, verifier: str) -> str:
+        """There is none."""
+        raise ConnectRefused("This channel is connected by a form, not by consent.")
+
+    async def grants(self, client: httpx.AsyncClient, code: str, redirect_uri: str, verifier: str) -> Sequence[Grant]:
+        """There are none."""
+        raise ConnectRefused("This channel is connected by a form, not by consent.")
+
+    async def refresh(self, client: httpx.AsyncClient, credentials: Credentials) -> Credentials:
+        """They do not expire."""
+        return credentials
+
+    async def acknowledge(self, client: httpx.AsyncClient, credentials: Credentials, event: InboundEvent) -> None:
+        """Nothing waits for it."""
 
 
 def header(headers: Mapping[str, str], name: str) -> str | None:

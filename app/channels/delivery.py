@@ -12,7 +12,7 @@ from sqlalchemy import and_, bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from app.channels.base import Credentials, Provider, SendResult
+from app.channels.base import Credentials, Outgoing, Provider, Recipient, SendResult
 from app.channels.connections import get_connection
 from app.channels.gate import hindrance_to_send, is_live
 from app.channels.registry import client_for, provider_for
@@ -72,8 +72,7 @@ class Parcel:
     provider: Provider
     connection: Connection
     credentials: Credentials
-    conversation_id: str
-    business_connection_id: str | None
+    to: Recipient
     text: str
 
 
@@ -85,8 +84,7 @@ def pack(runtime: Runtime, connection: Connection, conversation: Conversation, d
         provider_for(connection.channel, runtime.settings),
         connection,
         Credentials(connection.credentials),
-        conversation.provider_id,
-        conversation.business_connection_id,
+        Recipient(conversation_id=conversation.provider_id, business_connection_id=conversation.business_connection_id),
         text,
     )
 
@@ -142,10 +140,7 @@ async def call(runtime: Runtime, parcel: Parcel) -> SendResult:
         result = await parcel.provider.send(
             client_for(parcel.connection, runtime),
             parcel.credentials,
-            parcel.conversation_id,
-            parcel.text,
-            business_connection_id=parcel.business_connection_id,
-            delivery_id=str(parcel.delivery_id),
+            Outgoing(to=parcel.to, text=parcel.text, delivery_id=str(parcel.delivery_id)),
         )
         describe(current, outcome=result.outcome)
     runtime.metrics.send(channel, result.outcome, perf_counter() - started)

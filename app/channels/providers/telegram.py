@@ -17,7 +17,10 @@ from app.channels.base import (
     ConnectRefused,
     Credentials,
     InboundEvent,
+    Outgoing,
+    ProviderDefaults,
     ProviderUnavailable,
+    Recipient,
     SendResult,
     header,
 )
@@ -30,7 +33,7 @@ _NUMBER = re.compile(r"-?[0-9]{1,18}")
 _MAX_CONNECTIONS = 40
 
 
-class Telegram:
+class Telegram(ProviderDefaults):
     """The Telegram provider; `api_base` is the root of the Bot API, before `/bot<token>`."""
 
     channel = "telegram"
@@ -79,40 +82,21 @@ class Telegram:
         if not answer.ok and not answer.bad_token:
             raise ProviderUnavailable("Telegram did not confirm that the webhook was removed. Try again.")
 
-    async def send(
-        self,
-        client: httpx.AsyncClient,
-        credentials: Credentials,
-        conversation_id: str,
-        text: str,
-        *,
-        reply_to: str | None = None,
-        business_connection_id: str | None = None,
-        delivery_id: str | None = None,
-    ) -> SendResult:
+    async def send(self, client: httpx.AsyncClient, credentials: Credentials, message: Outgoing) -> SendResult:
         """sendMessage as plain text without a link preview; Telegram has no place for `delivery_id`."""
-        message = _addressed(conversation_id, business_connection_id)
-        message |= {"text": clean(text), "link_preview_options": {"is_disabled": True}}
-        if reply_to is not None:
-            message["reply_parameters"] = {"message_id": _number(reply_to), "allow_sending_without_reply": True}
-        answer = await self._call(client, credentials, "sendMessage", message)
+        content = _addressed(message.to) | {"text": clean(message.text), "link_preview_options": {"is_disabled": True}}
+        if message.reply_to is not None:
+            quoted = {"message_id": _number(message.reply_to), "allow_sending_without_reply": True}
+            content["reply_parameters"] = quoted
+        answer = await self._call(client, credentials, "sendMessage", content)
         if answer.migrated_to is not None:
-            message["chat_id"] = answer.migrated_to
-            answer = await self._call(client, credentials, "sendMessage", message)
+            content["chat_id"] = answer.migrated_to
+            answer = await self._call(client, credentials, "sendMessage", content)
         return _send_result(answer)
 
-    async def typing(
-        self,
-        client: httpx.AsyncClient,
-        credentials: Credentials,
-        conversation_id: str,
-        *,
-        message_id: str | None = None,
-        business_connection_id: str | None = None,
-    ) -> None:
+    async def typing(self, client: httpx.AsyncClient, credentials: Credentials, to: Recipient) -> None:
         """sendChatAction: shown for up to 5 seconds or until the next message."""
-        action = _addressed(conversation_id, business_connection_id) | {"action": "typing"}
-        await self._call(client, credentials, "sendChatAction", action)
+        await self._call(client, credentials, "sendChatAction", _addressed(to) | {"action": "typing"})
 
     async def acknowledge(self, client: httpx.AsyncClient, credentials: Credentials, event: InboundEvent) -> None:
         """answerCallbackQuery for a tapped button; nothing for other events."""
@@ -184,10 +168,10 @@ def _account(bot_id: int, bot: Mapping[str, Any]) -> Account:
     return Account(str(bot_id), name, {"can_connect_to_business": bot.get("can_connect_to_business") is True})
 
 
-def _addressed(conversation_id: str, business_connection_id: str | None) -> dict[str, Any]:
-    address: dict[str, Any] = {"chat_id": _number(conversation_id)}
-    if business_connection_id is not None:
-        address["business_connection_id"] = business_connection_id
+def _addressed(to: Recipient) -> dict[str, Any]:
+    address: dict[str, Any] = {"chat_id": _number(to.conversation_id)}
+    if to.business_connection_id is not None:
+        address["business_connection_id"] = to.business_connection_id
     return address
 
 

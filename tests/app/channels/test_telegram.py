@@ -10,7 +10,15 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from app.channels.base import ConnectRefused, Credentials, InboundEvent, ProviderUnavailable, SendResult
+from app.channels.base import (
+    ConnectRefused,
+    Credentials,
+    InboundEvent,
+    Outgoing,
+    ProviderUnavailable,
+    Recipient,
+    SendResult,
+)
 from app.channels.providers.telegram import Telegram
 from app.simulators.faults import cut, garbage, slow
 from app.simulators.telegram import Bot, TelegramSimulator, refused
@@ -47,7 +55,12 @@ async def wire(stage):
 
 
 async def send(wire, text="Hello", credentials=CREDENTIALS, **fields):
-    return await wire.telegram.send(wire.client, credentials, CHAT, text, **fields)
+    return await wire.telegram.send(wire.client, credentials, outgoing(text, **fields))
+
+
+def outgoing(text, chat=CHAT, business_connection_id=None, **fields):
+    to = Recipient(conversation_id=chat, business_connection_id=business_connection_id)
+    return Outgoing(to=to, text=text, **fields)
 
 
 async def connect(telegram, client, credentials, hook, secret):
@@ -230,7 +243,7 @@ async def test_send_with_a_token_that_is_none_goes_nowhere(wire):
 
 
 async def test_send_to_what_is_no_chat_is_refused_there(wire):
-    result = await wire.telegram.send(wire.client, CREDENTIALS, "9" * 5000, "Hello")
+    result = await wire.telegram.send(wire.client, CREDENTIALS, outgoing("Hello", chat="9" * 5000))
     assert result == SendResult("fatal", code="400/chat_not_found")
 
 
@@ -281,7 +294,7 @@ async def test_send_is_unknown_when_the_connection_closes_without_a_byte():
 
 
 async def test_typing_and_acknowledge(wire):
-    await wire.telegram.typing(wire.client, CREDENTIALS, CHAT, business_connection_id="bc_1", message_id="41")
+    await wire.telegram.typing(wire.client, CREDENTIALS, Recipient(conversation_id=CHAT, business_connection_id="bc_1"))
     [typing] = wire.simulator.calls
     assert typing.method == "sendChatAction"
     assert typing.parameters == {"chat_id": int(CHAT), "action": "typing", "business_connection_id": "bc_1"}
@@ -295,7 +308,7 @@ async def test_typing_and_acknowledge(wire):
 @pytest.mark.parametrize("fault", [refused(403, "x"), refused(500, "x"), cut(acts=False), slow(0.6), garbage()])
 async def test_typing_never_raises(wire, fault):
     wire.simulator.fail("sendChatAction", fault)
-    await wire.telegram.typing(wire.client, CREDENTIALS, CHAT)
+    await wire.telegram.typing(wire.client, CREDENTIALS, Recipient(conversation_id=CHAT))
     assert len(wire.simulator.calls) == 1
 
 
@@ -321,7 +334,7 @@ async def test_the_token_is_in_no_log_line_and_no_exception(wire, caplog):
         for method in ("getMe", "deleteWebhook", "sendMessage", "sendChatAction") if fault else ():
             wire.simulator.fail(method, fault)
         await send(wire)
-        await wire.telegram.typing(wire.client, CREDENTIALS, CHAT)
+        await wire.telegram.typing(wire.client, CREDENTIALS, Recipient(conversation_id=CHAT))
         for provider in (wire.telegram, nobody):
             for call in (
                 connect(provider, wire.client, CREDENTIALS, HOOK, SECRET),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.channels.base import Media
+from app.channels.base import InboundEvent, Media
 from app.channels.providers.telegram import Telegram
 from app.simulators.telegram import text_update
 from tests.app.channels import cases
@@ -244,8 +244,8 @@ def parse(name, value, update_id=900000001):
 def test_every_update_is_one_event(case):
     name, value, expected = UPDATES[case]
     [event] = parse(name, value)
-    defaults = {field.name: field.default for field in dataclasses.fields(event)}
     stamp = {"channel": "telegram", "account_id": BOT, "dedup_id": "900000001"}
+    defaults = vars(InboundEvent(kind="text", direction="in", **stamp))
     group = IN_GROUP if "-100" in expected.get("conversation_id", "") else {}
     assert vars(event) == defaults | stamp | group | expected
 

@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from app.channels.calls import Reply
 from app.channels.providers.telegram import Telegram
 from app.channels.telegram_api import Answer
 
@@ -37,7 +38,11 @@ def test_a_base_that_is_no_address_is_refused_at_start():
 
 
 def test_a_proxy_in_between_may_say_how_long_to_wait():
-    assert Answer(429, retry_header="7").retry_after == 7.0
-    assert Answer(429, {"ok": False, "parameters": {"retry_after": 3}}, retry_header="7").retry_after == 3.0
-    assert Answer(429, retry_header="Wed, 21 Oct 2026 07:28:00 GMT").retry_after is None
-    assert Answer(429, {"parameters": {"retry_after": -1}}).retry_after is None
+    assert _waits(Reply(429, headers={"retry-after": "7"})) == 7.0
+    assert _waits(Reply(429, {"parameters": {"retry_after": 3}}, headers={"retry-after": "7"})) == 3.0
+    assert _waits(Reply(429, headers={"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"})) is None
+    assert _waits(Reply(429, {"parameters": {"retry_after": -1}})) is None
+
+
+def _waits(reply):
+    return Answer(reply).retry_after
