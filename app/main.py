@@ -1,6 +1,6 @@
 """The web application."""
 
-from uuid import UUID
+import time
 
 from fastapi import FastAPI
 
@@ -23,8 +23,8 @@ from app.runtime import Runtime
 from app.settings import Settings
 from app.telemetry import TracedRequests
 from app.web import MIB, BodyLimit, add_error_handlers
-from app.webhooks.endpoints import SecretResolver
 from app.webhooks.endpoints import router as webhooks_router
+from app.webhooks.secrets import verify_token, webhook_secrets
 
 _FORM_OVERHEAD = 64 * 1024
 _DESCRIPTION = """Support agents that answer a business's direct messages from its own knowledge.
@@ -41,12 +41,13 @@ def serve(settings: Settings) -> None:
     execute(one_of_many(settings, create_app))
 
 
-def create_app(runtime: Runtime, *, webhook_secret: SecretResolver | None = None) -> FastAPI:
-    """The application on its parts; `webhook_secret` replaces how a connection's secrets are found, for tests."""
+def create_app(runtime: Runtime) -> FastAPI:
+    """The application on its parts. Tests replace how webhooks' secrets are found, and the clock, in its state."""
     app = FastAPI(title="Jobx", version="1", description=_DESCRIPTION, docs_url=None, redoc_url=None)
     app.state.runtime = runtime
     app.state.uploads = Uploads(runtime.settings.database_pool_size)
-    app.state.webhook_secret = webhook_secret or _derived_secret(runtime)
+    app.state.webhook_secret, app.state.verify_token = webhook_secrets(runtime), verify_token(runtime.settings)
+    app.state.clock = time.time
     add_error_handlers(app)
     app.add_middleware(BodyLimit, limit=_limits(runtime))
     app.add_middleware(RequestMetrics, metrics=runtime.metrics)
@@ -66,13 +67,6 @@ def create_app(runtime: Runtime, *, webhook_secret: SecretResolver | None = None
     ):
         app.include_router(router)
     return app
-
-
-def _derived_secret(runtime: Runtime) -> SecretResolver:
-    def resolve(_channel: str, connection_id: UUID) -> tuple[str, ...]:
-        return runtime.vault.master.webhook_secrets(connection_id)
-
-    return resolve
 
 
 def _limits(runtime: Runtime):  # type: ignore[no-untyped-def]

@@ -22,7 +22,7 @@ from proof.requests import Operation, Outgoing, make, operations, renewed
 from proof.world import Party, World
 
 # Probed by a module of their own, since they take no API key.
-_ELSEWHERE = {"/webhooks/{channel}/{connection_id}"}
+_ELSEWHERE = {"/webhooks/{channel}", "/webhooks/{channel}/{connection_id}"}
 _NOT_FOUND, _FAILED = 404, 500
 _RIGHT_KIND = 0.9
 

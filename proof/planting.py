@@ -13,6 +13,9 @@ from app.conversations.inbound import ensure_conversation
 from app.crypto import current_keyring
 from app.models import (
     Agent,
+    ConnectionRoute,
+    Consent,
+    Contact,
     Conversation,
     Delivery,
     Document,
@@ -52,13 +55,20 @@ class Canaries:
 async def plant_connection(
     session: AsyncSession, canary: Canaries, agent_id: UUID, retention: Retention = "immediate"
 ) -> UUID:
-    """A simulated connection; its bot's id, name and token are canaries."""
+    """A simulated connection with every field filled: its bot's id, name, token, template and routes, and how its owner
+    let us in."""
     bot, secret = canary.digits(), canary("token")
     account = Account(bot, canary("bot"), {})
     credentials = {"token": f"{bot}:{secret}-simulated"}
     made = await store(
         session, new_id(), "telegram", agent_id, account, credentials, simulated=True, retention=retention
     )
+    made.template = {"name": canary("template"), "language": "en"}
+    session.add(ConnectionRoute(connection_id=made.id, route_hash=secrets.token_bytes(32)))
+    consent = Consent(agent_id=agent_id, channel="telegram", expires_at=now(), connection_ids=[made.id])
+    consent.verifier, consent.grants, consent.error = canary("verifier"), [{"name": canary("page")}], canary("words")
+    session.add(consent)
+    await session.flush()
     return made.id
 
 
@@ -68,6 +78,8 @@ async def plant_conversation(session: AsyncSession, canary: Canaries, connection
     conversation = await ensure_conversation(
         session, connection_id, provider, customer, name=canary("name"), business_connection_id=canary("business")
     )
+    conversation.address = {"to": canary("address")}
+    (await session.get_one(Contact, conversation.contact_id)).alias_hash = _hash("customer", connection_id)
     scope = {"connection_id": connection_id, "conversation_id": conversation.id}
     turn = Turn(**scope, state="handed_off", reason="no_passages", finished_at=now(), trace_id=uuid4().hex)
     turn.record = {"citations": [{"quote": canary("quote"), "title": canary("title")}], "verdicts": []}

@@ -197,6 +197,11 @@ _ARGUMENTS: dict[str, Callable[[random.Random, Party, Party], list[Any]]] = {
         victim.id.bytes,
         *(one.bytes for one in victim.ids["tenant.connections"]),
     ],
+    "bytea[]": lambda rng, _, victim: [
+        [],
+        [rng.randbytes(32)],
+        [one.bytes for one in victim.ids["tenant.connections"]],
+    ],
     "integer": lambda *_: [1, 100, 1000],
     "text": lambda *_: ["connection", "api_key", "", "tenant"],
 }

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -13,6 +14,15 @@ from app.simulators.telegram import text_update
 
 TOKEN = "7000000001:" + "simulated-token-" * 3
 _updates = itertools.count(1)
+
+
+def secrets(*values: str) -> Callable[[str, UUID | None], Awaitable[tuple[str, ...]]]:
+    """A resolver for `app.state.webhook_secret` that knows these, whatever it is asked for."""
+
+    async def resolve(_channel: str, _connection_id: UUID | None) -> tuple[str, ...]:
+        return values
+
+    return resolve
 
 
 @dataclass

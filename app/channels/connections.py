@@ -1,5 +1,6 @@
 """Connecting a channel account. Letting go of one is an erasure (app/privacy)."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -7,44 +8,68 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.channels.base import Account, Credentials, Retention
+from app.channels.base import Account, Credentials, Grant, Retention
 from app.channels.registry import provider_for
+from app.channels.routes import write_routes
 from app.crypto import current_keyring
 from app.errors import Conflict, NotFound
-from app.models import Agent, Connection, ConnectionKey, new_id
+from app.models import Agent, Connection, ConnectionKey, new_id, now
 from app.runtime import Runtime
 from app.web import Page
 
 # A connection that is being made takes messages already: its webhook may call before the connect has ended.
 LIVE = ("connecting", "active", "needs_reauthorisation")
+# Among a connection's credentials: the other ids by which its events name it.
+ROUTES = "routes"
+_REFRESH_AHEAD_SECONDS = 600
+_TAKEN = Conflict(
+    "This account is connected already, or is being connected just now. Disconnect it where it is connected first."
+)
 
 
 async def connect(
     runtime: Runtime, tenant_id: UUID, channel: str, agent_id: UUID, credentials: Credentials
 ) -> Connection:
-    """Check the credentials with the provider, keep the connection, and point the provider's webhook at it.
+    """Check the credentials of a form with the provider, and connect the account that they are for."""
+    async with runtime.vault.session(tenant_id) as session:
+        await check_agent(session, agent_id)
+    account = await provider_for(channel, runtime.settings).identify(runtime.provider_http[channel], credentials)
+    return await connect_account(runtime, tenant_id, channel, agent_id, Grant(account, credentials))
+
+
+async def connect_account(runtime: Runtime, tenant_id: UUID, channel: str, agent_id: UUID, grant: Grant) -> Connection:
+    """Keep a connection to an account, and have the account's events sent to us.
 
     No transaction is open while the provider is asked. An account that is connected already keeps its connection,
     with the new credentials and agent, and goes on working with the old ones if the provider refuses.
     """
-    async with runtime.vault.session(tenant_id) as session:
-        await _check_agent(session, agent_id)
-    account = await provider_for(channel, runtime.settings).identify(runtime.provider_http[channel], credentials)
+    account, credentials = grant.account, Credentials(grant.credentials | {ROUTES: " ".join(grant.account.routes)})
     connection_id, is_new = await _reserve(runtime, tenant_id, channel, agent_id, account, credentials)
     try:
         await subscribe(runtime, channel, connection_id, credentials)
-    except Exception:
+        async with runtime.vault.session(tenant_id) as session:
+            connection = await session.get(Connection, connection_id, with_for_update=True)
+            if connection is None or connection.state not in LIVE:
+                raise Conflict("The connection was removed meanwhile; connect again.")
+            await check_agent(session, agent_id)
+            connection.agent_id, connection.state = agent_id, "active"
+            renew_credentials(connection, credentials)
+            await note_subscribed(session, runtime, connection)
+            return connection
+    except Exception as error:
         if is_new:
             await _drop(runtime, tenant_id, connection_id)
+        if isinstance(error, IntegrityError):
+            raise _TAKEN from None
         raise
-    async with runtime.vault.session(tenant_id) as session:
-        connection = await session.get(Connection, connection_id, with_for_update=True)
-        if connection is None or connection.state not in LIVE:
-            raise Conflict("The connection was removed meanwhile; connect again.")
-        await _check_agent(session, agent_id)
-        connection.credentials, connection.agent_id, connection.state = dict(credentials), agent_id, "active"
-        await note_subscribed(session, runtime, connection_id)
-        return connection
+
+
+def renew_credentials(connection: Connection, credentials: Credentials) -> None:
+    """Keep new credentials, and when they are to be refreshed: well before they expire."""
+    connection.credentials = dict(credentials)
+    expires = credentials.get("expires_at", "")
+    due = credentials.get("refresh_at") or (str(int(expires) - _REFRESH_AHEAD_SECONDS) if expires.isdigit() else "")
+    connection.refresh_at = datetime.fromtimestamp(int(due), UTC) if due else None
 
 
 async def subscribe(runtime: Runtime, channel: str, connection_id: UUID, credentials: Credentials) -> None:
@@ -54,15 +79,21 @@ async def subscribe(runtime: Runtime, channel: str, connection_id: UUID, credent
     await provider_for(channel, runtime.settings).subscribe(runtime.provider_http[channel], credentials, url, secret)
 
 
-async def note_subscribed(session: AsyncSession, runtime: Runtime, connection_id: UUID) -> None:
-    """Keep that the provider was told the webhook secret of the current master key."""
-    mine = ConnectionKey.connection_id == connection_id
-    await session.execute(update(ConnectionKey).where(mine).values(webhook_master_id=runtime.vault.master.id))
+async def note_subscribed(session: AsyncSession, runtime: Runtime, connection: Connection) -> None:
+    """Keep that events come to a connection by what the current master key says: its webhook's secret, its routes."""
+    master, mine = runtime.vault.master, ConnectionKey.connection_id == connection.id
+    await session.execute(update(ConnectionKey).where(mine).values(webhook_master_id=master.id))
+    connection.checked_at = now()
+    if provider_for(connection.channel, runtime.settings).capabilities.shared_webhook:
+        others = str(connection.credentials.get(ROUTES, "")).split()
+        await write_routes(session, master, connection.channel, connection.id, connection.account_id, others)
 
 
 def webhook_url(runtime: Runtime, channel: str, connection_id: UUID) -> str:
-    """Where the provider sends a connection's events."""
-    return f"{runtime.settings.base_url}/webhooks/{channel}/{connection_id}"
+    """Where the provider sends a connection's events: one address for all, or one for each."""
+    base = f"{runtime.settings.base_url}/webhooks/{channel}"
+    shared = provider_for(channel, runtime.settings).capabilities.shared_webhook
+    return base if shared else f"{base}/{connection_id}"
 
 
 async def live_connection(session: AsyncSession, channel: str, account_id: str) -> Connection | None:
@@ -79,15 +110,16 @@ async def _reserve(
             known = await live_connection(session, channel, account.account_id)
             if known is not None:
                 return known.id, False
-            await _check_agent(session, agent_id)
+            await check_agent(session, agent_id)
             retention = provider_for(channel, runtime.settings).capabilities.retention
             made = await store(
                 session, new_id(), channel, agent_id, account, dict(credentials), simulated=False, retention=retention
             )
             made.state = "connecting"
+            await note_subscribed(session, runtime, made)
             return made.id, True
     except IntegrityError:
-        raise Conflict("This account is being connected by another request; try again.") from None
+        raise _TAKEN from None
 
 
 async def _drop(runtime: Runtime, tenant_id: UUID, connection_id: UUID) -> None:
@@ -99,7 +131,8 @@ async def _drop(runtime: Runtime, tenant_id: UUID, connection_id: UUID) -> None:
             await session.execute(delete(ConnectionKey).where(ConnectionKey.connection_id == connection_id))
 
 
-async def _check_agent(session: AsyncSession, agent_id: UUID) -> None:
+async def check_agent(session: AsyncSession, agent_id: UUID) -> None:
+    """Raise NotFound if there is no such agent, and keep it from being deleted until the transaction ends."""
     # Shared with other connects, but not with a deletion of the agent.
     if await session.get(Agent, agent_id, with_for_update={"read": True}) is None:
         raise NotFound("There is no such agent.")

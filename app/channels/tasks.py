@@ -48,7 +48,7 @@ async def renew_webhook(context: JobContext, tenant_id: UUID, connection_id: UUI
     async with runtime.vault.session(tenant_id) as session:
         connection = await session.get(Connection, connection_id, with_for_update={"read": True})
         if connection is not None and connection.state in LIVE:
-            await note_subscribed(session, runtime, connection_id)
+            await note_subscribed(session, runtime, connection)
             return
     # Disconnected meanwhile: what was set after it was taken back is taken back again.
     url = webhook_url(runtime, channel, connection_id)

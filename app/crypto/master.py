@@ -67,6 +67,24 @@ class MasterKey:
         earlier = () if self.previous is None else self.previous.webhook_secrets(connection_id)
         return (self.webhook_secret(connection_id), *earlier)
 
+    def route_hash(self, channel: str, name: str) -> bytes:
+        """By which an id in a shared webhook finds its connection: 32 bytes, for nobody without the key to compute."""
+        return hmac.digest(_route_key(self.key), f"{channel}\0{name}".encode(), "sha256")
+
+    def route_hashes(self, channel: str, name: str) -> list[bytes]:
+        """All that may be stored for it: by the current key, and by the previous one while that is held."""
+        earlier = [] if self.previous is None else self.previous.route_hashes(channel, name)
+        return [self.route_hash(channel, name), *earlier]
+
+    def sign(self, purpose: str, value: bytes) -> bytes:
+        """A keyed hash of 32 bytes that shows that a value came from us."""
+        return hmac.digest(derive(self.key, f"jobx {purpose} v1"), value, "sha256")
+
+
+@lru_cache(maxsize=4)
+def _route_key(master: bytes) -> bytes:
+    return derive(master, "jobx route v1")
+
 
 @lru_cache(maxsize=4)
 def _webhook_key(master: bytes) -> bytes:

@@ -229,6 +229,27 @@ def erasures() -> None:
     op.execute("revoke create on schema platform from jobx_router")
 
 
+def route_shared_webhooks() -> None:
+    """Let the service find the connections that an event of a shared webhook names, and those that need care."""
+    op.execute("grant create on schema platform to jobx_router")
+    op.execute("grant select (route_hash, connection_id) on tenant.connection_routes to jobx_router")
+    op.execute("create policy router on tenant.connection_routes for select to jobx_router using (true)")
+    op.execute("grant select (refresh_at, checked_at) on tenant.connections to jobx_router")
+    _across_tenants(
+        "platform.connections_routed(hashes bytea[]) returns setof uuid",
+        "select distinct connection_id from tenant.connection_routes where route_hash = any(hashes)",
+    )
+    _across_tenants(
+        "platform.connections_due() returns table (tenant_id uuid, connection_id uuid)",
+        """
+        select tenant_id, id from tenant.connections
+         where state = 'active' and not simulated
+           and (refresh_at <= now() or checked_at <= now() - interval '1 day')
+        """,
+    )
+    op.execute("revoke create on schema platform from jobx_router")
+
+
 def _across_tenants(signature: str, body: str, volatility: str = "stable") -> None:
     """A function that sees all tenants, as jobx_router, and can be called by the service."""
     options = f"language sql {volatility} security definer set search_path = pg_catalog, pg_temp"

@@ -13,7 +13,7 @@ from app.models.base import (
     now,
     sealed_models,
 )
-from app.models.channels import Connection, Delivery, InboundEvent
+from app.models.channels import Connection, ConnectionRoute, Consent, Delivery, InboundEvent
 from app.models.conversations import Contact, Conversation, Handoff, Message, Turn
 from app.models.documents import Document, DocumentChunk, DocumentVersion
 from app.models.privacy import Erasure
@@ -24,7 +24,9 @@ __all__ = [
     "Base",
     "Connection",
     "ConnectionKey",
+    "ConnectionRoute",
     "ConnectionScoped",
+    "Consent",
     "Contact",
     "Conversation",
     "Delivery",

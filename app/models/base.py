@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, Generic, TypeVar, overload
 from uuid import UUID
 
+import orjson
 from sqlalchemy import DateTime, ForeignKey, ForeignKeyConstraint, Index, LargeBinary, MetaData, inspect
 from sqlalchemy.orm import (
     DeclarativeBase,
@@ -98,6 +99,11 @@ def encrypted_text(column: str) -> "Encrypted[str]":
 def optional_text(column: str) -> "Encrypted[str | None]":
     """Encrypted text that may be absent."""
     return Encrypted(column, lambda value: (value or "").encode(), bytes.decode)
+
+
+def optional_json(column: str) -> "Encrypted[Any]":
+    """An encrypted value of JSON that may be absent."""
+    return Encrypted(column, orjson.dumps, orjson.loads)
 
 
 class Row(Base):

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 import orjson
-from sqlalchemy import ARRAY, Index, LargeBinary, Text, UniqueConstraint
+from sqlalchemy import ARRAY, Index, LargeBinary, Text, UniqueConstraint, text
 from sqlalchemy import Uuid as UuidType
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 
@@ -18,6 +18,7 @@ from app.models.base import (
     in_connection,
     in_tenant,
     known_in_tenant,
+    optional_json,
     optional_text,
     sealed,
 )
@@ -27,7 +28,11 @@ DeliveryState = Literal["queued", "sending", "sent", "failed", "unknown", "cance
 
 
 class Connection(TenantScoped):
-    """A channel account that a tenant connected; `epoch` moves at a disconnect, and writes of older work stop."""
+    """A channel account that a tenant connected; `epoch` moves at a disconnect, and writes of older work stop.
+
+    Its credentials are refreshed at `refresh_at`; that its events still come to us was seen at `checked_at`.
+    `template` names what goes out when the channel's window is closed.
+    """
 
     __tablename__ = "connections"
     __table_args__ = (
@@ -45,6 +50,8 @@ class Connection(TenantScoped):
     simulated: Mapped[bool] = mapped_column(default=False)
     retention: Mapped[str] = mapped_column(Text, default="30 days", server_default="30 days")
     erase_after: Mapped[datetime | None]
+    refresh_at: Mapped[datetime | None]
+    checked_at: Mapped[datetime | None]
     account_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
     account_id_sealed: Mapped[bytes] = sealed()
     account_id: Encrypted[str] = encrypted_text("account_id_sealed")
@@ -52,11 +59,50 @@ class Connection(TenantScoped):
     display_name: Encrypted[str] = encrypted_text("display_name_sealed")
     credentials_sealed: Mapped[bytes | None] = sealed()
     credentials: Encrypted[dict[str, Any]] = Encrypted("credentials_sealed", orjson.dumps, orjson.loads)
+    template_sealed: Mapped[bytes | None] = sealed()
+    template: Encrypted[dict[str, str] | None] = optional_json("template_sealed")
 
     @classmethod
     def scope_column(cls) -> InstrumentedAttribute[UUID]:
         """A connection is encrypted by its own key."""
         return cls.id
+
+
+class ConnectionRoute(ConnectionScoped):
+    """An id by which events of a shared webhook name a connection, as a hash keyed by the master key.
+
+    The account's own id is `exclusive`: it is connected once in the whole of Jobx.
+    """
+
+    __tablename__ = "connection_routes"
+    __table_args__ = (
+        Index("uq_connection_routes_exclusive", "route_hash", unique=True, postgresql_where=text("exclusive")),
+        in_connection(),
+        {"schema": "tenant"},
+    )
+
+    route_hash: Mapped[bytes] = mapped_column(LargeBinary, index=True)
+    exclusive: Mapped[bool] = mapped_column(default=True)
+
+
+class Consent(TenantScoped):
+    """An owner on the way through a provider's consent page and back; `grants` are what there is to choose from."""
+
+    __tablename__ = "consents"
+    __table_args__ = (in_tenant("agent_id", "agents"), {"schema": "tenant"})
+
+    agent_id: Mapped[UUID] = mapped_column(index=True)
+    channel: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text, default="waiting")
+    expires_at: Mapped[datetime]
+    verifier_sealed: Mapped[bytes | None] = sealed()
+    verifier: Encrypted[str | None] = optional_text("verifier_sealed")
+    grants_sealed: Mapped[bytes | None] = sealed()
+    grants: Encrypted[list[dict[str, Any]] | None] = optional_json("grants_sealed")
+    error_code: Mapped[str | None] = mapped_column(Text)
+    error_sealed: Mapped[bytes | None] = sealed()
+    error: Encrypted[str | None] = optional_text("error_sealed")
+    connection_ids: Mapped[list[UUID]] = mapped_column(ARRAY(UuidType), default=list)
 
 
 class InboundEvent(ConnectionScoped):

@@ -17,16 +17,19 @@ from app.models.base import (
     in_connection,
     in_tenant,
     known_in_tenant,
+    optional_json,
     optional_text,
     sealed,
 )
 
 TurnState = Literal["running", "replied", "handed_off", "superseded", "skipped"]
-MessageStatus = Literal["received", "queued", "sending", "sent", "failed", "unknown", "cancelled", "deleted"]
+MessageStatus = Literal[
+    "received", "queued", "sending", "sent", "delivered", "read", "failed", "unknown", "cancelled", "deleted"
+]
 
 
 class Contact(ConnectionScoped):
-    """A customer, as one connection knows them."""
+    """A customer, as one connection knows them; `alias_hash` is of another id that the channel has for them."""
 
     __tablename__ = "contacts"
     __table_args__ = (
@@ -38,6 +41,7 @@ class Contact(ConnectionScoped):
     referred_to = True
 
     customer_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    alias_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
     customer_id_sealed: Mapped[bytes] = sealed()
     customer_id: Encrypted[str] = encrypted_text("customer_id_sealed")
     name_sealed: Mapped[bytes | None] = sealed()
@@ -45,7 +49,10 @@ class Contact(ConnectionScoped):
 
 
 class Conversation(ConnectionScoped):
-    """A thread of the provider. `agent_paused_at` is set while a person has taken over."""
+    """A thread of the provider. `agent_paused_at` is set while a person has taken over.
+
+    `address` is what a reply needs beside `provider_id`, as the newest message of the customer told it.
+    """
 
     __tablename__ = "conversations"
     __table_args__ = (
@@ -64,6 +71,8 @@ class Conversation(ConnectionScoped):
     provider_id: Encrypted[str] = encrypted_text("provider_id_sealed")
     business_connection_id_sealed: Mapped[bytes | None] = sealed()
     business_connection_id: Encrypted[str | None] = optional_text("business_connection_id_sealed")
+    address_sealed: Mapped[bytes | None] = sealed()
+    address: Encrypted[dict[str, str] | None] = optional_json("address_sealed")
     agent_paused_at: Mapped[datetime | None]
     blocked_at: Mapped[datetime | None]
     last_message_at: Mapped[datetime | None] = mapped_column(index=True)

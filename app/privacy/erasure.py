@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.channels.base import InboundEvent as ProviderEvent
 from app.channels.connections import LIVE, account_hash, get_connection, live_connection
 from app.channels.registry import provider_for
+from app.channels.routes import drop_routes
 from app.conversations.inbound import conversation_hash, customer_hash
 from app.crypto import current_keyring
 from app.documents.service import get_document
@@ -70,7 +71,7 @@ async def erase_connection(
         kept = timedelta() if connection.retention == "immediate" else _longest(means)
         until = now() + min(kept, kept if keep is None else keep)
         erasure = await _record(session, "connection", connection_id, after=until)
-        _stop(connection, erasure)
+        await _stop(session, connection, erasure)
     elif keep is not None:
         erasure.erase_after = connection.erase_after = min(erasure.erase_after, now() + keep)
     return await _start_if_due(session, means, erasure)
@@ -260,8 +261,9 @@ async def _start_if_due(session: AsyncSession, means: Means, erasure: Erasure) -
     return erasure
 
 
-def _stop(connection: Connection, erasure: Erasure) -> None:
+async def _stop(session: AsyncSession, connection: Connection, erasure: Erasure) -> None:
     """Nothing is taken or sent from now on: the moved epoch stops work that is under way."""
+    await drop_routes(session, connection.id)
     if connection.state in LIVE:
         connection.state, connection.account_hash = "disconnected", None
         connection.epoch += 1
@@ -274,7 +276,7 @@ async def _stop_all(session: AsyncSession, means: Means, erasure: Erasure) -> No
         if connection.retention == "immediate":
             await erase_connection(session, means, connection.id)
         else:
-            _stop(connection, erasure)
+            await _stop(session, connection, erasure)
 
 
 async def _revive(session: AsyncSession, connection: Connection) -> None:

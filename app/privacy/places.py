@@ -13,8 +13,8 @@ DataClass = Literal[
 # key, of a random secret. wrapped: a key under the key above it. derived: computed from a text, which it does not show.
 Form = Literal["sealed", "hashed", "digest", "wrapped", "derived", "clear"]
 Retention = Literal[
-    "account", "conversations", "events", "jobs", "keys", "knowledge", "logs", "memory", "backups", "receipts",
-    "replays", "schema",
+    "account", "consents", "conversations", "events", "jobs", "keys", "knowledge", "logs", "memory", "backups",
+    "receipts", "replays", "schema",
 ]  # fmt: skip
 # row: deleted with its row. cut: taken out of a row that stays. key: destroyed last, and with it what it encrypts.
 # file, vector, job: removed from there. expires: not reached, and gone after its time. kept: nothing of a person.
@@ -45,6 +45,7 @@ class Term:
 # customer can still claim something (in Germany § 195 BGB); to keep messages for longer needs another ground than ours.
 TERMS: Mapping[Retention, Term] = {
     "conversations": Term(730, least=1, most=1095),
+    "consents": Term(1),
     "events": Term(30),
     "jobs": Term(30),
     "replays": Term(1),
@@ -54,6 +55,7 @@ RULES: Mapping[Retention, str] = {
     "account": "as long as the account; 30 days at most after it was closed",
     "conversations": f"{_CHATS.days} days after the last message, or as the tenant sets it ({_CHATS.least} to"
     f" {_CHATS.most}); when the connection stops, gone at once or after 30 days, by its channel",
+    "consents": f"{24 * TERMS['consents'].days} hours; what was granted until it is connected, an hour at most",
     "events": f"the body until it is handled; the hash that makes a repetition harmless {TERMS['events'].days} days",
     "jobs": f"until the job succeeded; one that failed for good {TERMS['jobs'].days} days",
     "keys": "as long as what it encrypts",

@@ -27,6 +27,7 @@ _ENDED = (
     " (select 1 from queue.procrastinate_events e where e.job_id = procrastinate_jobs.id and e.at >= :before)"
 )
 _OLD: Mapping[Retention, tuple[str, str]] = {
+    "consents": ("tenant.consents", "created_at < :before"),
     "events": ("tenant.inbound_events", "created_at < :before"),
     "replays": ("tenant.stored_responses", "created_at < :before"),
     "jobs": ("queue.procrastinate_jobs", f"args ->> 'tenant_id' = :tenant and {_ENDED}"),

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 
 from app.channels.base import ConnectRefused, Credentials, ProviderUnavailable
-from app.channels.connections import live_connection, note_subscribed, subscribe, webhook_url
+from app.channels.connections import LIVE, live_connection, note_subscribed, subscribe, webhook_url
 from app.channels.registry import client_for, provider_for
 from app.models import Connection
 from app.runtime import Runtime
@@ -60,4 +60,6 @@ async def _take_back(runtime: Runtime, tenant_id: UUID, connection: Connection, 
     if successor is not None and renewed is not None:
         await subscribe(runtime, successor.channel, successor.id, renewed)
         async with runtime.vault.session(tenant_id) as session:
-            await note_subscribed(session, runtime, successor.id)
+            still = await session.get(Connection, successor.id, with_for_update={"read": True})
+            if still is not None and still.state in LIVE:
+                await note_subscribed(session, runtime, still)

@@ -93,14 +93,14 @@ _CONVERSATIONS = _customers(
     {**_OF_CONNECTION, **dict.fromkeys(_OF_MEMBERS, "id = any(:members)")},
     *clear(ID, "contact_id"),
     *hashed("provider_hash"),
-    *sealed("provider_id", "business_connection_id"),
+    *sealed("provider_id", "business_connection_id", "address"),
     *clear(TIME, "agent_paused_at", "blocked_at", "last_message_at"),
 )
 _CONTACTS = _customers(
     "contacts",
     "customer",
     {**_OF_CONNECTION, "contact": "id = :target", "expired": "id = any(:members)"},
-    *hashed("customer_hash"),
+    *hashed("customer_hash", "alias_hash"),
     *sealed("customer_id", "name"),
 )
 _EVENTS = Table(
@@ -129,11 +129,29 @@ _CONNECTIONS = Table(
     + clear(ID, "agent_id")
     + clear(STATE, "state", "simulated", "retention")
     + clear(COUNT, "epoch")
-    + clear(TIME, "erase_after")
+    + clear(TIME, "erase_after", "refresh_at", "checked_at")
     + hashed("account_hash")
-    + sealed("account_id", "display_name")
+    + sealed("account_id", "display_name", "template")
     + sealed("credentials", data_class="credential", exported=False),
     {**_ALL_OF_TENANT, "connection": "id = :target"},
+)
+_ROUTES = _customers("connection_routes", "account", _OF_CONNECTION, *hashed("route_hash"), *clear(STATE, "exclusive"))
+_CONSENTS = Table(
+    "tenant.consents",
+    "account",
+    CUSTOMERS,
+    CONTRACT,
+    "consents",
+    SHARED
+    + clear(ID, "agent_id", "connection_ids")
+    + clear("the name of a channel", "channel")
+    + clear(STATE, "state")
+    + clear(TIME, "expires_at")
+    + clear(CODE, "error_code")
+    + sealed("error")
+    + sealed("verifier", "grants", data_class="credential"),
+    {**_ALL_OF_TENANT, "connection": ":target = any(connection_ids)"},
+    exported=False,
 )
 
 
@@ -328,6 +346,8 @@ TABLES: tuple[Table, ...] = (
     _CONVERSATIONS,
     _CONTACTS,
     _EVENTS,
+    _ROUTES,
+    _CONSENTS,
     _CONNECTIONS,
     _CHUNKS,
     _VERSIONS,

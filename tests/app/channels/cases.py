@@ -24,8 +24,23 @@ Event = Mapping[str, Any]
 _CASE_FIELDS = {"id", "channel", "title", "request", "payload", "secrets", "now", "expected", "notes"} | {
     "derived_from",
     "content_decoded",
+    "endpoint",
+    "raw_email",
 }
-_EXPECTED_FIELDS = {"signature_valid", "http_status", "events", "zero_events_ok", "note", "notes"}
+_ANSWER_FIELDS = {"response_body", "response_content_type", "response_json_keys", "user_id"}
+_HISTORY_FIELDS = {"new_message_ids", "skipped", "next_history_id"}
+_EXPECTED_FIELDS = (
+    _ANSWER_FIELDS
+    | _HISTORY_FIELDS
+    | {
+        "signature_valid",
+        "http_status",
+        "events",
+        "zero_events_ok",
+        "note",
+        "notes",
+    }
+)
 _EVENT_FIELDS = {field.name for field in dataclasses.fields(InboundEvent)}
 # Said about an event, not by it. `duplicate_of` is checked by whoever has both cases.
 _EVENT_FLAGS = {"dedup_exact", "zero_events_ok", "text_any", "duplicate_of", "dedup_rule", "note", "notes"}
@@ -81,6 +96,33 @@ def differences(case: Mapping[str, Any], outcome: Outcome, *, unseen: Iterable[s
     for index, (want, have) in enumerate(zip(wanted, outcome.events, strict=True)):
         found += [f"event {index}: {words}" for words in _event_differences(want, have, frozenset(unseen))]
     return found + _identity_differences(outcome)
+
+
+def secrets_of(case: Mapping[str, Any]) -> list[str]:
+    """What the case's channel is verified by."""
+    given = case["secrets"]
+    match case["channel"]:
+        case "telegram":
+            return [given["secret_token"]]
+        case "gmail":
+            return [json.dumps(given)]
+        case "instagram":
+            names = ("instagram_app_secret", "app_secret")
+        case _:
+            names = ("app_secret",)
+    return [given[name] for name in names if given.get(name)]
+
+
+def answer_differences(case: Mapping[str, Any], body: bytes, content_type: str) -> list[str]:
+    """Everything in which the HTTP answer is not what the case expects, in words."""
+    expected, found = case["expected"], []
+    if "response_body" in expected and body != expected["response_body"].encode():
+        found.append(f"response_body: {expected['response_body']!r} expected, {body!r} found")
+    if "response_content_type" in expected and not content_type.startswith(expected["response_content_type"]):
+        found.append(f"response_content_type: {expected['response_content_type']} expected, {content_type} found")
+    if "response_json_keys" in expected and not set(expected["response_json_keys"]) <= json.loads(body).keys():
+        found.append(f"response_json_keys: {expected['response_json_keys']} expected, {body!r} found")
+    return found
 
 
 def _answer_differences(expected: Mapping[str, Any], outcome: Outcome) -> list[str]:

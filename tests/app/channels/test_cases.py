@@ -1,41 +1,113 @@
-"""The shared channel cases through the real HTTP endpoint: verdict, status, and what was stored."""
+"""The shared channel cases through the real HTTP endpoint: verdict, status, answer, and what was stored."""
 
+import time
 from uuid import UUID
 
 import pytest
 from sqlalchemy import select
 
+from app.channels import connections
+from app.channels.base import Account
 from app.channels.registry import CHANNELS, provider_for
-from app.models import InboundEvent
-from tests.app.channels.cases import FOLDER, Outcome, body_of, differences, load, plain
+from app.models import InboundEvent, new_id
+from app.settings import MetaSettings
+from tests.app.channels.cases import (
+    FOLDER,
+    Outcome,
+    answer_differences,
+    body_of,
+    differences,
+    load,
+    plain,
+    secrets_of,
+)
+from tests.tenant import secrets
 
-CASES = [case for channel in CHANNELS for case in load(f"{channel}-*.json")]
+WEBHOOKS = [
+    case for channel in CHANNELS for case in load(f"{channel}-*.json") if case["request"]["method"] in ("GET", "POST")
+]
+# Read from the body before it is reduced: TikTok's ids and addresses of media are not stored (DESIGN, promise 6).
+NEVER_STORED = {"tiktok": ("media", "share_url")}
 
 
 @pytest.fixture
-async def send(tenant, app):
-    """Post a case to a connection of its account; returns the status and the events in the bodies that were stored."""
+async def connected(tenant):
+    """Make a connection of a channel's account, as a consent would have left it; returns its id."""
+    agent = UUID(await tenant.add_agent())
+    runtime = tenant.runtime
+
+    async def connect(channel, account_id):
+        async with runtime.vault.session(tenant.id) as session:
+            account = Account(account_id, "Shop", {})
+            made = await connections.store(session, new_id(), channel, agent, account, {"token": "t"}, simulated=False)
+            await connections.note_subscribed(session, runtime, made)
+            return made.id
+
+    return connect
+
+
+@pytest.fixture
+async def send(tenant, app, connected):
+    """Send a case's request twice, to connections of the accounts that it is about; returns what became of it."""
 
     async def post(case):
-        bot = case["secrets"]["bot_id"]
-        connection = await tenant.connect(await tenant.add_agent(), f"{bot}:{'simulated-token-' * 3}")
-        app.state.webhook_secret = lambda _channel, _connection: (case["secrets"]["secret_token"],)
-        headers = {**case["request"]["headers"]}
-        url = f"/webhooks/{case['channel']}/{connection}"
-        response = await tenant.http.post(url, content=body_of(case), headers=headers)
-        await tenant.http.post(url, content=body_of(case), headers=headers)
+        channel, request = case["channel"], case["request"]
+        _set_up(app, case)
+        provider = provider_for(channel, tenant.runtime.settings)
+        body = body_of(case) if request["method"] == "POST" else b""
+        accounts = dict.fromkeys(event["account_id"] for event in case["expected"]["events"])
+        accounts |= dict.fromkeys(part.account_id or case["secrets"]["bot_id"] for part in provider.parts(body))
+        made = {await connected(channel, account): account for account in accounts}
+        url = f"/webhooks/{channel}"
+        if body and not provider.capabilities.shared_webhook:
+            url = f"{url}/{next(iter(made))}"
+        for _ in range(2):
+            response = await tenant.http.request(
+                request["method"], url, params=request.get("query"), content=body, headers=request["headers"]
+            )
         async with tenant.runtime.vault.session(tenant.id) as session:
-            query = select(InboundEvent).where(InboundEvent.connection_id == UUID(connection))
-            bodies = [event.body for event in await session.scalars(query)]
-        provider = provider_for(case["channel"], tenant.runtime.settings)
-        return response.status_code, [event for body in bodies for event in provider.parse(body, bot)]
+            stored = [(row.connection_id, row.body) for row in await session.scalars(_STORED)]
+        return response, [event for at, part in stored for event in provider.parse(part, made[at])]
 
     return post
 
 
-@pytest.mark.skipif(not CASES, reason=f"no channel cases in {FOLDER}; set CHANNEL_CASES")
-@pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
+_STORED = select(InboundEvent).order_by(InboundEvent.id)
+
+
+def _set_up(app, case):
+    """Configure the endpoint as the case says, its clock included."""
+    given = case["secrets"]
+    app.state.webhook_secret = secrets(*secrets_of(case))
+    app.state.verify_token = lambda _channel: given.get("verify_token")
+    app.state.clock = lambda: case.get("now") or time.time()
+    runtime = app.state.runtime
+    meta = MetaSettings(app_id=given.get("app_id"))
+    runtime.settings = runtime.settings.model_copy(update={"meta": meta})
+
+
+@pytest.mark.skipif(not WEBHOOKS, reason=f"no channel cases in {FOLDER}; set CHANNEL_CASES")
+@pytest.mark.parametrize("case", WEBHOOKS, ids=[case["id"] for case in WEBHOOKS])
 async def test_case(send, case):
-    status, events = await send(case)
-    stored = Outcome(events=[plain(event) for event in events], http_status=status, signature_valid=status == 200)
-    assert differences(case, stored) == []
+    response, events = await send(case)
+    answer = Outcome(
+        events=[plain(event) for event in events],
+        http_status=response.status_code,
+        signature_valid=response.status_code not in (401, 403),
+    )
+    assert differences(case, answer, unseen=NEVER_STORED.get(case["channel"], ())) == []
+    assert answer_differences(case, response.content, response.headers["content-type"]) == []
+
+
+@pytest.mark.skipif(not WEBHOOKS, reason=f"no channel cases in {FOLDER}; set CHANNEL_CASES")
+@pytest.mark.parametrize(
+    "case",
+    [case for case in WEBHOOKS if case["request"]["method"] == "POST" and case["expected"]["events"]],
+    ids=lambda case: case["id"],
+)
+def test_case_before_it_is_reduced(case, settings):
+    meta = MetaSettings(app_id=case["secrets"].get("app_id"))
+    provider = provider_for(case["channel"], settings.model_copy(update={"meta": meta}))
+    account = case["secrets"].get("bot_id") or case["expected"]["events"][0]["account_id"]
+    events = [plain(event) for event in provider.parse(body_of(case), account)]
+    assert differences(case, Outcome(events=events)) == []

@@ -9,11 +9,11 @@ import pytest
 from app.channels.providers.telegram import Telegram
 from app.crypto import MasterKey
 from app.keys.service import Vault
-from app.main import create_app
 from app.rotate import put_under_current
 from app.simulators.telegram import refused, text_update
 from tests.app.keys.conftest import QUESTION
 from tests.conftest import MASTER_KEY
+from tests.tenant import secrets
 
 HEADER = "X-Telegram-Bot-Api-Secret-Token"
 _TOLD = "select encode(webhook_master_id, 'hex') from keys.connection_keys"
@@ -53,7 +53,7 @@ async def test_both_secrets_are_believed_and_no_third(tenant, connection, rotate
     assert await _post(tenant, connection, previous) == 401
 
 
-async def test_every_secret_is_tried_whatever_the_others_say(tenant, connection, runtime, monkeypatch):
+async def test_every_secret_is_tried_whatever_the_others_say(tenant, connection, monkeypatch):
     tried = []
     verify = Telegram.verify
 
@@ -62,16 +62,15 @@ async def test_every_secret_is_tried_whatever_the_others_say(tenant, connection,
         return verify(self, headers, body, secret, now)
 
     monkeypatch.setattr(Telegram, "verify", watched)
-    app = create_app(runtime, webhook_secret=lambda _channel, _connection: ("one", "two", "three"))
-    tenant.http._transport.app = app
+    tenant.http._transport.app.state.webhook_secret = secrets("one", "two", "three")
     for secret, status in (("one", 200), ("three", 200), ("four", 401)):
         tried.clear()
         assert await _post(tenant, connection, secret, len(secret)) == status
         assert tried == ["one", "two", "three"]
 
 
-async def test_no_secret_at_all_opens_nothing(tenant, connection, runtime):
-    tenant.http._transport.app = create_app(runtime, webhook_secret=lambda _channel, _connection: ())
+async def test_no_secret_at_all_opens_nothing(tenant, connection):
+    tenant.http._transport.app.state.webhook_secret = secrets()
     assert await _post(tenant, connection, "") == 401
 
 

@@ -44,22 +44,28 @@ async def test_another_connections_secret_does_not_open_this_one(tenant, connect
     assert response.status_code == 401
 
 
-async def test_an_unknown_connection_is_not_found(tenant):
+async def test_what_comes_for_a_connection_that_is_gone_is_acknowledged_and_not_stored(tenant):
+    """It would come again and again."""
     unknown = uuid4()
     secret = tenant.runtime.vault.master.webhook_secret(unknown)
-    response = await tenant.http.post(f"/webhooks/telegram/{unknown}", content=b"{}", headers={HEADER: secret})
-    assert response.status_code == 404
+    update = json.dumps(text_update(1, "Hello"))
+    response = await tenant.http.post(f"/webhooks/telegram/{unknown}", content=update, headers={HEADER: secret})
+    assert (response.status_code, response.content) == (200, b"")
+    assert await _events(tenant) == 0
+
+
+async def test_a_webhook_that_there_is_not_is_not_found(tenant):
+    unknown = uuid4()
     assert (await tenant.http.post("/webhooks/telegram/not-an-id", content=b"{}")).status_code == 404
     assert (await tenant.http.post(f"/webhooks/carrier-pigeon/{unknown}", content=b"{}")).status_code == 404
 
 
-async def test_a_signed_body_that_is_no_json_is_acknowledged(tenant, connection, run_jobs):
+async def test_a_signed_body_that_is_no_event_is_acknowledged_and_not_stored(tenant, connection):
     secret = tenant.runtime.vault.master.webhook_secret(UUID(connection))
     for body in (b"", b"not json", b"[]", b"null", b'{"update_id":1}', b"\xff\xfe"):
         response = await tenant.http.post(f"/webhooks/telegram/{connection}", content=body, headers={HEADER: secret})
         assert (response.status_code, response.content) == (200, b"")
-    await run_jobs()
-    assert (await tenant.http.get("/v1/conversations")).json()["conversations"] == []
+    assert await _events(tenant) == 0
 
 
 async def test_a_body_over_the_limit_is_refused(tenant, connection):

@@ -1,0 +1,106 @@
+"""By which ids events of shared webhooks find their connection; what replies need; consents on their way; templates."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from alembic import op
+
+from app.migrations import access
+
+revision: str = "0007"
+down_revision: str | None = "0006"
+branch_labels: str | Sequence[str] | None = None
+depends_on: str | Sequence[str] | None = None
+stage = "pre"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "connection_routes",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("connection_id", sa.Uuid(), nullable=False),
+        sa.Column("route_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("exclusive", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_connection_routes")),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"],
+            ["platform.tenants.id"],
+            name=op.f("fk_connection_routes_tenant_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "connection_id"],
+            ["tenant.connections.tenant_id", "tenant.connections.id"],
+            name=op.f("fk_connection_routes_tenant_id_connection_id"),
+            ondelete="CASCADE",
+        ),
+        schema="tenant",
+    )
+    op.create_table(
+        "consents",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("agent_id", sa.Uuid(), nullable=False),
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("verifier_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("grants_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("error_code", sa.Text(), nullable=True),
+        sa.Column("error_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("connection_ids", sa.ARRAY(sa.Uuid()), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_consents")),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"], ["platform.tenants.id"], name=op.f("fk_consents_tenant_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "agent_id"],
+            ["tenant.agents.tenant_id", "tenant.agents.id"],
+            name=op.f("fk_consents_tenant_id_agent_id"),
+            ondelete="CASCADE",
+        ),
+        schema="tenant",
+    )
+    for name, table, columns in (
+        ("ix_connection_routes_tenant_id", "connection_routes", ["tenant_id"]),
+        ("ix_connection_routes_connection_id", "connection_routes", ["connection_id"]),
+        ("ix_connection_routes_route_hash", "connection_routes", ["route_hash"]),
+        ("ix_consents_tenant_id", "consents", ["tenant_id"]),
+        ("ix_consents_agent_id", "consents", ["agent_id"]),
+    ):
+        op.create_index(op.f(name), table, columns, unique=False, schema="tenant")
+    op.create_index(
+        "uq_connection_routes_exclusive",
+        "connection_routes",
+        ["route_hash"],
+        unique=True,
+        schema="tenant",
+        postgresql_where=sa.text("exclusive"),
+    )
+    access.protect("tenant.connection_routes", "tenant.consents")
+    for table, column, kind in (
+        ("contacts", "alias_hash", sa.LargeBinary()),
+        ("conversations", "address_sealed", sa.LargeBinary()),
+        ("connections", "template_sealed", sa.LargeBinary()),
+        ("connections", "refresh_at", sa.DateTime(timezone=True)),
+        ("connections", "checked_at", sa.DateTime(timezone=True)),
+    ):
+        op.add_column(table, sa.Column(column, kind, nullable=True), schema="tenant")
+    access.route_shared_webhooks()
+
+
+def downgrade() -> None:
+    op.execute("drop function platform.connections_routed")
+    op.execute("drop function platform.connections_due")
+    for table, columns in {
+        "contacts": ["alias_hash"],
+        "conversations": ["address_sealed"],
+        "connections": ["template_sealed", "refresh_at", "checked_at"],
+    }.items():
+        for column in columns:
+            op.drop_column(table, column, schema="tenant")
+    for table in ("consents", "connection_routes"):
+        op.drop_table(table, schema="tenant")
