@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.channels.base import Account, Retention
+from app.channels.base import InboundEvent as ProviderEvent
 from app.channels.connections import store
 from app.conversations.inbound import ensure_conversation
 from app.crypto import current_keyring
@@ -75,9 +76,18 @@ async def plant_connection(
 async def plant_conversation(session: AsyncSession, canary: Canaries, connection_id: UUID) -> Conversation:
     """A customer with a conversation of two messages, a turn, a delivery, a handoff and events, every field filled."""
     provider, customer = canary.digits(), canary.digits()
-    conversation = await ensure_conversation(
-        session, connection_id, provider, customer, name=canary("name"), business_connection_id=canary("business")
+    event = ProviderEvent(
+        channel="telegram",
+        kind="text",
+        direction="in",
+        account_id="",
+        dedup_id="",
+        conversation_id=provider,
+        customer_id=customer,
+        sender_name=canary("name"),
+        business_connection_id=canary("business"),
     )
+    conversation = await ensure_conversation(session, connection_id, event)
     conversation.address = {"to": canary("address")}
     (await session.get_one(Contact, conversation.contact_id)).alias_hash = _hash("customer", connection_id)
     scope = {"connection_id": connection_id, "conversation_id": conversation.id}

@@ -12,9 +12,9 @@ from sqlalchemy import and_, bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from app.channels.base import Credentials, Outgoing, Provider, Recipient, SendResult
+from app.channels.base import Credentials, Outgoing, Provider, SendResult, Template
 from app.channels.connections import get_connection
-from app.channels.gate import hindrance_to_send, is_live
+from app.channels.gate import hindrance_to_send, is_live, recipient
 from app.channels.registry import client_for, provider_for
 from app.crypto import current_keyring
 from app.db import DatabaseUnavailable
@@ -72,20 +72,27 @@ class Parcel:
     provider: Provider
     connection: Connection
     credentials: Credentials
-    to: Recipient
-    text: str
+    message: Outgoing
 
 
-def pack(runtime: Runtime, connection: Connection, conversation: Conversation, delivery_id: UUID, text: str) -> Parcel:
+def pack(
+    runtime: Runtime, connection: Connection, conversation: Conversation, delivery_id: UUID, message: Message
+) -> Parcel:
     """What is sent, read while the transaction that marks it `sending` is open."""
+    to, mark = recipient(conversation), str(delivery_id)
+    template = connection.template if message.kind == "template" else None
+    outgoing = (
+        Outgoing(to=to, text=message.text, delivery_id=mark)
+        if template is None
+        else Outgoing(to=to, delivery_id=mark, template=Template(name=template["name"], language=template["language"]))
+    )
     return Parcel(
         conversation.tenant_id,
         delivery_id,
         provider_for(connection.channel, runtime.settings),
         connection,
         Credentials(connection.credentials),
-        Recipient(conversation_id=conversation.provider_id, business_connection_id=conversation.business_connection_id),
-        text,
+        outgoing,
     )
 
 
@@ -98,16 +105,16 @@ async def take(session: AsyncSession, runtime: Runtime, delivery_id: UUID) -> Pa
     if found is None:
         return None
     conversation, delivery, message = found
-    if connection is None or not await _may_go(session, runtime, connection, conversation, delivery):
+    if connection is None or not await _may_go(session, runtime, connection, conversation, delivery, message):
         if connection is None and delivery.state == "sending":
-            await _close(session, runtime, delivery, "unknown", INTERRUPTED)
+            await close(session, runtime, delivery, "unknown", INTERRUPTED)
         elif connection is None and delivery.state == "queued":
             await _cancel_rest(session, delivery)
         return None
     delivery.attempts += 1
     delivery.trace_id = trace_id()
     await _mark(session, delivery, "sending")
-    return pack(runtime, connection, conversation, delivery.id, message.text)
+    return pack(runtime, connection, conversation, delivery.id, message)
 
 
 async def deliver(runtime: Runtime, parcel: Parcel) -> None:
@@ -140,7 +147,7 @@ async def call(runtime: Runtime, parcel: Parcel) -> SendResult:
         result = await parcel.provider.send(
             client_for(parcel.connection, runtime),
             parcel.credentials,
-            Outgoing(to=parcel.to, text=parcel.text, delivery_id=str(parcel.delivery_id)),
+            parcel.message,
         )
         describe(current, outcome=result.outcome)
     runtime.metrics.send(channel, result.outcome, perf_counter() - started)
@@ -169,21 +176,28 @@ async def _lock_delivery(session: AsyncSession, delivery_id: UUID) -> tuple[Conv
 
 
 async def _may_go(
-    session: AsyncSession, runtime: Runtime, connection: Connection, conversation: Conversation, delivery: Delivery
+    session: AsyncSession,
+    runtime: Runtime,
+    connection: Connection,
+    conversation: Conversation,
+    delivery: Delivery,
+    message: Message,
 ) -> bool:
     """Whether a delivery may be sent now; if not, what follows from that is done."""
     limits = provider_for(connection.channel, runtime.settings).capabilities
     if delivery.state == "sending":
         # The process that took it died before it could write down the answer: it may have been sent.
-        await _close(session, runtime, delivery, "unknown", INTERRUPTED)
+        await close(session, runtime, delivery, "unknown", INTERRUPTED)
     elif delivery.state != "queued":
         return False
     elif conversation.agent_paused_at or conversation.blocked_at:
         await _cancel_rest(session, delivery)
     elif await _has_predecessor(session, delivery):
         await defer(session, runtime, delivery.id, _TURN_WAIT_SECONDS)
-    elif hindrance := await hindrance_to_send(session, connection, conversation, limits):
-        await _close(session, runtime, delivery, "failed", hindrance)
+    elif (hindrance := await hindrance_to_send(session, connection, conversation, limits)) and not (
+        hindrance == "window_closed" and message.kind == "template" and connection.template
+    ):
+        await close(session, runtime, delivery, "failed", hindrance)
     else:
         return True
     return False
@@ -218,7 +232,7 @@ async def settle(session: AsyncSession, runtime: Runtime, parcel: Parcel, result
     # A refused token that was replaced meanwhile says nothing of the new one.
     renewed = result.outcome == "reconnect" and connection.credentials not in (None, dict(parcel.credentials))
     if result.outcome == "ok":
-        await _sent(session, delivery, result.message_id)
+        await confirm(session, delivery, result.message_id)
         if next_part is not None:
             await defer(session, runtime, next_part)
         if delivery.part == 0:
@@ -226,14 +240,15 @@ async def settle(session: AsyncSession, runtime: Runtime, parcel: Parcel, result
     elif (result.outcome == "retry" or renewed) and delivery.attempts < MAX_SENDS:
         await _try_later(session, runtime, delivery, result.retry_after)
     elif result.outcome == "unknown":
-        await _close(session, runtime, delivery, "unknown", result.code)
+        await close(session, runtime, delivery, "unknown", result.code)
     else:
         if result.outcome == "reconnect" and connection.state == "active":
             connection.state = "needs_reauthorisation"
-        await _close(session, runtime, delivery, "failed", result.code)
+        await close(session, runtime, delivery, "failed", result.code)
 
 
-async def _sent(session: AsyncSession, delivery: Delivery, provider_id: str | None) -> None:
+async def confirm(session: AsyncSession, delivery: Delivery, provider_id: str | None) -> None:
+    """Note that a delivery was sent, under the provider's id for it."""
     message = await _mark(session, delivery, "sent")
     delivery.sent_at = message.sent_at = now()
     if provider_id is not None:
@@ -248,7 +263,7 @@ async def _try_later(session: AsyncSession, runtime: Runtime, delivery: Delivery
     await defer(session, runtime, delivery.id, backoff if retry_after is None else retry_after)
 
 
-async def _close(
+async def close(
     session: AsyncSession, runtime: Runtime, delivery: Delivery, state: Literal["failed", "unknown"], code: str | None
 ) -> None:
     """End a delivery badly: the parts behind it are not sent, and a person is asked to look."""

@@ -6,11 +6,15 @@ from uuid import UUID
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.channels.base import Capabilities
+from app.channels.base import Capabilities, Recipient
 from app.channels.connections import LIVE
 from app.models import Connection, Conversation, Message, now
 
+# In a conversation's address: the newest message that the customer wrote.
+MESSAGE_ID = "message_id"
 _WINDOW_MARGIN = timedelta(minutes=5)
+# What went out, or may have.
+_COUNTED = ("sending", "sent", "delivered", "read", "unknown")
 _LOCKED = select(Connection).where(Connection.id == bindparam("id")).with_for_update(read=True)
 
 
@@ -25,22 +29,44 @@ def is_live(connection: Connection, epoch: int) -> bool:
     return connection.state in LIVE and connection.epoch == epoch
 
 
+def recipient(conversation: Conversation) -> Recipient:
+    """Where a message to a conversation goes, by what its newest message of the customer told."""
+    address = dict(conversation.address or {})
+    return Recipient(
+        conversation_id=conversation.provider_id,
+        message_id=address.pop(MESSAGE_ID, None),
+        business_connection_id=conversation.business_connection_id,
+        address=address,
+    )
+
+
 async def hindrance_to_send(
-    session: AsyncSession, connection: Connection, conversation: Conversation, limits: Capabilities
+    session: AsyncSession, connection: Connection, conversation: Conversation, limits: Capabilities, parts: int = 1
 ) -> str | None:
-    """Why nothing can be sent though the turn is to be answered: a reason code for the handoff, or None."""
+    """Why so many automatic messages cannot be sent though the turn is to be answered: a reason code, or None."""
     if connection.state == "needs_reauthorisation":
         return "connection_needs_reauthorisation"
-    return None if await _window_is_open(session, conversation, limits) else "window_closed"
+    return None if await _window_is_open(session, conversation, limits, parts) else "window_closed"
 
 
-async def _window_is_open(session: AsyncSession, conversation: Conversation, limits: Capabilities) -> bool:
-    """Whether the channel still takes a reply, with a margin for the way there."""
+async def _window_is_open(session: AsyncSession, conversation: Conversation, limits: Capabilities, parts: int) -> bool:
+    """Whether the channel still takes a reply, with a margin for the way there, and so many messages of one."""
     hours = limits.business_window_hours if conversation.business_connection_id else limits.window_hours
     if hours is None:
         return True
-    query = select(func.max(Message.sent_at)).where(
+    theirs = select(func.max(Message.sent_at)).where(
         Message.conversation_id == conversation.id, Message.direction == "in"
     )
-    last = await session.scalar(query)
-    return last is not None and now() < last + timedelta(hours=hours) - _WINDOW_MARGIN
+    last = await session.scalar(theirs)
+    if last is None or now() >= last + timedelta(hours=hours) - _WINDOW_MARGIN:
+        return False
+    if limits.messages_per_window is None:
+        return True
+    ours = select(func.count()).where(
+        Message.conversation_id == conversation.id,
+        Message.direction == "out",
+        Message.status.in_(_COUNTED),
+        Message.sent_at >= last,
+    )
+    used = await session.scalar(ours) or 0
+    return used + parts <= limits.messages_per_window - limits.kept_for_person

@@ -103,14 +103,18 @@ class Outbox:
             else:
                 limits = provider_for(connection.channel, runtime.settings).capabilities
                 parts = split_text(text, limits.max_length, limits.unit)
-                hindrance = await hindrance_to_send(session, connection, conversation, limits)
+                hindrance = await hindrance_to_send(session, connection, conversation, limits, len(parts))
                 reason = hindrance or handoff_reason or (None if parts else "internal_error")
                 promised = reason is not None and not await _open_handoff(session, turning, reason)
+                kind = "text"
+                if hindrance == "window_closed" and limits.templates and connection.template is not None:
+                    # What may go at any time: it asks the customer to write again.
+                    hindrance, kind, parts = None, "template", [connection.template["name"]]
                 # A promise that stands is not made again.
                 if parts and hindrance is None and not promised:
-                    first = await _queue_reply(session, runtime, turning, parts, waits=behind)
+                    first = await _queue_reply(session, runtime, turning, parts, kind, waits=behind)
                     if not behind:
-                        parcel = pack(runtime, connection, conversation, first, parts[0])
+                        parcel = pack(runtime, connection, conversation, *first)
                     turn.record = {"citations": list(citations)}
                     waited = (now() - turning.since).total_seconds()
                 answer = _finish(turn, "handed_off" if reason else "replied", reason, QUEUED)
@@ -163,10 +167,11 @@ async def _open_handoff(session: AsyncSession, turning: Turning, reason: str) ->
 
 
 async def _queue_reply(
-    session: AsyncSession, runtime: Runtime, turning: Turning, parts: list[str], *, waits: bool
-) -> UUID:
-    """Store a reply's parts; the first is `sending`, or has a job if it `waits`. Returns the first delivery."""
-    messages = [_message(turning, number, part) for number, part in enumerate(parts)]
+    session: AsyncSession, runtime: Runtime, turning: Turning, parts: list[str], kind: str, *, waits: bool
+) -> tuple[UUID, Message]:
+    """Store a reply's parts; the first is `sending`, or has a job if it `waits`. Returns the first delivery's id, and
+    its message."""
+    messages = [_message(turning, number, part, kind) for number, part in enumerate(parts)]
     deliveries = [_delivery(turning, number, message.id) for number, message in enumerate(messages)]
     first = deliveries[0]
     if not waits:
@@ -176,16 +181,17 @@ async def _queue_reply(
     await session.execute(_ADD_DELIVERIES, [delivery.column_values() for delivery in deliveries])
     if waits:
         await defer(session, runtime, first.id)
-    return first.id
+    return first.id, messages[0]
 
 
-def _message(turning: Turning, number: int, text: str) -> Message:
+def _message(turning: Turning, number: int, text: str, kind: str) -> Message:
     return Message(
         connection_id=turning.connection_id,
         conversation_id=turning.conversation_id,
         turn_id=turning.turn_id,
         direction="out",
         author="agent",
+        kind=kind,
         status="queued",
         text=text,
         # Unique per turn and part: a second run of the same turn cannot add a second reply.

@@ -11,7 +11,6 @@ from langchain.messages import AIMessage, AnyMessage, HumanMessage
 from langchain.tools import BaseTool
 
 from app.agents.service import get_agent, profile_of
-from app.channels.base import Recipient
 from app.channels.outbox import Outbox
 from app.channels.registry import client_for, provider_for
 from app.conversations.turns import Due
@@ -132,8 +131,7 @@ async def _show_typing(runtime: Runtime, due: Due) -> None:
     client = client_for(due.connection, runtime)
     await asyncio.sleep(_TYPING_AFTER_SECONDS)
     while provider.capabilities.typing:
-        to = Recipient(conversation_id=due.conversation_id, business_connection_id=due.business_connection_id)
-        await provider.typing(client, due.credentials, to)
+        await provider.typing(client, due.credentials, due.to)
         await asyncio.sleep(_TYPING_SECONDS)
 
 

@@ -11,11 +11,26 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.dml import ReturningInsert
 
 from app.channels.base import InboundEvent
+from app.channels.gate import MESSAGE_ID
+from app.conversations.lookups import (
+    conversation_hash,
+    customer_hash,
+    find_contact,
+    find_conversation,
+    message_hashes,
+)
+from app.conversations.statuses import settle_echo
 from app.crypto import current_keyring
+from app.errors import NotFound
 from app.models import Connection, Contact, Conversation, Message, Turn, now
 from app.queue import ANSWERS, Queue
 
 Made = TypeVar("Made", Contact, Conversation)
+# Events that begin no conversation: what is not a customer's, and what one did without a word.
+_WITHOUT_WORDS = frozenset(
+    {"referral", "reaction", "stripped", "system", "thread_control", "account_removed", "mailbox_changed"}
+)
+_WRITTEN = frozenset({"text", "media", "share", "button", "unsupported", "auto"})
 
 
 async def take(session: AsyncSession, queue: Queue, connection: Connection, event: InboundEvent) -> UUID | None:
@@ -24,16 +39,10 @@ async def take(session: AsyncSession, queue: Queue, connection: Connection, even
     Statuses and kinds that change nothing here are passed over; an event that came before changes nothing. Returns
     the id of the conversation that it was about.
     """
-    if event.conversation_id is None or event.customer_id is None:
-        return None
-    conversation = await ensure_conversation(
-        session,
-        connection.id,
-        event.conversation_id,
-        event.customer_id,
-        name=event.sender_name if event.direction == "in" else None,
-        business_connection_id=event.business_connection_id,
-    )
+    if event.conversation_id is None or event.customer_id is None or event.kind in _WITHOUT_WORDS:
+        known = await find_conversation(session, connection.id, event)
+        return None if known is None else known.id
+    conversation = await ensure_conversation(session, connection.id, event)
     if event.kind == "edit":
         await _edit(session, queue, conversation, event)
     elif event.kind == "delete":
@@ -42,58 +51,50 @@ async def take(session: AsyncSession, queue: Queue, connection: Connection, even
         conversation.blocked_at = now()
     elif event.kind == "echo":
         await _echo(session, conversation, event)
-    elif event.may_reply or (event.kind == "unsupported" and event.direction == "in"):
+    elif event.may_reply or (event.kind == "unsupported" and event.direction == "in" and not event.standby):
         # What a customer wrote in a form we cannot read is for a person to read.
         await _message(session, queue, conversation, event)
+    elif event.direction == "in" and (event.standby or event.kind == "auto"):
+        # For a person to see; nobody waits for an answer.
+        await _insert(session, conversation, _row(conversation, event, "in", "customer", "noted"))
     return conversation.id
 
 
-async def ensure_conversation(
-    session: AsyncSession,
-    connection_id: UUID,
-    provider_id: str,
-    customer_id: str,
-    *,
-    name: str | None = None,
-    business_connection_id: str | None = None,
-) -> Conversation:
-    """The conversation and its contact, made if they are new; the conversation's row is locked."""
-    contact = await _ensure_contact(session, connection_id, customer_id, name)
+async def ensure_conversation(session: AsyncSession, connection_id: UUID, event: InboundEvent) -> Conversation:
+    """The conversation that an event is about, and its contact, made if they are new; the conversation is locked."""
+    contact = await _ensure_contact(session, connection_id, event)
+    found = await find_conversation(session, connection_id, event)
+    provider_id = event.conversation_id or ""
     new = Conversation(
         connection_id=connection_id,
         contact_id=contact,
-        provider_hash=conversation_hash(connection_id, provider_id, business_connection_id),
+        provider_hash=conversation_hash(connection_id, provider_id, event.business_connection_id),
         provider_id=provider_id,
-        business_connection_id=business_connection_id,
+        business_connection_id=event.business_connection_id,
     )
     # A row of our own making is locked as well.
-    if (made := await _insert_once(session, new)) is not None:
-        return made
-    query = select(Conversation).where(
-        Conversation.connection_id == connection_id, Conversation.provider_hash == new.provider_hash
-    )
-    return (await session.scalars(query.with_for_update())).one()
+    found = found or await _insert_once(session, new) or await find_conversation(session, connection_id, event)
+    if found is None:
+        raise NotFound("A conversation went while a message of it came.")
+    if event.direction == "in" and event.message_id is not None and event.kind in _WRITTEN:
+        found.address = {**event.address, MESSAGE_ID: event.message_id}
+    return found
 
 
-def customer_hash(connection_id: UUID, customer_id: str) -> bytes:
-    """By which a customer is known again within a connection."""
-    return current_keyring().lookup("customer", customer_id, connection_id)
-
-
-def conversation_hash(connection_id: UUID, provider_id: str, business_connection_id: str | None = None) -> bytes:
-    """By which a conversation is known again within a connection."""
-    return current_keyring().lookup("conversation", f"{business_connection_id or ''}\0{provider_id}", connection_id)
-
-
-async def _ensure_contact(session: AsyncSession, connection_id: UUID, customer_id: str, name: str | None) -> UUID:
-    hashed = customer_hash(connection_id, customer_id)
-    new = Contact(connection_id=connection_id, customer_hash=hashed, customer_id=customer_id, name=name)
-    if (made := await _insert_once(session, new)) is not None:
-        return made.id
-    query = select(Contact).where(Contact.connection_id == connection_id, Contact.customer_hash == hashed)
-    contact = (await session.scalars(query)).one()
+async def _ensure_contact(session: AsyncSession, connection_id: UUID, event: InboundEvent) -> UUID:
+    customer_id, name = event.customer_id or "", event.sender_name if event.direction == "in" else None
+    new = Contact(connection_id=connection_id, customer_hash=customer_hash(connection_id, customer_id))
+    new.customer_id, new.name = customer_id, name
+    ids = (customer_id, *event.aliases)
+    contact = await find_contact(session, connection_id, ids) or await _insert_once(session, new)
+    contact = contact or await find_contact(session, connection_id, ids)
+    if contact is None:
+        raise NotFound("A customer went while a message of theirs came.")
     if name and contact.name != name:
         contact.name = name
+    others = [hashed for one in ids if (hashed := customer_hash(connection_id, one)) != contact.customer_hash]
+    if others and contact.alias_hash not in others:
+        contact.alias_hash = others[0]
     return contact.id
 
 
@@ -114,7 +115,9 @@ async def _message(session: AsyncSession, queue: Queue, conversation: Conversati
 
 async def _echo(session: AsyncSession, conversation: Conversation, event: InboundEvent) -> None:
     """A message of the business: our own send is known already; a person's means that they took over."""
-    if event.echo_origin == "human" and await _insert(
+    if await settle_echo(session, conversation.connection_id, conversation, event):
+        return
+    if event.echo_origin in ("human", "unknown") and await _insert(
         session, conversation, _row(conversation, event, "out", "person", "sent")
     ):
         conversation.agent_paused_at = now()
@@ -211,6 +214,6 @@ async def _defer_answer(
 
 
 async def _find(session: AsyncSession, conversation: Conversation, ids: list[str]) -> list[Message]:
-    hashes = [current_keyring().lookup("message", target, conversation.connection_id) for target in ids]
+    hashes = message_hashes(conversation.connection_id, ids)
     query = select(Message).where(Message.conversation_id == conversation.id, Message.provider_message_hash.in_(hashes))
     return list(await session.scalars(query))

@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.agents.service import profile_of
-from app.channels.base import Credentials
+from app.channels.base import Credentials, Recipient
 from app.channels.connections import LIVE
+from app.channels.gate import recipient
 from app.channels.outbox import Turning
 from app.channels.registry import provider_for
 from app.crypto import current_keyring
@@ -21,7 +22,7 @@ from graphs.spans import trace_id
 from graphs.support.context import AgentProfile
 
 HISTORY_MESSAGES = 20
-_SAID = ("received", "queued", "sending", "sent", "unknown")
+_SAID = ("received", "noted", "queued", "sending", "sent", "delivered", "read", "unknown")
 _ID: BindParameter[UUID] = bindparam("id")
 _LOCKED = (
     select(Conversation, Connection, Agent)
@@ -64,8 +65,7 @@ class Due:
     history: tuple[AnyMessage, ...]
     connection: Connection
     credentials: Credentials
-    conversation_id: str
-    business_connection_id: str | None
+    to: Recipient
 
 
 async def burst_wait(session: AsyncSession, message_id: UUID, burst: timedelta, cap: timedelta) -> timedelta | None:
@@ -125,8 +125,7 @@ async def begin_turn(
         history=await _history(session, conversation.id, min(item.position for item in waiting)),
         connection=connection,
         credentials=Credentials(connection.credentials),
-        conversation_id=conversation.provider_id,
-        business_connection_id=conversation.business_connection_id,
+        to=recipient(conversation),
     )
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from app.agents.schemas import AgentCreate
 from app.agents.service import create_agent
 from app.auth.service import ALL_SCOPES, create_key
-from app.channels.base import Account
+from app.channels.base import Account, InboundEvent
 from app.channels.connections import store
 from app.conversations.inbound import ensure_conversation
 from app.documents.service import Upload, add_document
@@ -135,7 +135,17 @@ def _agent() -> dict[str, Any]:
 async def _describe(runtime: Runtime, tenant_id: UUID, api_key: str) -> Sample:
     async with runtime.vault.session(tenant_id) as session:
         connection = (await session.scalars(select(Connection).where(Connection.simulated))).one()
-        conversation = await ensure_conversation(session, connection.id, str(CHAT_ID), str(CHAT_ID))
+        chat = str(CHAT_ID)
+        event = InboundEvent(
+            channel="telegram",
+            kind="system",
+            direction="system",
+            account_id=_BOT_ID,
+            dedup_id=chat,
+            conversation_id=chat,
+            customer_id=chat,
+        )
+        conversation = await ensure_conversation(session, connection.id, event)
         return Sample(tenant_id, connection.agent_id, connection.id, conversation.id, api_key)
 
 

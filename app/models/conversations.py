@@ -24,7 +24,7 @@ from app.models.base import (
 
 TurnState = Literal["running", "replied", "handed_off", "superseded", "skipped"]
 MessageStatus = Literal[
-    "received", "queued", "sending", "sent", "delivered", "read", "failed", "unknown", "cancelled", "deleted"
+    "received", "noted", "queued", "sending", "sent", "delivered", "read", "failed", "unknown", "cancelled", "deleted"
 ]
 
 
@@ -115,7 +115,10 @@ class Turn(ConnectionScoped):
 
 
 class Message(ConnectionScoped):
-    """One message, in or out. `position` is the order in which Jobx stored it."""
+    """One message, in or out. `position` is the order in which Jobx stored it.
+
+    One that came in is `received` if it is to be answered, and `noted` if nobody waits for an answer.
+    """
 
     __tablename__ = "messages"
     __table_args__ = (

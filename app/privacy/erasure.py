@@ -17,7 +17,7 @@ from app.channels.base import InboundEvent as ProviderEvent
 from app.channels.connections import LIVE, account_hash, get_connection, live_connection
 from app.channels.registry import provider_for
 from app.channels.routes import drop_routes
-from app.conversations.inbound import conversation_hash, customer_hash
+from app.conversations.lookups import conversation_hash, customer_hash
 from app.crypto import current_keyring
 from app.documents.service import get_document
 from app.errors import Conflict, NotFound, Unavailable

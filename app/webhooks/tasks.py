@@ -4,16 +4,18 @@ from uuid import UUID
 
 import procrastinate
 from procrastinate import JobContext
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.channels.base import Credentials
+from app.channels.base import Credentials, InboundEvent
 from app.channels.gate import lock_connection
 from app.channels.registry import client_for, provider_for
 from app.conversations import inbound
+from app.conversations.statuses import STATUSES, note_status
+from app.models import Connection, now
 from app.models import InboundEvent as StoredEvent
-from app.models import now
 from app.privacy.erasure import erase_connection
 from app.queue import INBOUND, job
-from app.runtime import of_job
+from app.runtime import Runtime, of_job
 
 blueprint = procrastinate.Blueprint()
 
@@ -32,7 +34,7 @@ async def handle_event(context: JobContext, tenant_id: UUID, event_id: UUID) -> 
             return
         provider = provider_for(connection.channel, runtime.settings)
         events = provider.parse(stored.body, connection.account_id)
-        about = [await inbound.take(session, runtime.queue, connection, event) for event in events]
+        about = [await _apply(session, runtime, connection, event) for event in events]
         tapped = [event for event in events if event.callback_id is not None]
         stored.body_sealed, stored.handled_at = None, now()
         stored.conversation_ids = sorted({one for one in about if one is not None})
@@ -41,3 +43,9 @@ async def handle_event(context: JobContext, tenant_id: UUID, event_id: UUID) -> 
         credentials = Credentials(connection.credentials)
     for event in tapped:
         await provider.acknowledge(client_for(connection, runtime), credentials, event)
+
+
+async def _apply(session: AsyncSession, runtime: Runtime, connection: Connection, event: InboundEvent) -> UUID | None:
+    if event.kind in STATUSES:
+        return await note_status(session, runtime, connection, event)
+    return await inbound.take(session, runtime.queue, connection, event)
