@@ -8,6 +8,9 @@ from app import agents, auth, channels, conversations, documents, privacy, webho
 from app.agents.endpoints import router as agents_router
 from app.auth.endpoints import router as keys_router
 from app.auth.route import Uploads
+from app.channels.consents import callbacks as consent_callbacks
+from app.channels.consents import choosing
+from app.channels.consents import router as consents_router
 from app.channels.endpoints import connecting
 from app.channels.endpoints import router as connections_router
 from app.channels.registry import max_webhook_bytes
@@ -23,6 +26,7 @@ from app.runtime import Runtime
 from app.settings import Settings
 from app.telemetry import TracedRequests
 from app.web import MIB, BodyLimit, add_error_handlers
+from app.webhooks.callbacks import router as platform_callbacks
 from app.webhooks.endpoints import router as webhooks_router
 from app.webhooks.secrets import verify_token, webhook_secrets
 
@@ -55,12 +59,16 @@ def create_app(runtime: Runtime) -> FastAPI:
     for router in (
         health_router(runtime.settings, runtime.readiness, runtime.monitor, runtime.pressure, runtime.metrics),
         webhooks_router,
+        platform_callbacks,
         documents_router,
         searches,
         agents_router,
         replies,
         connecting,
         connections_router,
+        choosing,
+        consents_router,
+        consent_callbacks,
         conversations_router,
         keys_router,
         privacy_router,

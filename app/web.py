@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import html
 import logging
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -11,7 +12,7 @@ from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, BaseModel, StringConstraints
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.responses import HTMLResponse, JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import BadRequest, JobxError, TooLarge, Unavailable
@@ -52,6 +53,19 @@ def problem(status: int, code: str, detail: str, errors: list[dict[str, Any]] | 
     return JSONResponse(
         body.model_dump(exclude_none=True), status, headers=headers, media_type="application/problem+json"
     )
+
+
+def page_of(words: str, status: int = 200) -> HTMLResponse:
+    """A page with one sentence, for a person who comes from elsewhere: it loads nothing and cannot be framed."""
+    text = html.escape(words)
+    content = f"<!doctype html><html lang=en><meta charset=utf-8><title>Jobx</title><main><h1>Jobx</h1><p>{text}</main>"
+    headers = {
+        "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return HTMLResponse(content, status, headers)
 
 
 def add_error_handlers(app: FastAPI) -> None:

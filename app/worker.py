@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from app.channels.care import care_for_due
 from app.channels.tasks import blueprint as channel_tasks
 from app.conversations.tasks import blueprint as conversation_tasks
 from app.documents.reindex import blueprint as reindex_tasks
@@ -153,6 +154,7 @@ async def _rescue_round(runtime: Runtime, silent_seconds: float, *, renew: bool)
         renewed = 0
         if renew:
             await plan_retention(runtime)
+            await care_for_due(runtime)
             renewed = await rescue(runtime)
     except Exception:
         # The database may be away for a while; the next round tries again.

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.channels.base import Credentials, Outgoing, Provider, SendResult, Template
+from app.channels.care import defer_care
 from app.channels.connections import get_connection
 from app.channels.gate import hindrance_to_send, is_live, recipient
 from app.channels.registry import client_for, provider_for
@@ -32,6 +33,7 @@ INTERRUPTED = "interrupted"
 _TURN_WAIT_SECONDS = 1.0
 _FIRST_WAIT_SECONDS = 2.0
 _LONGEST_WAIT_SECONDS = 300.0
+_REFRESH_WAIT_SECONDS = 5.0
 _NOTE_PAUSES = (0.2, 1.0, 4.0)
 _IS_ITS_MESSAGE = Message.id == Delivery.message_id
 _IT = Delivery.id == bindparam("id")
@@ -239,6 +241,11 @@ async def settle(session: AsyncSession, runtime: Runtime, parcel: Parcel, result
             runtime.metrics.confirmed(connection.channel, 0.0 if stored is None else (now() - stored).total_seconds())
     elif (result.outcome == "retry" or renewed) and delivery.attempts < MAX_SENDS:
         await _try_later(session, runtime, delivery, result.retry_after)
+    elif result.outcome == "reconnect" and delivery.attempts == 1 and parcel.credentials.get("refresh_token"):
+        # A token may end before its time; a fresh one decides whether the owner is needed.
+        connection.refresh_at = now()
+        await defer_care(session, runtime, delivery.tenant_id, connection.id)
+        await _try_later(session, runtime, delivery, _REFRESH_WAIT_SECONDS)
     elif result.outcome == "unknown":
         await close(session, runtime, delivery, "unknown", result.code)
     else:

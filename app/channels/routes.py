@@ -24,13 +24,14 @@ async def write_routes(
     session: AsyncSession, master: MasterKey, channel: str, connection_id: UUID, account_id: str, others: Iterable[str]
 ) -> None:
     """Have events of an account come to a connection from now on; IntegrityError if they go to another one."""
-    await drop_routes(session, connection_id)
+    await session.execute(delete(ConnectionRoute).where(ConnectionRoute.connection_id == connection_id))
     for name in (account_id, *others):
         hashed = master.route_hash(channel, name)
         session.add(ConnectionRoute(connection_id=connection_id, route_hash=hashed, exclusive=name == account_id))
     await session.flush()
 
 
-async def drop_routes(session: AsyncSession, connection_id: UUID) -> None:
-    """Take the events of an account from a connection."""
-    await session.execute(delete(ConnectionRoute).where(ConnectionRoute.connection_id == connection_id))
+async def release_account(session: AsyncSession, connection_id: UUID) -> None:
+    """Let an account be connected anew; that a person connected it is known until the connection is erased."""
+    mine = delete(ConnectionRoute).where(ConnectionRoute.connection_id == connection_id)
+    await session.execute(mine.where(ConnectionRoute.exclusive))

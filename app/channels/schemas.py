@@ -51,3 +51,51 @@ class ConnectionList(BaseModel):
 
     connections: list[ConnectionOut]
     next_cursor: str | None
+
+
+class ConsentStart(BaseModel):
+    """A channel that is connected by its owner's consent, and the agent that is to answer there.
+
+    `code` is for WhatsApp's Embedded Signup, which gives it in the browser: then there is no address to open.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"channel": "tiktok", "agent_id": "0199f5a8-7c7e-7d3a-9d0e-3f1f2a6b4c5d"}]}
+    )
+
+    channel: Annotated[str, Field(min_length=1, max_length=40)]
+    agent_id: UUID
+    code: Annotated[SecretStr, Field(min_length=1, max_length=2000)] | None = None
+
+
+class AccountOut(BaseModel):
+    """An account that its owner let us use."""
+
+    id: str
+    name: str
+
+
+class ConsentOut(BaseModel):
+    """A consent; `state` is waiting, exchanging, choose, connected or failed.
+
+    The owner opens `url` within the hour, and comes back to Jobx. Of several `accounts` some are chosen then.
+    `error` says in words why it failed.
+    """
+
+    id: UUID
+    channel: str
+    state: str
+    url: str | None
+    expires_at: datetime
+    accounts: list[AccountOut]
+    connection_ids: list[UUID]
+    error_code: str | None
+    error: str | None
+
+
+class AccountChoice(BaseModel):
+    """Which of the granted accounts are connected."""
+
+    account_ids: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=300)]], Field(min_length=1, max_length=50)
+    ]

@@ -7,6 +7,7 @@ import procrastinate
 from procrastinate import JobContext
 
 from app.channels.base import ConnectRefused, Credentials
+from app.channels.care import care
 from app.channels.connections import LIVE, note_subscribed, subscribe, webhook_url
 from app.channels.delivery import deliver, take
 from app.channels.registry import provider_for
@@ -26,6 +27,12 @@ async def deliver_message(context: JobContext, tenant_id: UUID, delivery_id: UUI
         parcel = await take(session, runtime, delivery_id)
     if parcel is not None:
         await deliver(runtime, parcel)
+
+
+@job(blueprint, "channels:care", DELIVERIES)
+async def care_for(context: JobContext, tenant_id: UUID, connection_id: UUID) -> None:
+    """Refresh a connection's token, or ask for its events again, as is due."""
+    await care(of_job(context), tenant_id, connection_id)
 
 
 @job(blueprint, "channels:renew_webhook", DELIVERIES)

@@ -80,6 +80,11 @@ class MasterKey:
         """A keyed hash of 32 bytes that shows that a value came from us."""
         return hmac.digest(derive(self.key, f"jobx {purpose} v1"), value, "sha256")
 
+    def signed(self, purpose: str, value: bytes, signature: bytes) -> bool:
+        """Whether a value was signed by us, with the current key or the previous one."""
+        right = hmac.compare_digest(self.sign(purpose, value), signature)
+        return right or (self.previous is not None and self.previous.signed(purpose, value, signature))
+
 
 @lru_cache(maxsize=4)
 def _route_key(master: bytes) -> bytes:

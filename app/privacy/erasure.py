@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.channels.base import InboundEvent as ProviderEvent
 from app.channels.connections import LIVE, account_hash, get_connection, live_connection
 from app.channels.registry import provider_for
-from app.channels.routes import drop_routes
+from app.channels.routes import release_account
 from app.conversations.lookups import conversation_hash, customer_hash
 from app.crypto import current_keyring
 from app.documents.service import get_document
@@ -263,7 +263,7 @@ async def _start_if_due(session: AsyncSession, means: Means, erasure: Erasure) -
 
 async def _stop(session: AsyncSession, connection: Connection, erasure: Erasure) -> None:
     """Nothing is taken or sent from now on: the moved epoch stops work that is under way."""
-    await drop_routes(session, connection.id)
+    await release_account(session, connection.id)
     if connection.state in LIVE:
         connection.state, connection.account_hash = "disconnected", None
         connection.epoch += 1

@@ -2,11 +2,12 @@
 
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import NotFound
 from app.models import Erasure
+from app.runtime import Runtime
 from app.web import Page
 
 
@@ -27,3 +28,13 @@ async def list_erasures(session: AsyncSession, page: Page) -> list[Erasure]:
         before = Erasure.created_at < select(known.c.created_at).scalar_subquery()
         query = query.where(before)
     return list(await session.scalars(query))
+
+
+async def erasure_anywhere(runtime: Runtime, erasure_id: UUID) -> Erasure | None:
+    """An erasure of any tenant by its random id; None when its tenant is gone, and it with that."""
+    async with runtime.db.session() as session:
+        tenant_id = await session.scalar(select(func.platform.tenant_of_erasure(erasure_id)))
+    if tenant_id is None:
+        return None
+    async with runtime.vault.session(tenant_id) as session:
+        return await session.get(Erasure, erasure_id)

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from app.channels import connections
 from app.channels.base import Account
 from app.channels.registry import CHANNELS, provider_for
+from app.channels.routes import write_routes
 from app.models import InboundEvent, new_id
 from app.settings import MetaSettings
 from tests.app.channels.cases import (
@@ -96,7 +97,7 @@ async def test_case(send, case):
         signature_valid=response.status_code not in (401, 403),
     )
     assert differences(case, answer, unseen=NEVER_STORED.get(case["channel"], ())) == []
-    assert answer_differences(case, response.content, response.headers["content-type"]) == []
+    assert answer_differences(case, response.content, response.headers.get("content-type", "")) == []
 
 
 @pytest.mark.skipif(not WEBHOOKS, reason=f"no channel cases in {FOLDER}; set CHANNEL_CASES")
@@ -111,3 +112,38 @@ def test_case_before_it_is_reduced(case, settings):
     account = case["secrets"].get("bot_id") or case["expected"]["events"][0]["account_id"]
     events = [plain(event) for event in provider.parse(body_of(case), account)]
     assert differences(case, Outcome(events=events)) == []
+
+
+CALLBACKS = load("meta-callback-*.json")
+_PATHS = {"data_deletion": "/callbacks/meta/data-deletion", "deauthorize": "/callbacks/meta/deauthorise"}
+
+
+@pytest.mark.skipif(not CALLBACKS, reason=f"no channel cases in {FOLDER}; set CHANNEL_CASES")
+@pytest.mark.parametrize("case", CALLBACKS, ids=[case["id"] for case in CALLBACKS])
+async def test_callback(tenant, app, case):
+    """Who asked is known by the connection of theirs that stops; a refused callback stops none."""
+    expected = case["expected"]
+    app.state.webhook_secret = secrets(*secrets_of(case))
+    user = expected.get("user_id", "218471")
+    connection_id = await _connected_by(tenant, user)
+    path = _PATHS[case["endpoint"]]
+    response = await tenant.http.post(path, content=body_of(case), headers=case["request"]["headers"])
+    assert differences(case | {"expected": {"events": [], **expected}}, _answer(response)) == []
+    assert answer_differences(case, response.content, response.headers.get("content-type", "")) == []
+    state = (await tenant.http.get(f"/v1/connections/{connection_id}")).json()["state"]
+    assert (state in ("erasing", "disconnected")) == (response.status_code == 200)
+
+
+async def _connected_by(tenant, user):
+    agent = UUID(await tenant.add_agent())
+    async with tenant.runtime.vault.session(tenant.id) as session:
+        account = Account("863503883522801", "Page", {})
+        credentials = {"token": "t", "routes": f"user:{user}"}
+        made = await connections.store(session, new_id(), "telegram", agent, account, credentials, simulated=True)
+        await write_routes(session, tenant.runtime.vault.master, "messenger", made.id, "page", [f"user:{user}"])
+        return made.id
+
+
+def _answer(response):
+    valid = response.status_code not in (401, 403)
+    return Outcome(events=[], http_status=response.status_code, signature_valid=valid)
