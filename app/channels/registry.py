@@ -3,28 +3,38 @@
 from functools import lru_cache
 
 import httpx
+from pydantic import SecretStr
 
 from app.channels.base import Provider
 from app.channels.providers.telegram import Telegram
+from app.channels.providers.tiktok import TikTok
 from app.errors import NotFound
 from app.models import Connection
 from app.runtime import Runtime
 from app.settings import Settings
 from app.web import MIB
 
-CHANNELS = ("telegram",)
+CHANNELS = ("telegram", "tiktok")
 
 
 def provider_for(channel: str, settings: Settings) -> Provider:
     """The channel's provider; raises NotFound for a channel that does not exist."""
-    if channel == "telegram":
-        return _telegram(settings.telegram.api_base)
+    match channel:
+        case "telegram":
+            return _telegram(settings.telegram.api_base)
+        case "tiktok":
+            own = settings.tiktok
+            return _tiktok(own.api_base, own.auth_base, own.app_id, secret_of(own.app_secret), own.signature_seconds)
     raise NotFound("There is no such channel.")
 
 
-@lru_cache(maxsize=8)
-def _telegram(api_base: str) -> Telegram:
-    return Telegram(api_base=api_base)
+def secret_of(value: SecretStr | None) -> str | None:
+    """A secret of the settings in clear."""
+    return None if value is None else value.get_secret_value()
+
+
+_telegram = lru_cache(maxsize=8)(Telegram)
+_tiktok = lru_cache(maxsize=8)(TikTok)
 
 
 def client_for(connection: Connection, runtime: Runtime) -> httpx.AsyncClient:

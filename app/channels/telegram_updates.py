@@ -4,15 +4,12 @@ Source: Telegram Bot API 10.2, object Update (shared reference, section 6). One 
 chats are conversations; what happens in a group becomes a `system` event without text and is never answered.
 """
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from app.channels.base import EchoOrigin, InboundEvent, Media
-from app.text import clean
-
-Json = Mapping[str, Any]
+from app.channels.reading import Json, as_id, as_object, as_text, read_object, seconds_as_ms
 
 # The message fields that carry a file, and the channel-neutral name of its type.
 _FILES = {
@@ -34,17 +31,12 @@ _SERVICE = frozenset(
         "write_access_allowed",
     }
 )
-_LARGEST_ID = 2**63
-_LAST_SECOND = 2**37  # the year 6325; a clock that is wrong beyond that is no time at all
 
 
 def parse_update(body: bytes, account_id: str) -> list[InboundEvent]:
     """The events of one webhook body for the bot `account_id`; [] for anything that is not an update."""
-    try:
-        update = json.loads(body)
-    except (ValueError, RecursionError):
-        return []
-    update_id = _id(_object(update).get("update_id"))
+    update = read_object(body)
+    update_id = as_id(update.get("update_id"))
     if update_id is None:
         return []
     for name, value in update.items():
@@ -66,7 +58,7 @@ class _Update:
 
     def group(self, message: Json) -> InboundEvent:
         """An event that keeps nothing of what was said or by whom."""
-        chat_id = _id(_object(message.get("chat")).get("id"))
+        chat_id = as_id(as_object(message.get("chat")).get("id"))
         return self.event(kind="system", direction="system", conversation_id=chat_id, reason="group_chat")
 
 
@@ -75,7 +67,7 @@ def _message(update: _Update) -> InboundEvent:
     if not _is_private(message):
         return update.group(message)
     # Telegram shows bots no messages of bots; should that change, two of them must not talk to each other for ever.
-    human = _object(message.get("from")).get("is_bot") is not True
+    human = as_object(message.get("from")).get("is_bot") is not True
     return _customers(update, may_reply=human)
 
 
@@ -94,7 +86,7 @@ def _edited(update: _Update) -> InboundEvent:
     if not _is_private(message):
         return update.group(message)
     fields = _content(message) | _envelope(message) | {"kind": "edit", "direction": "in"}
-    edited_ms = _ms(message.get("edit_date")) or fields["timestamp_ms"]
+    edited_ms = seconds_as_ms(message.get("edit_date")) or fields["timestamp_ms"]
     fields |= {"target_id": fields["message_id"], "timestamp_ms": edited_ms}
     if "business_connection_id" in message and not _is_customers(message):
         fields |= {"direction": "out", "echo_origin": _origin(message, update.account_id)}
@@ -110,24 +102,24 @@ def _customers(update: _Update, *, may_reply: bool) -> InboundEvent:
 def _tap(update: _Update) -> InboundEvent:
     """A callback query. It brings no time and no label of its own: the label is looked up among the buttons shown."""
     query = update.body
-    shown = _object(query.get("message"))
+    shown = as_object(query.get("message"))
     if shown and not _is_private(shown):
         return update.group(shown)
-    sender = _object(query.get("from"))
-    payload = _text(query.get("data"))
-    chat_id = _id(_object(shown.get("chat")).get("id"))
+    sender = as_object(query.get("from"))
+    payload = as_text(query.get("data"))
+    chat_id = as_id(as_object(shown.get("chat")).get("id"))
     return update.event(
         kind="button",
         direction="in",
         conversation_id=chat_id,
-        customer_id=_id(sender.get("id")),
-        sender_id=_id(sender.get("id")),
+        customer_id=as_id(sender.get("id")),
+        sender_id=as_id(sender.get("id")),
         sender_name=_name(sender),
         text=_label(shown, payload),
         payload=payload,
-        callback_id=_id(query.get("id")),
-        target_id=_id(shown.get("message_id")),
-        business_connection_id=_id(shown.get("business_connection_id")),
+        callback_id=as_id(query.get("id")),
+        target_id=as_id(shown.get("message_id")),
+        business_connection_id=as_id(shown.get("business_connection_id")),
         may_reply=chat_id is not None,
     )
 
@@ -137,7 +129,7 @@ def _membership(update: _Update) -> InboundEvent:
     if not _is_private(change):
         return update.group(change)
     fields = _envelope(change) | {"direction": "in"}
-    status = _object(change.get("new_chat_member")).get("status")
+    status = as_object(change.get("new_chat_member")).get("status")
     if status == "kicked":
         return update.event(**fields, kind="blocked")
     return update.event(**fields, kind="system", reason="unblocked" if status == "member" else None)
@@ -147,12 +139,12 @@ def _connection(update: _Update) -> InboundEvent:
     """A business connection made, changed or ended by its owner: about the account, not about a customer."""
     connection = update.body
     enabled = connection.get("is_enabled") is True
-    may_write = _object(connection.get("rights")).get("can_reply") is True
+    may_write = as_object(connection.get("rights")).get("can_reply") is True
     return update.event(
         kind="system",
         direction="system",
-        business_connection_id=_id(connection.get("id")),
-        timestamp_ms=_ms(connection.get("date")),
+        business_connection_id=as_id(connection.get("id")),
+        timestamp_ms=seconds_as_ms(connection.get("date")),
         action="enabled" if enabled else "disabled",
         reason=None if may_write or not enabled else "no_right_to_reply",
     )
@@ -160,9 +152,9 @@ def _connection(update: _Update) -> InboundEvent:
 
 def _deleted(update: _Update) -> InboundEvent:
     """Messages deleted in a business chat; Telegram does not say by which of the two."""
-    chat_id = _id(_object(update.body.get("chat")).get("id"))
+    chat_id = as_id(as_object(update.body.get("chat")).get("id"))
     listed = update.body.get("message_ids")
-    targets = tuple(target for target in map(_id, listed if isinstance(listed, list) else []) if target)
+    targets = tuple(target for target in map(as_id, listed if isinstance(listed, list) else []) if target)
     return update.event(
         kind="delete",
         direction="in",
@@ -171,7 +163,7 @@ def _deleted(update: _Update) -> InboundEvent:
         sender_id=chat_id,
         target_id=targets[0] if len(targets) == 1 else None,
         target_ids=targets,
-        business_connection_id=_id(update.body.get("business_connection_id")),
+        business_connection_id=as_id(update.body.get("business_connection_id")),
     )
 
 
@@ -197,53 +189,53 @@ ALLOWED_UPDATES = tuple(_READERS)
 
 def _envelope(message: Json) -> dict[str, Any]:
     """Who, where and when of a private message. The other side of a private chat is the customer."""
-    chat, sender = _object(message.get("chat")), _object(message.get("from"))
-    customer_id = _id(chat.get("id")) or _id(sender.get("id"))
+    chat, sender = as_object(message.get("chat")), as_object(message.get("from"))
+    customer_id = as_id(chat.get("id")) or as_id(sender.get("id"))
     return {
-        "conversation_id": _id(chat.get("id")),
+        "conversation_id": as_id(chat.get("id")),
         "customer_id": customer_id,
-        "sender_id": _id(sender.get("id")) or customer_id,
+        "sender_id": as_id(sender.get("id")) or customer_id,
         "sender_name": _name(sender),
-        "message_id": _id(message.get("message_id")),
-        "timestamp_ms": _ms(message.get("date")),
-        "reply_to_id": _id(_object(message.get("reply_to_message")).get("message_id")),
-        "business_connection_id": _id(message.get("business_connection_id")),
+        "message_id": as_id(message.get("message_id")),
+        "timestamp_ms": seconds_as_ms(message.get("date")),
+        "reply_to_id": as_id(as_object(message.get("reply_to_message")).get("message_id")),
+        "business_connection_id": as_id(message.get("business_connection_id")),
     }
 
 
 def _content(message: Json) -> dict[str, Any]:
     """Kind, text and media of a message."""
-    text = _text(message.get("text"))
+    text = as_text(message.get("text"))
     if text is not None:
         return {"kind": "text", "text": text}
     media = _media(message)
     if media is not None:
-        return {"kind": "media", "text": _text(message.get("caption")), "media": (media,)}
+        return {"kind": "media", "text": as_text(message.get("caption")), "media": (media,)}
     kind = "system" if _SERVICE.intersection(message) else "unsupported"
-    return {"kind": kind, "text": _text(message.get("caption"))}
+    return {"kind": kind, "text": as_text(message.get("caption"))}
 
 
 def _media(message: Json) -> Media | None:
     sizes = message.get("photo")
     if isinstance(sizes, list) and sizes:
-        return Media(type="image", id=_id(_object(sizes[-1]).get("file_id")))
+        return Media(type="image", id=as_id(as_object(sizes[-1]).get("file_id")))
     # An animation comes with a document of the same file, so the order of _FILES counts.
     for name, kind in _FILES.items():
-        if file := _object(message.get(name)):
+        if file := as_object(message.get(name)):
             return Media(
-                kind, _id(file.get("file_id")), None, _text(file.get("mime_type")), _text(file.get("file_name"))
+                kind, as_id(file.get("file_id")), None, as_text(file.get("mime_type")), as_text(file.get("file_name"))
             )
     return _place(message) or _contact(message)
 
 
 def _place(message: Json) -> Media | None:
     """A location or venue as a geo URI (RFC 5870)."""
-    venue = _object(message.get("venue"))
-    location = _object(venue.get("location")) or _object(message.get("location"))
+    venue = as_object(message.get("venue"))
+    location = as_object(venue.get("location")) or as_object(message.get("location"))
     latitude, longitude = location.get("latitude"), location.get("longitude")
     if not _within(latitude, 90) or not _within(longitude, 180):
         return None
-    return Media("location", url=f"geo:{latitude:.6f},{longitude:.6f}", name=_text(venue.get("title")))
+    return Media("location", url=f"geo:{latitude:.6f},{longitude:.6f}", name=as_text(venue.get("title")))
 
 
 def _within(degrees: Any, limit: int) -> bool:
@@ -252,25 +244,25 @@ def _within(degrees: Any, limit: int) -> bool:
 
 def _contact(message: Json) -> Media | None:
     """A shared contact; its number as a tel URI (RFC 3966)."""
-    contact = _object(message.get("contact"))
-    number = _text(contact.get("phone_number"))
+    contact = as_object(message.get("contact"))
+    number = as_text(contact.get("phone_number"))
     return Media("contact", url=f"tel:{number}", name=_name(contact)) if number else None
 
 
 def _is_private(message: Json) -> bool:
-    chat = _object(message.get("chat"))
-    chat_id = _id(chat.get("id"))
+    chat = as_object(message.get("chat"))
+    chat_id = as_id(chat.get("id"))
     return chat_id is not None and not chat_id.startswith("-") and chat.get("type", "private") == "private"
 
 
 def _is_customers(message: Json) -> bool:
     """In a business chat the customer wrote if the sender is the chat itself; everything else is the business."""
-    sender_id = _id(_object(message.get("from")).get("id"))
-    return sender_id is not None and sender_id == _id(_object(message.get("chat")).get("id"))
+    sender_id = as_id(as_object(message.get("from")).get("id"))
+    return sender_id is not None and sender_id == as_id(as_object(message.get("chat")).get("id"))
 
 
 def _origin(message: Json, account_id: str) -> EchoOrigin:
-    bot_id = _id(_object(message.get("sender_business_bot")).get("id"))
+    bot_id = as_id(as_object(message.get("sender_business_bot")).get("id"))
     if bot_id is not None:
         return "api" if bot_id == account_id else "automation"
     # Away and greeting messages, and those the owner wrote ahead.
@@ -279,37 +271,15 @@ def _origin(message: Json, account_id: str) -> EchoOrigin:
 
 def _label(shown: Json, payload: str | None) -> str | None:
     """The text on the button that carries `payload`."""
-    rows = _object(shown.get("reply_markup")).get("inline_keyboard")
+    rows = as_object(shown.get("reply_markup")).get("inline_keyboard")
     for row in rows if isinstance(rows, list) else []:
-        for button in map(_object, row if isinstance(row, list) else []):
-            if payload is not None and _text(button.get("callback_data")) == payload:
-                return _text(button.get("text"))
+        for button in map(as_object, row if isinstance(row, list) else []):
+            if payload is not None and as_text(button.get("callback_data")) == payload:
+                return as_text(button.get("text"))
     return None
-
-
-def _object(value: Any) -> Json:
-    return value if isinstance(value, dict) else {}
-
-
-def _id(value: Any) -> str | None:
-    """A number or string as an opaque id."""
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST_ID:
-        return str(value)
-    return _text(value)
-
-
-def _text(value: Any) -> str | None:
-    return (clean(value) or None) if isinstance(value, str) else None
 
 
 def _name(person: Json) -> str | None:
     """First and last name, else the user name."""
-    parts = [_text(person.get("first_name")), _text(person.get("last_name"))]
-    return " ".join(part for part in parts if part) or _text(person.get("username"))
-
-
-def _ms(seconds: Any) -> int | None:
-    """Unix seconds as milliseconds; 0 stands for "not known" in Telegram's inaccessible messages."""
-    if not isinstance(seconds, int) or isinstance(seconds, bool) or not 0 < seconds < _LAST_SECOND:
-        return None
-    return seconds * 1000
+    parts = [as_text(person.get("first_name")), as_text(person.get("last_name"))]
+    return " ".join(part for part in parts if part) or as_text(person.get("username"))

@@ -201,6 +201,16 @@ TELEGRAM = Destination(
     True,
     lambda settings: _at(settings.telegram.api_base),
 )
+TIKTOK = Destination(
+    "channel tiktok",
+    "takes messages to and from the tenant's customers",
+    frozenset({Data.TIKTOK, Data.TOKENS}),
+    "fixed",
+    "business-api.tiktok.com (JOBX_TIKTOK__API_BASE)",
+    "app.egress",
+    True,
+    lambda settings: _at(settings.tiktok.api_base),
+)
 VECTORS = Destination(
     "vector store",
     "finds passages by meaning and words; is given embeddings, keyed hashes of words, and ids",
@@ -281,7 +291,7 @@ KEY_COMMAND = Destination(
     False,
     lambda _settings: frozenset(),
 )
-DESTINATIONS = (MODELS, TELEGRAM, VECTORS, PAGES, FILES, DATABASE, TRACES, HUB, NAMES, KEY_COMMAND)
+DESTINATIONS = (MODELS, TELEGRAM, TIKTOK, VECTORS, PAGES, FILES, DATABASE, TRACES, HUB, NAMES, KEY_COMMAND)
 
 
 def channel(name: str) -> Destination:
