@@ -43,10 +43,11 @@ async def settle_echo(
 ) -> bool:
     """Whether an echo is of a delivery of ours; one whose end was unknown is known to have arrived then.
 
-    An echo that comes before the answer to the send, on a channel that marks none as ours, is known by its text.
+    One that names neither the delivery nor a message that we know, as when the answer to the send was lost or is still
+    on its way, is known by its text; unless the channel says that a person wrote it.
     """
     mine = await _deliveries(session, connection_id, [event.message_id or ""], event.delivery_id)
-    if not mine and event.echo_origin in ("unknown", None):
+    if not mine and event.echo_origin in ("api", "unknown", None):
         mine = await _under_way(session, conversation, event.text or "")
     for delivery in mine:
         if delivery.state == "unknown":
