@@ -77,7 +77,7 @@ def refusal(reply: Reply, name: str) -> ConnectRefused | ProviderUnavailable:
     if code is None or reply.status not in _REFUSALS:
         return ProviderUnavailable(f"{name} could not be reached, or its answer could not be understood. Try again.")
     if outcome_of(reply) == "retry":
-        return ProviderUnavailable(f"{name} takes no more calls right now. Try again later.")
+        return ProviderUnavailable(f"{name} cannot do that right now. Try again later.")
     if subcode in _DEAD_CODE:
         return ConnectRefused(f"The consent at {name} has expired or was used before. Connect again.", code="bad_code")
     if code == _DEAD_TOKEN:
