@@ -8,6 +8,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from app.channels.base import Outcome, SendResult, header
 from app.channels.calls import Reply, call
 
 _SIGNATURE = "X-Hub-Signature-256"
+_TOKEN = re.compile(r"[\x21-\x7e]+")
 _SERVER_ERRORS = range(500, 600)
 _TOO_MANY = 429
 
@@ -62,6 +64,9 @@ async def graph(
     client: httpx.AsyncClient, method: str, url: str, token: str, *, secret: str | None = None, **content: Any
 ) -> Reply:
     """Call the Graph API with a bearer token; with the app's `secret` also with the appsecret_proof of the token."""
+    if not _TOKEN.fullmatch(token):
+        # Graph's answer for such a token, without putting unknown text into a header.
+        return Reply(401, {"error": {"code": 190}}, sent=False)
     parameters = dict(content.pop("params", {}))
     if secret:
         parameters["appsecret_proof"] = hmac.new(secret.encode(), token.encode(), hashlib.sha256).hexdigest()
