@@ -6,6 +6,8 @@ import httpx
 from pydantic import SecretStr
 
 from app.channels.base import Provider
+from app.channels.providers.instagram import Instagram
+from app.channels.providers.messenger import Messenger
 from app.channels.providers.telegram import Telegram
 from app.channels.providers.tiktok import TikTok
 from app.errors import NotFound
@@ -14,7 +16,7 @@ from app.runtime import Runtime
 from app.settings import Settings
 from app.web import MIB
 
-CHANNELS = ("telegram", "tiktok")
+CHANNELS = ("telegram", "tiktok", "messenger", "instagram")
 
 
 def provider_for(channel: str, settings: Settings) -> Provider:
@@ -25,6 +27,21 @@ def provider_for(channel: str, settings: Settings) -> Provider:
         case "tiktok":
             own = settings.tiktok
             return _tiktok(own.api_base, own.auth_base, own.app_id, secret_of(own.app_secret), own.signature_seconds)
+        case "messenger":
+            base, meta = settings.messenger, settings.meta
+            return _messenger(base.api_base, base.auth_base, meta.app_id, secret_of(meta.app_secret), base.config_id)
+        case "instagram":
+            login, meta = settings.instagram, settings.meta
+            return _instagram(
+                login.api_base,
+                login.auth_base,
+                login.token_base,
+                login.app_id,
+                secret_of(login.app_secret),
+                settings.messenger.api_base,
+                meta.app_id,
+                secret_of(meta.app_secret),
+            )
     raise NotFound("There is no such channel.")
 
 
@@ -35,6 +52,8 @@ def secret_of(value: SecretStr | None) -> str | None:
 
 _telegram = lru_cache(maxsize=8)(Telegram)
 _tiktok = lru_cache(maxsize=8)(TikTok)
+_messenger = lru_cache(maxsize=8)(Messenger)
+_instagram = lru_cache(maxsize=8)(Instagram)
 
 
 def client_for(connection: Connection, runtime: Runtime) -> httpx.AsyncClient:

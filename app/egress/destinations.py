@@ -191,25 +191,38 @@ MODELS = Destination(
     True,
     _models,
 )
-TELEGRAM = Destination(
-    "channel telegram",
-    "takes messages to and from the tenant's customers",
-    frozenset({Data.MESSAGE, Data.TOKENS}),
-    "fixed",
+
+
+def _channel(
+    name: str, hosts: str, origins: Callable[[Settings], frozenset[Origin]], data: Data = Data.MESSAGE
+) -> Destination:
+    """A provider of messages: it is given what is written to its own customers, and its own tokens."""
+    purpose = "takes messages to and from the tenant's customers"
+    given = frozenset({data, Data.TOKENS})
+    return Destination(f"channel {name}", purpose, given, "fixed", hosts, "app.egress", True, origins)
+
+
+TELEGRAM = _channel(
+    "telegram",
     "api.telegram.org (JOBX_TELEGRAM__API_BASE)",
-    "app.egress",
-    True,
     lambda settings: _at(settings.telegram.api_base),
 )
-TIKTOK = Destination(
-    "channel tiktok",
-    "takes messages to and from the tenant's customers",
-    frozenset({Data.TIKTOK, Data.TOKENS}),
-    "fixed",
+TIKTOK = _channel(
+    "tiktok",
     "business-api.tiktok.com (JOBX_TIKTOK__API_BASE)",
-    "app.egress",
-    True,
     lambda settings: _at(settings.tiktok.api_base),
+    Data.TIKTOK,
+)
+MESSENGER = _channel(
+    "messenger",
+    "graph.facebook.com (JOBX_MESSENGER__API_BASE)",
+    lambda settings: _at(settings.messenger.api_base),
+)
+INSTAGRAM = _channel(
+    "instagram",
+    "graph.instagram.com, api.instagram.com, graph.facebook.com (JOBX_INSTAGRAM__API_BASE, JOBX_INSTAGRAM__TOKEN_BASE,"
+    " JOBX_MESSENGER__API_BASE)",
+    lambda settings: _at(settings.instagram.api_base, settings.instagram.token_base, settings.messenger.api_base),
 )
 VECTORS = Destination(
     "vector store",
@@ -291,7 +304,21 @@ KEY_COMMAND = Destination(
     False,
     lambda _settings: frozenset(),
 )
-DESTINATIONS = (MODELS, TELEGRAM, TIKTOK, VECTORS, PAGES, FILES, DATABASE, TRACES, HUB, NAMES, KEY_COMMAND)
+DESTINATIONS = (
+    MODELS,
+    TELEGRAM,
+    TIKTOK,
+    MESSENGER,
+    INSTAGRAM,
+    VECTORS,
+    PAGES,
+    FILES,
+    DATABASE,
+    TRACES,
+    HUB,
+    NAMES,
+    KEY_COMMAND,
+)
 
 
 def channel(name: str) -> Destination:
