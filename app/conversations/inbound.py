@@ -187,7 +187,7 @@ async def _delete(session: AsyncSession, queue: Queue, conversation: Conversatio
         for message in found:
             message.text, message.status = "", "deleted"
             await _start_over(session, queue, message)
-        if not found and target:
+        if not found and target and event.direction == "in":
             gone = replace(event, message_id=target, dedup_id=f"{event.dedup_id} {target}", text=None)
             await _insert(session, conversation, _row(conversation, gone, "in", "customer", "deleted"))
 

@@ -1,123 +1,41 @@
 """`jobx up` as a new user meets it: a real process, its own PostgreSQL and Qdrant, HTTP on loopback."""
 
+import itertools
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
 import pytest
 
 from app.embedded.sample import KNOWLEDGE
-from app.simulators.telegram import text_update
-from tests.embedding_cache import CACHE
+from tests.e2e.up import ROOT, Up, free_port, prepared, starting
 from vectorstore.embeddings import Embedder
 
-ROOT = Path(__file__).resolve().parents[2]
 HANDOFF = "Thank you for your message. A colleague will get back to you here."
 README = (ROOT / "README.md").read_text()
-_START_SECONDS = 150
-_REPLY_SECONDS = 60
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@dataclass
-class Up:
-    """One run of `jobx up`, and its sample as a script finds it."""
-
-    process: subprocess.Popen[str]
-    env: dict[str, str]
-    data_dir: Path
-    log: Path
-
-    @property
-    def first_run(self) -> dict[str, Any]:
-        return dict(json.loads((self.data_dir / "first-run.json").read_text()))
-
-    def ready(self) -> None:
-        deadline = time.monotonic() + _START_SECONDS
-        while time.monotonic() < deadline:
-            assert self.process.poll() is None, self.log.read_text()
-            try:
-                if httpx.get(f"http://127.0.0.1:{self.env['JOBX_PORT']}/readyz").status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass
-            time.sleep(0.1)
-        raise AssertionError(self.log.read_text())
-
-    def write(self, text: str, number: int) -> None:
-        webhook = self.first_run["webhook"]
-        update = text_update(5000000001, text, update_id=number, message_id=number)
-        response = httpx.post(webhook["url"], headers=webhook["headers"], content=json.dumps(update))
-        assert response.status_code == 200, response.text
-
-    def messages(self) -> list[dict[str, Any]]:
-        first_run = self.first_run
-        headers = {"Authorization": f"Bearer {first_run['api_key']}"}
-        return list(httpx.get(first_run["webhook"]["reply_url"], headers=headers).json()["messages"])
-
-    def reply(self, count: int) -> dict[str, Any]:
-        """The reply that makes it `count` outgoing messages, once it was sent."""
-        deadline = time.monotonic() + _REPLY_SECONDS
-        while time.monotonic() < deadline:
-            out = [message for message in self.messages() if message["direction"] == "out"]
-            if len(out) >= count and out[-1]["status"] == "sent":
-                assert len(out) == count
-                return out[-1]
-            time.sleep(0.1)
-        raise AssertionError(f"no reply: {self.messages()}\n{self.log.read_text()}")
-
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(40) == 0, self.log.read_text()
 
 
 @pytest.fixture
 def data_dir(tmp_path: Path, embedder: Embedder) -> Path:
     """A data folder with a space in its name; the embedding model is prepared already, as after a first start."""
-    assert embedder.dimension > 0
-    folder = tmp_path / "data of jobx"
-    folder.mkdir(mode=0o700)
-    shutil.copytree(CACHE, folder / "models")
-    return folder
+    return prepared(tmp_path / "data of jobx", embedder)
 
 
 @pytest.fixture
-def start(data_dir: Path, tmp_path: Path) -> Iterator[Any]:
+def start(data_dir: Path, tmp_path: Path) -> Iterator[Callable[..., Up]]:
     """Start `jobx up` on the data folder."""
-    runs: list[Up] = []
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("JOBX_", "ANTHROPIC", "OPENAI"))}
-    env |= {"JOBX_DATA_DIR": str(data_dir), "JOBX_PORT": str(free_port()), "JOBX_BURST_WAIT_SECONDS": "0.3"}
-
-    def begin(**more: str) -> Up:
-        log = tmp_path / f"up-{len(runs)}.log"
-        with log.open("w") as out:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "app.cli", "up"], cwd=ROOT, env=env | more, stdout=out, stderr=out, text=True
-            )
-        runs.append(Up(process, env | more, data_dir, log))
-        return runs[-1]
-
-    yield begin
-    for run in runs:
-        if run.process.poll() is None:
-            run.process.kill()
-            run.process.wait()
+    with ExitStack() as stack:
+        logs = (tmp_path / f"up-{number}.log" for number in itertools.count())
+        yield lambda **more: stack.enter_context(starting(data_dir, next(logs), **more))
 
 
 def _servers(data_dir: Path) -> list[psutil.Process]:

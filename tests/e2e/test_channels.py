@@ -1,0 +1,87 @@
+"""Every channel with a simulator, through one running Jobx: connected by consent, five turns, let go."""
+
+import time
+from contextlib import ExitStack
+
+import httpx
+import pytest
+
+from app.simulators.chats import CHATS, chat_on
+from tests.e2e.up import Up, prepared, starting
+from tests.fakes.qdrant import serving
+
+QUESTION = "How long do I have to return an item?"
+_SECONDS = 60
+
+
+class Later:
+    """An ASGI app that is known once its address is."""
+
+    async def __call__(self, scope, receive, send):
+        await self.app(scope, receive, send)
+
+
+@pytest.fixture(scope="module")
+def chats():
+    with ExitStack() as stack:
+        made = {}
+        for channel in CHATS:
+            later = Later()
+            url = stack.enter_context(serving(later))
+            made[channel] = chat_on(channel, url)
+            later.app = made[channel].app
+        yield made
+
+
+@pytest.fixture(scope="module")
+def up(chats, tmp_path_factory, embedder):
+    variables = {name: value for chat in chats.values() for name, value in chat.variables.items()}
+    folder = tmp_path_factory.mktemp("channels")
+    with starting(
+        prepared(folder / "data", embedder), folder / "log", JOBX_BURST_WAIT_SECONDS="0", **variables
+    ) as running:
+        running.ready()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def api(up: Up):
+    first = up.first_run
+    with httpx.Client(base_url=first["url"], headers={"Authorization": f"Bearer {first['api_key']}"}) as client:
+        client.agent = first["agent_id"]
+        yield client
+
+
+def until(found):
+    deadline = time.monotonic() + _SECONDS
+    while not found():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("channel", CHATS)
+def test_a_conversation(api, chats, channel):
+    chat = chats[channel]
+    consent = api.post("/v1/consents", json={"channel": channel, "agent_id": api.agent}).json()
+    with httpx.Client(follow_redirects=True) as browser:
+        page = browser.get(consent["url"])
+    assert (page.status_code, "is connected" in page.text) == (200, True)
+    [connection] = api.get(f"/v1/consents/{consent['id']}").json()["connection_ids"]
+    for number in range(1, 6):
+        request = chat.write(QUESTION)
+        # Once more, as every provider does now and then.
+        for _ in range(2):
+            assert api.post(f"/webhooks/{channel}", content=request.body, headers=request.headers).status_code == 200
+        until(lambda number=number: len(chat.said()) >= number)
+        assert "return" in chat.said()[-1]
+        echo = chat.echo()
+        assert api.post(f"/webhooks/{channel}", content=echo.body, headers=echo.headers).status_code == 200
+    found = api.get("/v1/conversations", params={"connection_id": connection}).json()["conversations"]
+    [conversation] = [one for one in found if one["connection_id"] == connection]
+    path = f"/v1/conversations/{conversation['id']}/messages"
+    until(lambda: [one["status"] for one in api.get(path).json()["messages"]].count("sent") == 5)
+    assert [one["author"] for one in api.get(path).json()["messages"]] == ["customer", "agent"] * 5
+    assert len(chat.said()) == 5
+    gone = api.delete(f"/v1/connections/{connection}", params={"days": 0}).json()
+    until(lambda: api.get(f"/v1/erasures/{gone['id']}").json()["state"] == "done")
+    assert api.get(f"/v1/erasures/{gone['id']}").json()["receipt"]["revocation"] == "confirmed"
