@@ -70,6 +70,7 @@ async def test_a_code_is_for_one_address_and_one_product(graph):
     assert code_of(await call(graph, "GET", "/v25.0/oauth/access_token", params=own)) == (400, 100, 36009)
     assert code_of(await call(graph, "GET", "/v25.0/oauth/access_token", params=own | {"client_secret": "x"}))[1] == 1
     form = own | {"client_id": INSTAGRAM_APP.id, "client_secret": INSTAGRAM_APP.secret}
+    assert (await call(graph, "POST", "/oauth/access_token", data=form))[0] == 400
     status, body = await call(graph, "POST", "/oauth/access_token", data=form | {"grant_type": "authorization_code"})
     assert (status, body["error_type"], body["code"]) == (400, "OAuthException", 400)
 
@@ -87,7 +88,10 @@ async def test_what_a_user_may_see(graph):
     after = body["paging"]["cursors"]["after"]
     _, body = await call(graph, "GET", f"/v25.0/me/accounts?limit=1&after={after}", token)
     assert ([page["id"] for page in body["data"]], "next" in body["paging"]) == (["702"], False)
+    assert code_of(await call(graph, "GET", "/v25.0/702", token)) == (400, 100, 33)
     assert code_of(await call(graph, "GET", "/v25.0/me/accounts", "x")) == (401, 190, None)
+    gone = graph.simulator.page_token("999")
+    assert code_of(await call(graph, "GET", "/v25.0/me", gone)) == (400, 100, 33)
     assert code_of(await call(graph, "POST", f"/v25.0/{PAGE}/messages", token, json={})) == (401, 190, None)
 
 
