@@ -55,25 +55,19 @@ def read_parts(body: bytes, dialect: Dialect) -> list[Part]:
     found: dict[str, list[Json]] = {}
     for account_id, entry in _entries(body, dialect.object_name):
         found.setdefault(account_id, []).append(entry)
-    try:
-        return [
-            Part(account_id, json.dumps({"object": dialect.object_name, "entry": entries}).encode())
-            for account_id, entries in found.items()
-        ]
-    except RecursionError:
-        return []
+    return [
+        Part(account_id, json.dumps({"object": dialect.object_name, "entry": entries}).encode())
+        for account_id, entries in found.items()
+    ]
 
 
 def read_events(body: bytes, dialect: Dialect) -> list[InboundEvent]:
     """The events of a body or a part of one, in order; [] for anything else."""
-    try:
-        return [
-            item.event()
-            for account_id, entry in _entries(body, dialect.object_name)
-            for item in _items(dialect, account_id, entry)
-        ]
-    except RecursionError:
-        return []
+    return [
+        item.event()
+        for account_id, entry in _entries(body, dialect.object_name)
+        for item in _items(dialect, account_id, entry)
+    ]
 
 
 def _entries(body: bytes, object_name: str) -> Iterator[tuple[str, Json]]:
