@@ -134,7 +134,7 @@ def test_the_first_hour(start, data_dir):
     )
     assert made.returncode == 0, made.stderr
     key = made.stdout.split()[-1]
-    listed = httpx.get(f"{first_run['url']}/v1/documents", headers={"Authorization": f"Bearer {key}"})
+    listed = httpx.get(f"{again.first_run['url']}/v1/documents", headers={"Authorization": f"Bearer {key}"})
     assert listed.json() == {"documents": [], "next_cursor": None}
 
     again.stop()
