@@ -3,7 +3,7 @@
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -17,6 +17,8 @@ from psycopg import sql
 
 from app.models import now
 from app.runtime import Runtime
+from app.settings import Settings
+from app.simulators.chats import CHATS, chat_on
 from app.simulators.telegram import TelegramSimulator, text_update
 from app.storage import Storage
 from app.tenants.service import create_tenant
@@ -131,12 +133,18 @@ async def inhabited(runtime: Runtime, app_of: Any, admin_conninfo: str, *, names
         # The queue's triggers name its tables without a schema.
         await admin.execute("set search_path = queue")
         telegram = TelegramSimulator(accept_any_token=True)
-        wire = await stack.enter_async_context(httpx.AsyncClient(transport=httpx.ASGITransport(telegram.app)))
+        chats = {channel: chat_on(channel, f"http://{channel}.test") for channel in CHATS}
+        apps = {"telegram": telegram.app} | {channel: chat.app for channel, chat in chats.items()}
+        wires = {
+            channel: await stack.enter_async_context(httpx.AsyncClient(transport=httpx.ASGITransport(app)))
+            for channel, app in apps.items()
+        }
         calls: list[tuple[str, UUID]] = []
         runtime = replace(
             runtime,
-            provider_http={"telegram": wire},
-            simulated_http={"telegram": wire},
+            settings=_set_up(runtime.settings, [chat.variables for chat in chats.values()]),
+            provider_http=wires,
+            simulated_http=wires,
             index=cast(VectorIndex, Watched(runtime.index, "index", calls)),
             storage=cast(Storage, Watched(runtime.storage, "storage", calls)),
         )
@@ -156,6 +164,16 @@ async def inhabited(runtime: Runtime, app_of: Any, admin_conninfo: str, *, names
         await world.read_catalogue()
         await plant_missing(world)
         yield world
+
+
+def _set_up(settings: Settings, variables: Iterable[Mapping[str, str]]) -> Settings:
+    """Settings with the variables of simulated channels (JOBX_TIKTOK__APP_ID and so on)."""
+    groups: dict[str, dict[str, Any]] = {}
+    for name, value in (pair for each in variables for pair in each.items()):
+        group, _, field_name = name.removeprefix("JOBX_").lower().partition("__")
+        groups.setdefault(group, getattr(settings, group).model_dump())[field_name] = value
+    changed = {group: type(getattr(settings, group)).model_validate(values) for group, values in groups.items()}
+    return settings.model_copy(update=changed)
 
 
 def _read(conninfo: str) -> tuple[tuple[Table, ...], tuple[Definer, ...]]:

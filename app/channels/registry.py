@@ -10,13 +10,14 @@ from app.channels.providers.instagram import Instagram
 from app.channels.providers.messenger import Messenger
 from app.channels.providers.telegram import Telegram
 from app.channels.providers.tiktok import TikTok
+from app.channels.providers.whatsapp import WhatsApp
 from app.errors import NotFound
 from app.models import Connection
 from app.runtime import Runtime
 from app.settings import Settings
 from app.web import MIB
 
-CHANNELS = ("telegram", "tiktok", "messenger", "instagram")
+CHANNELS = ("telegram", "tiktok", "messenger", "instagram", "whatsapp")
 
 
 def provider_for(channel: str, settings: Settings) -> Provider:
@@ -42,7 +43,21 @@ def provider_for(channel: str, settings: Settings) -> Provider:
                 meta.app_id,
                 secret_of(meta.app_secret),
             )
+        case "whatsapp":
+            cloud, meta = settings.whatsapp, settings.meta
+            return _whatsapp(cloud.api_base, meta.app_id, secret_of(meta.app_secret), cloud.config_id)
     raise NotFound("There is no such channel.")
+
+
+def set_up(settings: Settings) -> tuple[str, ...]:
+    """The channels that the settings let tenants connect: those with an app of the platform's own need it."""
+    apps = {
+        "tiktok": settings.tiktok.app_id,
+        "messenger": settings.meta.app_id,
+        "instagram": settings.instagram.app_id or settings.meta.app_id,
+        "whatsapp": settings.meta.app_id,
+    }
+    return tuple(name for name in CHANNELS if apps.get(name, "none is needed"))
 
 
 def secret_of(value: SecretStr | None) -> str | None:
@@ -54,6 +69,7 @@ _telegram = lru_cache(maxsize=8)(Telegram)
 _tiktok = lru_cache(maxsize=8)(TikTok)
 _messenger = lru_cache(maxsize=8)(Messenger)
 _instagram = lru_cache(maxsize=8)(Instagram)
+_whatsapp = lru_cache(maxsize=8)(WhatsApp)
 
 
 def client_for(connection: Connection, runtime: Runtime) -> httpx.AsyncClient:

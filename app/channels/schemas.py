@@ -63,7 +63,7 @@ class ConsentStart(BaseModel):
         json_schema_extra={"examples": [{"channel": "tiktok", "agent_id": "0199f5a8-7c7e-7d3a-9d0e-3f1f2a6b4c5d"}]}
     )
 
-    channel: Annotated[str, Field(min_length=1, max_length=40)]
+    channel: Literal["tiktok", "messenger", "instagram", "whatsapp"]
     agent_id: UUID
     code: Annotated[SecretStr, Field(min_length=1, max_length=2000)] | None = None
 
@@ -95,6 +95,8 @@ class ConsentOut(BaseModel):
 
 class AccountChoice(BaseModel):
     """Which of the granted accounts are connected."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"account_ids": ["863503883522801"]}]})
 
     account_ids: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=300)]], Field(min_length=1, max_length=50)

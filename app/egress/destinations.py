@@ -224,6 +224,11 @@ INSTAGRAM = _channel(
     " JOBX_MESSENGER__API_BASE)",
     lambda settings: _at(settings.instagram.api_base, settings.instagram.token_base, settings.messenger.api_base),
 )
+WHATSAPP = _channel(
+    "whatsapp",
+    "graph.facebook.com (JOBX_WHATSAPP__API_BASE)",
+    lambda settings: _at(settings.whatsapp.api_base),
+)
 VECTORS = Destination(
     "vector store",
     "finds passages by meaning and words; is given embeddings, keyed hashes of words, and ids",
@@ -310,6 +315,7 @@ DESTINATIONS = (
     TIKTOK,
     MESSENGER,
     INSTAGRAM,
+    WHATSAPP,
     VECTORS,
     PAGES,
     FILES,

@@ -12,8 +12,8 @@ from typing import Any
 
 import orjson
 
-from app.channels.registry import CHANNELS
-from app.egress.destinations import DESTINATIONS
+from app.channels.registry import set_up
+from app.egress.destinations import DESTINATIONS, MODELS
 from app.errors import ConfigurationError
 from app.privacy.inventory import places
 from app.privacy.places import RULES, Place
@@ -115,9 +115,9 @@ def _roles(settings: Settings) -> dict[str, str]:
     roles = {f"model provider {name}": name for name in models} or {
         "model provider": "none: answers are extracted here"
     }
-    others = [one for one in DESTINATIONS if one.sub_processor and one.name != "model provider"]
-    roles |= {one.name: "" for one in others if one.origins(settings)}
-    roles |= {f"channel {name}": name.capitalize() for name in CHANNELS}
+    others = [one.name for one in DESTINATIONS if one.sub_processor and one.origins(settings)]
+    roles |= {name: "" for name in others if name != MODELS.name and not name.startswith("channel ")}
+    roles |= {f"channel {name}": name.capitalize() for name in set_up(settings)}
     return roles | {"hosting of the service": "", "backups": ""}
 
 

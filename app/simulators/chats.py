@@ -9,6 +9,7 @@ from app.simulators.meta import INSTAGRAM_APP, META_APP, MetaSimulator
 from app.simulators.meta_webhooks import Thread
 from app.simulators.meta_wire import Page, Professional
 from app.simulators.tiktok import Business, TikTokSimulator
+from app.simulators.whatsapp import WhatsAppSimulator
 
 _APP_ID, _APP_SECRET = "simulated-app", "simulated-secret"
 _CUSTOMER, _TALK = "+customer==", "talk=="
@@ -26,14 +27,16 @@ class Request:
 class Chat:
     """One customer on one channel. `variables` point a Jobx at the simulator; `said` is what came back, oldest first.
 
-    `echo` is what the provider posts of the newest message of the business, None if it posts nothing.
+    `echo` is what the provider posts of the newest message of the business: an echo, or that it was sent. `code` is
+    what the browser is given where there is no consent page to open.
     """
 
     app: ASGIApp
     variables: dict[str, str]
     write: Callable[[str], Request]
     said: Callable[[], list[str]]
-    echo: Callable[[], Request] | None
+    echo: Callable[[], Request]
+    code: Callable[[], str] | None = None
 
 
 def chat_on(channel: str, url: str) -> Chat:
@@ -98,5 +101,22 @@ def _meta(simulator: MetaSimulator, thread: Thread, secret: str, variables: dict
     return Chat(simulator.app, variables, write, lambda: [sent.text or "" for sent in simulator.sent], echo)
 
 
-_CHATS: dict[str, Callable[[str], Chat]] = {"tiktok": _tiktok, "messenger": _messenger, "instagram": _instagram}
+def _whatsapp(url: str) -> Chat:
+    simulator = WhatsAppSimulator(META_APP)
+    return Chat(
+        app=simulator.app,
+        variables=_META | {"JOBX_WHATSAPP__API_BASE": f"{url}/v25.0"},
+        write=lambda text: Request(*simulator.webhook(simulator.message(text, scoped="US.13491208655302741918"))),
+        said=lambda: [sent.text or "" for sent in simulator.sent],
+        echo=lambda: Request(*simulator.webhook(simulator.status(simulator.sent[-1], "sent"))),
+        code=simulator.code,
+    )
+
+
+_CHATS: dict[str, Callable[[str], Chat]] = {
+    "tiktok": _tiktok,
+    "messenger": _messenger,
+    "instagram": _instagram,
+    "whatsapp": _whatsapp,
+}
 CHATS = tuple(_CHATS)

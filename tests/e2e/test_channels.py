@@ -52,6 +52,17 @@ def api(up: Up):
         yield client
 
 
+def _consent(api, channel, chat):
+    body = {"channel": channel, "agent_id": api.agent}
+    if chat.code is not None:
+        return api.post("/v1/consents", json=body | {"code": chat.code()}).json()
+    consent = api.post("/v1/consents", json=body).json()
+    with httpx.Client(follow_redirects=True) as browser:
+        page = browser.get(consent["url"])
+    assert (page.status_code, "is connected" in page.text) == (200, True)
+    return consent
+
+
 def until(found):
     deadline = time.monotonic() + _SECONDS
     while not found():
@@ -62,10 +73,7 @@ def until(found):
 @pytest.mark.parametrize("channel", CHATS)
 def test_a_conversation(api, chats, channel):
     chat = chats[channel]
-    consent = api.post("/v1/consents", json={"channel": channel, "agent_id": api.agent}).json()
-    with httpx.Client(follow_redirects=True) as browser:
-        page = browser.get(consent["url"])
-    assert (page.status_code, "is connected" in page.text) == (200, True)
+    consent = _consent(api, channel, chat)
     [connection] = api.get(f"/v1/consents/{consent['id']}").json()["connection_ids"]
     for number in range(1, 6):
         request = chat.write(QUESTION)

@@ -26,7 +26,7 @@ from tests.app.test_robustness import (
 )
 from tests.app.webhooks.test_webhooks import (
     connection,
-    test_a_signed_body_that_is_no_json_is_acknowledged,
+    test_a_signed_body_that_is_no_event_is_acknowledged_and_not_stored,
     test_a_wrong_signature_is_refused_and_nothing_is_stored,
     test_an_unknown_connection_is_not_found,
     test_the_raw_body_is_dropped_once_it_was_handled,
@@ -40,7 +40,7 @@ __all__ = [
     "test_a_query_that_forgets_the_tenant_sees_only_its_own_rows",
     "test_a_question_is_answered_from_the_knowledge",
     "test_a_row_cannot_be_written_for_another_tenant",
-    "test_a_signed_body_that_is_no_json_is_acknowledged",
+    "test_a_signed_body_that_is_no_event_is_acknowledged_and_not_stored",
     "test_a_tenant_table_without_a_policy_would_be_noticed",
     "test_a_tenant_that_does_not_exist_is_not_found",
     "test_a_webhook_that_comes_twice_is_answered_once",
