@@ -50,7 +50,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app = FastAPI(title="Jobx", version="1", description=_DESCRIPTION, docs_url=None, redoc_url=None)
     app.state.runtime = runtime
     app.state.uploads = Uploads(runtime.settings.database_pool_size)
-    app.state.webhook_secret, app.state.verify_token = webhook_secrets(runtime), verify_token(runtime.settings)
+    app.state.webhook_secret, app.state.verify_token = webhook_secrets(runtime), verify_token(runtime)
     app.state.clock = time.time
     add_error_handlers(app)
     app.add_middleware(BodyLimit, limit=_limits(runtime))

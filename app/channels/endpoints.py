@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from app.auth.route import CurrentPrincipal, CurrentSession, LongRoute, TenantRoute, needs
 from app.channels import connections
 from app.channels.base import Credentials
-from app.channels.schemas import ConnectionList, ConnectionOut, TelegramConnect
+from app.channels.schemas import ConnectionList, ConnectionOut, ConnectionPatch, TelegramConnect, TemplateIn
 from app.models import Connection
 from app.runtime import of_request
 from app.web import Page, next_cursor, page
@@ -41,6 +41,18 @@ async def get(connection_id: UUID, session: CurrentSession) -> ConnectionOut:
     return shown(await connections.get_connection(session, connection_id))
 
 
+@router.patch("/{connection_id}", dependencies=[needs("connections:write")])
+async def change(connection_id: UUID, body: ConnectionPatch, session: CurrentSession) -> ConnectionOut:
+    """Change which agent answers, or the template that may go when the channel's window is closed."""
+    connection = await connections.get_connection(session, connection_id, lock=True)
+    if body.agent_id is not None:
+        await connections.check_agent(session, body.agent_id)
+        connection.agent_id = body.agent_id
+    if "template" in body.model_fields_set:
+        connection.template = None if body.template is None else body.template.model_dump()
+    return shown(connection)
+
+
 def shown(connection: Connection) -> ConnectionOut:
     """A connection as the API shows it, without its secrets."""
     return ConnectionOut(
@@ -53,5 +65,6 @@ def shown(connection: Connection) -> ConnectionOut:
         display_name=connection.display_name,
         retention=connection.retention,
         erase_after=connection.erase_after,
+        template=None if connection.template is None else TemplateIn(**connection.template),
         created_at=connection.created_at,
     )

@@ -27,6 +27,20 @@ class TelegramConnect(BaseModel):
     token: Annotated[SecretStr, Field(min_length=1, max_length=300)]
 
 
+class TemplateIn(BaseModel):
+    """An approved template, by its name and language code."""
+
+    name: Annotated[str, Field(min_length=1, max_length=512)]
+    language: Annotated[str, Field(min_length=2, max_length=20)]
+
+
+class ConnectionPatch(BaseModel):
+    """What is left out stays. `template` goes out when the channel's window is closed (WhatsApp); null names none."""
+
+    agent_id: UUID | None = None
+    template: TemplateIn | None = None
+
+
 class ConnectionOut(BaseModel):
     """A connection; `state` is connecting, active, needs_reauthorisation, erasing or disconnected.
 
@@ -43,6 +57,7 @@ class ConnectionOut(BaseModel):
     display_name: str
     retention: str
     erase_after: datetime | None
+    template: TemplateIn | None
     created_at: datetime
 
 

@@ -52,7 +52,10 @@ def account_of(body: bytes) -> str | None:
 
 def reduced(body: bytes) -> bytes:
     """An event with what may be stored of it, and nothing else; its content is an object then."""
-    envelope = read_object(body)
+    return _reduced(read_object(body))
+
+
+def _reduced(envelope: Json) -> bytes:
     kept = {name: envelope[name] for name in ("event", "create_time", "user_openid") if _is_plain(envelope.get(name))}
     return orjson.dumps(kept | {"content": _keep(_content(envelope), _KEPT)})
 
@@ -77,7 +80,7 @@ class _Event:
 
     def made(self, **fields: Any) -> InboundEvent:
         """An InboundEvent of this account; without an id of its own it is known by what it says."""
-        own = f"{self.name}:{hashlib.sha256(reduced(orjson.dumps(self.envelope))).hexdigest()[:32]}"
+        own = f"{self.name}:{hashlib.sha256(_reduced(self.envelope)).hexdigest()[:32]}"
         fields.setdefault("dedup_id", own)
         fields.setdefault("timestamp_ms", as_ms(self.content.get("timestamp")) or self.told_at)
         return InboundEvent(channel="tiktok", account_id=self.account_id, **fields)

@@ -4,10 +4,9 @@ Source: WhatsApp Cloud API webhooks (shared reference, section 5.2). Customers a
 (BSUID); their number comes and goes, and is kept as another name of theirs.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-
-import orjson
 
 from app.channels.base import InboundEvent, Kind, Media, Part
 from app.channels.reading import Json, as_id, as_list, as_object, as_text, read_object, seconds_as_ms
@@ -33,7 +32,10 @@ def read_parts(body: bytes) -> list[Part]:
         account = _account(entry, change)
         if account is not None:
             found.setdefault(account, []).append({"id": entry.get("id"), "changes": [change]})
-    return [Part(account, orjson.dumps({"object": _OBJECT, "entry": entries})) for account, entries in found.items()]
+    # Not orjson, which refuses numbers that JSON allows.
+    return [
+        Part(account, json.dumps({"object": _OBJECT, "entry": entries}).encode()) for account, entries in found.items()
+    ]
 
 
 def read_events(body: bytes) -> list[InboundEvent]:

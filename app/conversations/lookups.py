@@ -37,18 +37,23 @@ async def find_contact(session: AsyncSession, connection_id: UUID, ids: Iterable
 async def find_conversation(session: AsyncSession, connection_id: UUID, event: InboundEvent) -> Conversation | None:
     """The conversation that an event is about, locked.
 
-    Where a conversation is a customer, as on WhatsApp, it is also found by the other ids that its customer has.
+    Where a conversation is a customer, as on WhatsApp, it is also found under the id that its customer had first.
     """
     if event.conversation_id is None:
         return None
-    hashed = conversation_hash(connection_id, event.conversation_id, event.business_connection_id)
-    mine = Conversation.connection_id == connection_id
-    query = select(Conversation).where(mine, Conversation.provider_hash == hashed).with_for_update()
-    found = (await session.scalars(query)).one_or_none()
-    if found is not None or event.conversation_id != event.customer_id or not event.aliases:
+    found = await _locked(session, connection_id, event.conversation_id, event.business_connection_id)
+    if found is not None or event.conversation_id != event.customer_id:
         return found
     contact = await find_contact(session, connection_id, (event.customer_id, *event.aliases))
-    if contact is None:
+    if contact is None or contact.customer_id == event.customer_id:
         return None
-    query = select(Conversation).where(mine, Conversation.contact_id == contact.id).order_by(Conversation.id.desc())
-    return (await session.scalars(query.limit(1).with_for_update())).one_or_none()
+    return await _locked(session, connection_id, contact.customer_id, event.business_connection_id)
+
+
+async def _locked(
+    session: AsyncSession, connection_id: UUID, provider_id: str, business_connection_id: str | None
+) -> Conversation | None:
+    hashed = conversation_hash(connection_id, provider_id, business_connection_id)
+    mine = Conversation.connection_id == connection_id
+    query = select(Conversation).where(mine, Conversation.provider_hash == hashed).with_for_update()
+    return (await session.scalars(query)).one_or_none()

@@ -82,10 +82,11 @@ async def erase_contact(session: AsyncSession, means: Means, contact_id: UUID) -
     contact = await session.get(Contact, contact_id)
     if contact is None:
         raise NotFound("There is no such contact.")
-    connection_id, hashed = contact.connection_id, contact.customer_hash
+    connection_id, known_as = contact.connection_id, {contact.customer_hash, contact.alias_hash}
 
     def theirs(event: ProviderEvent) -> bool:
-        return event.customer_id is not None and customer_hash(connection_id, event.customer_id) == hashed
+        ids = [one for one in (event.customer_id, *event.aliases) if one is not None]
+        return any(customer_hash(connection_id, one) in known_as for one in ids)
 
     known = await _open_erasure(session, "contact", contact_id)
     if known is not None:
@@ -94,7 +95,7 @@ async def erase_contact(session: AsyncSession, means: Means, contact_id: UUID) -
     contact = await session.get_one(Contact, contact_id, with_for_update=True, populate_existing=True)
     query = select(Conversation).where(Conversation.contact_id == contact_id).order_by(Conversation.id)
     conversations = list(await session.scalars(query.with_for_update()))
-    contact.customer_hash = os.urandom(32)
+    contact.customer_hash, contact.alias_hash = os.urandom(32), None
     return await _erase_conversations(session, means, "contact", contact_id, conversations)
 
 
@@ -140,7 +141,7 @@ async def erase_expired(
     alone = select(Contact).where(Contact.id.in_([one.contact_id for one in found]), ~others.exists())
     contacts = list(await session.scalars(alone.with_for_update()))
     for contact in contacts:
-        contact.customer_hash = os.urandom(32)
+        contact.customer_hash, contact.alias_hash = os.urandom(32), None
     # It is about no row of its own: a random target.
     return await _erase_conversations(session, means, "expired", uuid4(), found, [one.id for one in contacts])
 

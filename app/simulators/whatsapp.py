@@ -166,7 +166,8 @@ class WhatsAppSimulator:
             return _error(131009)
         if kind == "template" and parameters.get("template", {}).get("name") not in self.templates:
             return _error(132001)
-        sent = Sent(f"wamid.{secrets.token_hex(12)}", parameters)
+        content = {name: value for name, value in parameters.items() if name != "appsecret_proof"}
+        sent = Sent(f"wamid.{secrets.token_hex(12)}", content)
         self.sent.append(sent)
         return {"messaging_product": "whatsapp", "contacts": [{"input": to}], "messages": [{"id": sent.message_id}]}
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import SecretStr
 
+from app.channels.registry import secret_of
 from app.runtime import Runtime
 from app.settings import Settings
 
@@ -34,10 +35,10 @@ def app_secrets(channel: str, settings: Settings) -> tuple[str, ...]:
     return tuple(each.get_secret_value() for each in secrets.get(channel, ()) if each is not None)
 
 
-def verify_token(settings: Settings) -> Callable[[str], str | None]:
+def verify_token(runtime: Runtime) -> Callable[[str], str | None]:
     """The word that Meta is to say when it asks whether a webhook is ours; None where nothing was agreed."""
 
     def resolve(_channel: str) -> str | None:
-        return None if settings.meta.verify_token is None else settings.meta.verify_token.get_secret_value()
+        return secret_of(runtime.settings.meta.verify_token)
 
     return resolve

@@ -208,7 +208,7 @@ def test_no_change_to_an_event_makes_it_raise(row, data, value):
         inner[place[-1]] = value
     else:
         content = value
-    body = _body(name, content)
+    body = _body(name, content, something=value)
     for part in TIKTOK.parts(body):
         stored = TIKTOK.parse(part.body, BIZ)
         assert len(stored) == len(TIKTOK.parse(body, BIZ)) == 1
