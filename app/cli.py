@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from app import assembly
+from app.chat import chat
 from app.db import Database, DatabaseAddress
 from app.embedded.postgres import EmbeddedPostgresError
 from app.errors import ConfigurationError, JobxError
@@ -19,7 +20,7 @@ from app.migrations.server import check_server
 from app.privacy_cli import privacy
 from app.queue import Share
 from app.settings import Settings
-from app.talk import ask
+from app.talk import Answer, ask
 from app.telemetry import set_up_logging
 from app.tenants.service import create_tenant
 from graphs.models import UnsupportedVersion
@@ -41,6 +42,7 @@ cli.add_typer(privacy, name="privacy")
 operator.add_typer(tenant, name="tenant")
 console = Console(highlight=False, soft_wrap=True, markup=False)
 
+Simulated = Literal["telegram", "tiktok", "messenger", "instagram", "whatsapp"]
 _EXPECTED = (JobxError, EmbeddedPostgresError, VectorStoreError, EmbeddingError, UnsupportedVersion)
 
 
@@ -138,11 +140,23 @@ def tenant_create(name: Annotated[str, typer.Argument(help="The business's name.
 
 @cli.command()
 def simulate(
-    channel: Annotated[Literal["telegram"], typer.Argument(help="The channel to write on.")],
-    question: Annotated[str, typer.Argument(help="What the customer writes.")],
+    channel: Annotated[Simulated, typer.Argument(help="The channel to write on.")],
+    question: Annotated[str | None, typer.Argument(help="What the customer writes; without one, line by line.")] = None,
 ) -> None:
-    """Write to the running Jobx as a customer of the sample connection, and show what comes back."""
-    answer = ask(_settings().data_dir, question)
+    """Write to the running Jobx as a customer, and show what comes back.
+
+    Telegram is the sample's own connection. The others are simulated here: the first run says what Jobx is to be
+    started with.
+    """
+    data_dir, lines = _settings().data_dir, sys.stdin if question is None else [question]
+    if channel != "telegram":
+        chat(channel, data_dir, lines, console.print)
+        return
+    for line in filter(None, map(str.strip, lines)):
+        _show(channel, ask(data_dir, line))
+
+
+def _show(channel: str, answer: Answer) -> None:
     for text in answer.texts:
         console.print(text)
     ending = answer.outcome if answer.reason is None else f"{answer.outcome} ({answer.reason})"

@@ -1,5 +1,8 @@
 """Every channel with a simulator, through one running Jobx: connected by consent, five turns, let go."""
 
+import shutil
+import subprocess
+import sys
 import time
 from contextlib import ExitStack
 
@@ -7,7 +10,7 @@ import httpx
 import pytest
 
 from app.simulators.chats import CHATS, chat_on
-from tests.e2e.up import Up, prepared, starting
+from tests.e2e.up import ROOT, Up, prepared, starting
 from tests.fakes.qdrant import serving
 
 QUESTION = "How long do I have to return an item?"
@@ -93,3 +96,22 @@ def test_a_conversation(api, chats, channel):
     gone = api.delete(f"/v1/connections/{connection}", params={"days": 0}).json()
     until(lambda: api.get(f"/v1/erasures/{gone['id']}").json()["state"] == "done")
     assert api.get(f"/v1/erasures/{gone['id']}").json()["receipt"]["revocation"] == "confirmed"
+
+
+def test_a_developer_chats_at_the_terminal(up):
+    """What `jobx simulate` says Jobx is to be started with is what makes it work."""
+    command = [sys.executable, "-m", "app.cli", "simulate", "tiktok", QUESTION]
+    refused = subprocess.run(command, cwd=ROOT, env=up.env, capture_output=True, text=True, timeout=60, check=False)
+    assert refused.returncode == 1
+    line = next(each for each in refused.stderr.splitlines() if "make run" in each)
+    told = dict(part.split("=", 1) for part in line.split() if part.startswith("JOBX_"))
+    folder = up.data_dir.with_name("chatting")
+    folder.mkdir(mode=0o700)
+    shutil.copytree(up.data_dir / "models", folder / "models")
+    with starting(folder, up.log.with_name("chat.log"), **told) as running:
+        running.ready()
+        shown = subprocess.run(
+            command, cwd=ROOT, env=running.env, capture_output=True, text=True, timeout=90, check=False
+        )
+    assert shown.returncode == 0, shown.stderr
+    assert "return" in shown.stdout
