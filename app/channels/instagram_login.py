@@ -12,8 +12,8 @@ import httpx
 
 from app.channels import calls
 from app.channels.base import Credentials
-from app.channels.meta_content import identifier, mapping, text_of
 from app.channels.meta_login import answered, check_granted, token_in
+from app.channels.reading import as_id, as_object, as_text
 from app.text import clean
 
 NAME = "Instagram"
@@ -51,10 +51,10 @@ async def exchange(client: httpx.AsyncClient, app: App, code: str, redirect_uri:
     }
     body = answered(await calls.call(client, "POST", f"{app.token_base}/oauth/access_token", data=form), NAME)
     listed = body.get("data")
-    found = mapping(listed[0]) if isinstance(listed, list) and listed else body
+    found = as_object(listed[0]) if isinstance(listed, list) and listed else body
     if (given := _permissions(found.get("permissions"))) is not None:
         check_granted(SCOPES, given, NAME)
-    return token_in(found, NAME), identifier(found.get("user_id"))
+    return token_in(found, NAME), as_id(found.get("user_id"))
 
 
 async def lengthen(client: httpx.AsyncClient, app: App, short: str, now: int) -> Credentials:
@@ -91,7 +91,7 @@ def _permissions(given: object) -> list[str] | None:
     """The permissions of an answer: a list, or one text with commas; None if it does not tell them."""
     if isinstance(given, str):
         return [permission.strip() for permission in given.split(",")]
-    return [text for text in map(text_of, given) if text] if isinstance(given, list) else None
+    return [text for text in map(as_text, given) if text] if isinstance(given, list) else None
 
 
 def _root(api_base: str) -> str:

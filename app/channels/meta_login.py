@@ -13,9 +13,9 @@ import httpx
 from app.channels import calls
 from app.channels.base import ConnectRefused, ProviderUnavailable
 from app.channels.calls import Reply
-from app.channels.meta_content import identifier, mapping, text_of
 from app.channels.meta_graph import error_of, graph
 from app.channels.meta_send import outcome_of
+from app.channels.reading import as_id, as_object, as_text
 from app.text import clean
 
 # Every field of a Page that Messenger reads. Instagram through a Page asks for the same ones: the newer list replaces
@@ -128,7 +128,7 @@ async def _token(client: httpx.AsyncClient, app: App, parameters: Mapping[str, s
 
 def token_in(body: Mapping[str, Any], name: str) -> str:
     """The access token of an answer; ProviderUnavailable if there is none."""
-    token = text_of(body.get("access_token"))
+    token = as_text(body.get("access_token"))
     if token is None:
         raise ProviderUnavailable(f"{name} gave no access token. Try again.")
     return token
@@ -137,7 +137,7 @@ def token_in(body: Mapping[str, Any], name: str) -> str:
 async def user_id(client: httpx.AsyncClient, app: App, token: str, name: str) -> str:
     """The app-scoped id of the user, by which Meta's callbacks name them."""
     reply = await graph(client, "GET", f"{app.api_base}/me", token, secret=app.secret, params={"fields": "id"})
-    found = identifier(answered(reply, name).get("id"))
+    found = as_id(answered(reply, name).get("id"))
     if found is None:
         raise ProviderUnavailable(f"{name} did not say who consented. Try again.")
     return found
@@ -158,8 +158,8 @@ async def pages(client: httpx.AsyncClient, app: App, token: str, name: str) -> S
         reply = await graph(client, "GET", f"{app.api_base}/me/accounts", token, secret=app.secret, params=parameters)
         body = answered(reply, name)
         found += [page for page in map(_page, _listed(body)) if page is not None]
-        paging = mapping(body.get("paging"))
-        after = text_of(mapping(paging.get("cursors")).get("after"))
+        paging = as_object(body.get("paging"))
+        after = as_text(as_object(paging.get("cursors")).get("after"))
         if after is None or "next" not in paging:
             break
         parameters["after"] = after
@@ -167,12 +167,12 @@ async def pages(client: httpx.AsyncClient, app: App, token: str, name: str) -> S
 
 
 def _page(listed: Mapping[str, Any]) -> Page | None:
-    page_id, token, tasks = identifier(listed.get("id")), text_of(listed.get("access_token")), listed.get("tasks")
+    page_id, token, tasks = as_id(listed.get("id")), as_text(listed.get("access_token")), listed.get("tasks")
     if page_id is None or token is None:
         return None
-    return Page(page_id, text_of(listed.get("name")) or page_id, token, frozenset(map(str, tasks or ())))
+    return Page(page_id, as_text(listed.get("name")) or page_id, token, frozenset(map(str, tasks or ())))
 
 
 def _listed(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     data = body.get("data")
-    return [mapping(each) for each in data] if isinstance(data, list) else []
+    return [as_object(each) for each in data] if isinstance(data, list) else []

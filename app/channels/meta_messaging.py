@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.channels.base import EchoOrigin, InboundEvent, Kind, Part
-from app.channels.meta_content import content_of, identifier, mapping, milliseconds, text_of
+from app.channels.meta_content import content_of, milliseconds
+from app.channels.reading import as_id, as_object, as_text
 
 Json = Mapping[str, Any]
 
@@ -72,12 +73,12 @@ def read_events(body: bytes, dialect: Dialect) -> list[InboundEvent]:
 
 def _entries(body: bytes, object_name: str) -> Iterator[tuple[str, Json]]:
     try:
-        content = mapping(json.loads(body))
+        content = as_object(json.loads(body))
     except (ValueError, RecursionError):
         return
     entries = content.get("entry") if content.get("object") == object_name else None
-    for entry in map(mapping, entries if isinstance(entries, list) else []):
-        account_id = identifier(entry.get("id"))
+    for entry in map(as_object, entries if isinstance(entries, list) else []):
+        account_id = as_id(entry.get("id"))
         if account_id is not None and account_id != _NO_ACCOUNT:
             yield account_id, {name: entry[name] for name in ("id", "time", *_LISTS) if name in entry}
 
@@ -85,7 +86,7 @@ def _entries(body: bytes, object_name: str) -> Iterator[tuple[str, Json]]:
 def _items(dialect: Dialect, account_id: str, entry: Json) -> Iterator["_Item"]:
     for name in _LISTS:
         listed = entry.get(name)
-        for found in map(mapping, listed if isinstance(listed, list) else []):
+        for found in map(as_object, listed if isinstance(listed, list) else []):
             body = _change(found) if name == "changes" else found
             if body:
                 yield _Item(dialect, account_id, body, standby="standby" in (name, found.get("field")))
@@ -93,7 +94,7 @@ def _items(dialect: Dialect, account_id: str, entry: Json) -> Iterator["_Item"]:
 
 def _change(change: Json) -> Json:
     """What `messaging` would hold for a change; empty for a field that is no message."""
-    value, field = mapping(change.get("value")), text_of(change.get("field"))
+    value, field = as_object(change.get("value")), as_text(change.get("field"))
     if field not in _CHANGES:
         return {}
     if field == "message_edit" and field not in value:
@@ -109,9 +110,9 @@ class _Item:
         self.body = body
         self._account_id = account_id
         self._standby = standby
-        self._sender_id = identifier(mapping(body.get("sender")).get("id"))
-        self._recipient_id = identifier(mapping(body.get("recipient")).get("id"))
-        echo = mapping(body.get("message")).get("is_echo") is True
+        self._sender_id = as_id(as_object(body.get("sender")).get("id"))
+        self._recipient_id = as_id(as_object(body.get("recipient")).get("id"))
+        echo = as_object(body.get("message")).get("is_echo") is True
         self.of_business = echo or self._sender_id == account_id
         self.customer_id = self._recipient_id if self.of_business else self._sender_id
         self.timestamp_ms = milliseconds(body.get("timestamp"))
@@ -142,7 +143,7 @@ class _Item:
 
 
 def _message(item: _Item, message: Json) -> dict[str, Any]:
-    mid = identifier(message.get("mid"))
+    mid = as_id(message.get("mid"))
     if message.get("is_deleted") is True:
         return {"kind": "delete", "dedup_id": f"{mid}:delete" if mid else item.key("delete", None), "target_id": mid}
     fields = content_of(message) | {"message_id": mid, "dedup_id": mid or item.key("message", None)}
@@ -152,7 +153,7 @@ def _message(item: _Item, message: Json) -> dict[str, Any]:
 
 def _origin(item: _Item, message: Json) -> dict[str, Any]:
     """Who sent an echo: we, a person or another app; Meta does not say more of others than their app's id."""
-    app_id, metadata = identifier(message.get("app_id")), text_of(message.get("metadata")) or ""
+    app_id, metadata = as_id(message.get("app_id")), as_text(message.get("metadata")) or ""
     own = item.dialect.app_ids
     if app_id is not None and own and app_id not in own:
         return {"echo_origin": "human"}
@@ -164,21 +165,21 @@ def _origin(item: _Item, message: Json) -> dict[str, Any]:
 
 
 def _postback(item: _Item, postback: Json) -> dict[str, Any]:
-    mid = identifier(postback.get("mid"))
+    mid = as_id(postback.get("mid"))
     return {
         "kind": "button",
         "message_id": mid,
         "dedup_id": mid or item.key("postback", item.timestamp_ms),
-        "text": text_of(postback.get("title")),
-        "payload": text_of(postback.get("payload")),
+        "text": as_text(postback.get("title")),
+        "payload": as_text(postback.get("payload")),
         "ad_id": _ad_id(postback),
     }
 
 
 def _reaction(item: _Item, reaction: Json) -> dict[str, Any]:
-    mid, removed = identifier(reaction.get("mid")), reaction.get("action") == "unreact"
+    mid, removed = as_id(reaction.get("mid")), reaction.get("action") == "unreact"
     action = "remove" if removed else "add"
-    emoji = text_of(reaction.get("emoji")) or text_of(reaction.get("reaction"))
+    emoji = as_text(reaction.get("emoji")) or as_text(reaction.get("reaction"))
     return {
         "kind": "reaction",
         "dedup_id": item.key(f"reaction:{mid}:{action}", item.timestamp_ms),
@@ -189,8 +190,8 @@ def _reaction(item: _Item, reaction: Json) -> dict[str, Any]:
 
 
 def _edit(item: _Item, edit: Json) -> dict[str, Any]:
-    mid, number = identifier(edit.get("mid")), identifier(edit.get("num_edit"))
-    fields = {"kind": "edit", "message_id": mid, "target_id": mid, "text": text_of(edit.get("text"))}
+    mid, number = as_id(edit.get("mid")), as_id(edit.get("num_edit"))
+    fields = {"kind": "edit", "message_id": mid, "target_id": mid, "text": as_text(edit.get("text"))}
     known = mid is not None and number is not None
     fields["dedup_id"] = f"{mid}:edit:{number}" if known else item.key(f"{mid}:edit", None)
     return fields | ({"echo_origin": item.dialect.unmarked_echo} if item.of_business else {})
@@ -198,13 +199,13 @@ def _edit(item: _Item, edit: Json) -> dict[str, Any]:
 
 def _read(item: _Item, read: Json) -> dict[str, Any]:
     """Messenger tells up to when was read, Instagram which message."""
-    mid, watermark = identifier(read.get("mid")), milliseconds(read.get("watermark"))
+    mid, watermark = as_id(read.get("mid")), milliseconds(read.get("watermark"))
     return {"kind": "read", "dedup_id": item.key("read", mid or watermark), "target_id": mid, "watermark_ms": watermark}
 
 
 def _delivery(item: _Item, delivery: Json) -> dict[str, Any]:
     watermark, listed = milliseconds(delivery.get("watermark")), delivery.get("mids")
-    mids = tuple(mid for mid in map(identifier, listed if isinstance(listed, list) else []) if mid)
+    mids = tuple(mid for mid in map(as_id, listed if isinstance(listed, list) else []) if mid)
     return {
         "kind": "delivery",
         "dedup_id": item.key("delivery", watermark),
@@ -217,8 +218,8 @@ def _referral(item: _Item, referral: Json) -> dict[str, Any]:
     return {
         "kind": "referral",
         "dedup_id": item.key("referral", item.timestamp_ms),
-        "ad_id": identifier(referral.get("ad_id")),
-        "payload": text_of(referral.get("ref")),
+        "ad_id": as_id(referral.get("ad_id")),
+        "payload": as_text(referral.get("ref")),
     }
 
 
@@ -231,7 +232,7 @@ def _thread_control(verb: str, app: str) -> Callable[[_Item, Json], dict[str, An
             "direction": "system",
             "dedup_id": item.key(f"{verb}_thread_control", item.timestamp_ms),
             "action": verb,
-            "reason": identifier(change.get(app)),
+            "reason": as_id(change.get(app)),
         }
 
     return read
@@ -244,7 +245,7 @@ def _unknown(item: _Item, body: Json) -> dict[str, Any]:
 
 
 def _ad_id(content: Json) -> str | None:
-    return identifier(mapping(content.get("referral")).get("ad_id"))
+    return as_id(as_object(content.get("referral")).get("ad_id"))
 
 
 # The first of these that an event has says what it is.

@@ -29,8 +29,8 @@ from app.channels.base import (
 )
 from app.channels.calls import Reply
 from app.channels.instagram_login import NAME, SCOPES, App
-from app.channels.meta_content import identifier, mapping, text_of
 from app.channels.meta_login import address
+from app.channels.reading import as_id, as_object, as_text
 
 LOGIN, PAGE = "login", "page"
 _FIELDS = "messages,messaging_postbacks,messaging_seen,message_reactions,message_edit,messaging_referral"
@@ -131,7 +131,7 @@ class Instagram(ProviderDefaults):
             return await self._account_of_page(client, credentials)
         me = meta_login.answered(await self._call(client, credentials, "GET", fields="user_id,username"), NAME)
         # `id` of the same answer is the app's own name for the account, known to callbacks but to no event.
-        return _account(me, "user_id", (identifier(me.get("id")), credentials.get("user_id")))
+        return _account(me, "user_id", (as_id(me.get("id")), credentials.get("user_id")))
 
     async def subscribe(
         self, client: httpx.AsyncClient, credentials: Credentials, webhook_url: str, secret: str
@@ -163,7 +163,7 @@ class Instagram(ProviderDefaults):
     async def _account_of_page(self, client: httpx.AsyncClient, credentials: Credentials) -> Account:
         fields = "instagram_business_account{id,username}"
         page = meta_login.answered(await self._call(client, credentials, "GET", fields=fields), NAME)
-        linked = mapping(page.get("instagram_business_account"))
+        linked = as_object(page.get("instagram_business_account"))
         if not linked:
             raise ConnectRefused("This Facebook Page has no professional Instagram account.", code="no_account")
         return _account(linked, "id", (credentials.get("user_id"),))
@@ -190,9 +190,9 @@ class Instagram(ProviderDefaults):
 
 
 def _account(found: Mapping[str, object], name: str, users: Sequence[str | None]) -> Account:
-    account_id = identifier(found.get(name))
+    account_id = as_id(found.get(name))
     if account_id is None:
         raise ProviderUnavailable("Instagram did not say which account this is. Try again.")
-    username = text_of(found.get("username"))
+    username = as_text(found.get("username"))
     routes = tuple(f"user:{user}" for user in dict.fromkeys(users) if user)
     return Account(account_id, f"@{username}" if username else account_id, {}, routes)

@@ -25,8 +25,8 @@ from app.channels.base import (
     Recipient,
     SendResult,
 )
-from app.channels.meta_content import identifier, text_of
 from app.channels.meta_login import App, Page, address
+from app.channels.reading import as_id, as_text
 
 NAME = "Facebook"
 SCOPES = ("pages_show_list", "pages_messaging", "pages_manage_metadata", "pages_read_engagement", "business_management")
@@ -108,10 +108,10 @@ class Messenger(ProviderDefaults):
         url, token = address(self._api_base, "me"), credentials.get("token", "")
         reply = await meta_graph.graph(client, "GET", url, token, secret=self._secret, params=parameters)
         body = meta_login.answered(reply, NAME)
-        page_id = identifier(body.get("id"))
+        page_id = as_id(body.get("id"))
         if page_id is None:
             raise ProviderUnavailable("Facebook did not say which Page this is. Try again.")
-        return _account(page_id, text_of(body.get("name")) or page_id, credentials.get("user_id"))
+        return _account(page_id, as_text(body.get("name")) or page_id, credentials.get("user_id"))
 
     async def subscribe(
         self, client: httpx.AsyncClient, credentials: Credentials, webhook_url: str, secret: str
