@@ -28,7 +28,6 @@ from tests.app.webhooks.test_webhooks import (
     connection,
     test_a_signed_body_that_is_no_event_is_acknowledged_and_not_stored,
     test_a_wrong_signature_is_refused_and_nothing_is_stored,
-    test_an_unknown_connection_is_not_found,
     test_the_raw_body_is_dropped_once_it_was_handled,
 )
 
@@ -44,13 +43,14 @@ __all__ = [
     "test_a_tenant_table_without_a_policy_would_be_noticed",
     "test_a_tenant_that_does_not_exist_is_not_found",
     "test_a_webhook_that_comes_twice_is_answered_once",
+    "test_a_webhook_that_there_is_not_is_not_found",
     "test_a_wrong_signature_is_refused_and_nothing_is_stored",
     "test_agents_changed_and_deleted_at_once",
-    "test_an_unknown_connection_is_not_found",
     "test_every_tenant_table_forces_row_level_security",
     "test_the_backup_role_cannot_read_keys",
     "test_the_raw_body_is_dropped_once_it_was_handled",
     "test_the_service_role_has_no_way_around",
     "test_uploads_and_deletions_of_one_name_at_once",
+    "test_what_comes_for_a_connection_that_is_gone_is_acknowledged_and_not_stored",
     "test_what_is_not_known_goes_to_a_person_with_the_template",
 ]
