@@ -27,8 +27,10 @@ from tests.app.test_robustness import (
 from tests.app.webhooks.test_webhooks import (
     connection,
     test_a_signed_body_that_is_no_event_is_acknowledged_and_not_stored,
+    test_a_webhook_that_there_is_not_is_not_found,
     test_a_wrong_signature_is_refused_and_nothing_is_stored,
     test_the_raw_body_is_dropped_once_it_was_handled,
+    test_what_comes_for_a_connection_that_is_gone_is_acknowledged_and_not_stored,
 )
 
 __all__ = [
