@@ -1,9 +1,9 @@
 """Proof that what is erased is gone: `python -m proof.erasure --messages 10000 --out FILE`.
 
 It runs `jobx up`, plants canaries in every encrypted and hashed field of a connection, a customer, a conversation, a
-document and a whole account, records every id, ciphertext and keyed hash of their rows, erases them one after the other
-while customers write, and then looks for a trace of anything in a full dump of the database (job tables included), the
-Qdrant folders, the file store and the logs.
+document and a whole account, connects a TikTok account by consent, records every id, ciphertext and keyed hash of their
+rows, erases them one after the other while customers write, and then looks for a trace of anything in a full dump of
+the database (job tables included), the Qdrant folders, the file store and the logs.
 """
 
 import argparse
@@ -19,13 +19,17 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from uuid import UUID
 
 import httpx
 import psycopg
+import uvicorn
 from sqlalchemy import func, select
+from starlette.types import ASGIApp
 
 from app.crypto import MasterKey
 from app.db import Database, DatabaseAddress
@@ -35,8 +39,10 @@ from app.privacy.places import Scope
 from app.privacy.proofkey import find
 from app.privacy.receipts import public_key, verify
 from app.simulators.telegram import text_update
+from app.simulators.tiktok import TikTokSimulator
 from app.storage.local import LocalStorage
 from app.tenants.service import create_tenant
+from proof import tiktok
 from proof.needles import Needles
 from proof.planting import Canaries, plant_bulk, plant_connection, plant_conversation, plant_document, plant_rest
 from proof.site import Site, left, record, trace_of
@@ -70,7 +76,7 @@ class Unplanted(Exception):
 async def prove(site: Site, messages: int, writing: int = 20) -> dict[str, Any]:
     """Every scope, one after the other; the report."""
     whole = await _connection(site, messages, writing)
-    for scope in (_contact, _conversation, _document, _account):
+    for scope in (_tiktok, _contact, _conversation, _document, _account):
         whole.add(await scope(site))
     return {
         "erasure": {"messages": whole.messages, "seconds": round(whole.seconds, 2), "remaining": whole.remaining},
@@ -101,6 +107,16 @@ async def _connection(site: Site, messages: int, writing: int) -> Outcome:
     path = f"/v1/connections/{connection}"
     outcome = await _erase(site, "connection", connection, path, values, meanwhile=write)
     outcome.messages = int(count or 0)
+    return outcome
+
+
+async def _tiktok(site: Site) -> Outcome:
+    """A TikTok account's disconnect, while its customers are being answered: its tokens are revoked as well."""
+    connection = await tiktok.connect(site, await _agent(site))
+    values = await tiktok.write(site, Canaries(), 10)
+    outcome = await _erase(site, "connection", connection, f"/v1/connections/{connection}", values, complete=False)
+    if site.tiktok.access_tokens or site.tiktok.refresh_tokens:
+        raise RuntimeError("the tokens of a TikTok account were not revoked")
     return outcome
 
 
@@ -258,16 +274,21 @@ async def running(folder: Path) -> AsyncIterator[Site]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     log, url = folder / "log", f"http://127.0.0.1:{port}"
-    environment = os.environ | {
-        "JOBX_DATA_DIR": str(folder / "data"),
-        "JOBX_PORT": str(port),
-        "JOBX_LOG_LEVEL": "DEBUG",
-    }
+    simulator = tiktok.simulated()
+    environment = (
+        os.environ
+        | tiktok.variables(_served(simulator.app))
+        | {
+            "JOBX_DATA_DIR": str(folder / "data"),
+            "JOBX_PORT": str(port),
+            "JOBX_LOG_LEVEL": "DEBUG",
+        }
+    )
     with log.open("wb") as out:
         process = subprocess.Popen([sys.executable, "-m", "app.cli", "up"], stdout=out, stderr=out, env=environment)
     try:
         await _ready(process, url, log)
-        async with _site(folder, url, log) as site:
+        async with _site(folder, url, log, simulator) as site:
             yield site
     finally:
         process.send_signal(signal.SIGINT)
@@ -275,6 +296,14 @@ async def running(folder: Path) -> AsyncIterator[Site]:
             process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
+
+
+def _served(app: ASGIApp) -> str:
+    """Serve an application on loopback, for as long as this process lives; returns its address."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="critical", access_log=False))
+    Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True).start()
+    return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 async def _ready(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
@@ -291,7 +320,7 @@ async def _ready(process: "subprocess.Popen[bytes]", url: str, log: Path) -> Non
 
 
 @asynccontextmanager
-async def _site(folder: Path, url: str, log: Path) -> AsyncIterator[Site]:
+async def _site(folder: Path, url: str, log: Path, simulator: TikTokSimulator) -> AsyncIterator[Site]:
     data = folder / "data"
     admin = json.loads((data / "postgres" / "address.json").read_text())["url"]
     master = MasterKey.from_text((data / "master.key").read_text())
@@ -300,10 +329,11 @@ async def _site(folder: Path, url: str, log: Path) -> AsyncIterator[Site]:
     tenant_id, key = await create_tenant(vault, Canaries()("profile"))
     headers = {"Authorization": f"Bearer {key}"}
     places = [data / "qdrant", data / "files", data / "first-run.json", log, *(data / "postgres").glob("*.log")]
-    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as http:
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as http, httpx.AsyncClient() as browser:
         conninfo = DatabaseAddress(admin).conninfo()
         storage = LocalStorage(data / "files")
-        yield Site(http, tenant_id, vault, master, storage, conninfo, places, lambda: asyncio.sleep(0.1))
+        pause = partial(asyncio.sleep, 0.1)
+        yield Site(http, tenant_id, vault, master, storage, conninfo, places, pause, simulator, browser)
     await db.close()
 
 

@@ -16,6 +16,7 @@ from app.crypto import MasterKey
 from app.keys.service import Vault
 from app.privacy.places import Scope, Table
 from app.privacy.tables import TABLES
+from app.simulators.tiktok import TikTokSimulator
 from app.storage import Storage
 from proof.needles import Needles, dump, files
 
@@ -26,7 +27,8 @@ _PATIENCE_SECONDS = 120.0
 class Site:
     """`admin` is a superuser's address, `places` are the folders and logs that are searched beside the database.
 
-    `http` carries an API key of `tenant_id`. `settle` returns when an erasure may have gone on.
+    `http` carries an API key of `tenant_id`. `settle` returns when an erasure may have gone on. `tiktok` is a provider
+    at the wire that Jobx is pointed at, and `browser` what its owner reaches it by.
     """
 
     http: httpx.AsyncClient
@@ -37,6 +39,8 @@ class Site:
     admin: str
     places: Sequence[Path]
     settle: Callable[[], Awaitable[None]]
+    tiktok: TikTokSimulator
+    browser: httpx.AsyncClient
 
     def everywhere(self) -> Iterator[tuple[str, bytes]]:
         """Every place, by name."""

@@ -4,9 +4,12 @@ import os
 import secrets
 from uuid import uuid4
 
+import httpx
 import psycopg
 import pytest
 
+from app.settings import TikTokSettings
+from proof import tiktok
 from proof.__main__ import shortfalls
 from proof.erasure import Unplanted, prove
 from proof.needles import Needles, dump, files, spellings
@@ -17,19 +20,35 @@ from tests.conftest import MASTER_KEY
 
 @pytest.fixture
 async def site(tenant, admin, run_jobs, tmp_path):
+    simulator, runtime = tiktok.simulated(), tenant.runtime
+    base = "http://tiktok.test"
+    named = {name.rpartition("__")[2].lower(): value for name, value in tiktok.variables(base).items()}
+    runtime.settings = runtime.settings.model_copy(update={"tiktok": TikTokSettings.model_validate(named)})
     log = tmp_path / "log"
-    with logged_lines("app", "jobx") as lines:
+    wire = httpx.AsyncClient(transport=httpx.ASGITransport(simulator.app))
+    async with wire:
+        runtime.provider_http = {**runtime.provider_http, "tiktok": wire}
+        with logged_lines("app", "jobx") as lines:
 
-        async def settle():
-            await run_jobs()
-            log.write_text(lines.getvalue())
+            async def settle():
+                await run_jobs()
+                log.write_text(lines.getvalue())
 
-        places = [tmp_path / "qdrant", tmp_path / "files", log]
-        log.touch()
-        conninfo = psycopg.conninfo.make_conninfo(admin.conninfo(), options="")
-        yield Site(
-            tenant.http, tenant.id, tenant.runtime.vault, MASTER_KEY, tenant.runtime.storage, conninfo, places, settle
-        )
+            places = [tmp_path / "qdrant", tmp_path / "files", log]
+            log.touch()
+            conninfo = psycopg.conninfo.make_conninfo(admin.conninfo(), options="")
+            yield Site(
+                tenant.http,
+                tenant.id,
+                runtime.vault,
+                MASTER_KEY,
+                runtime.storage,
+                conninfo,
+                places,
+                settle,
+                simulator,
+                wire,
+            )
 
 
 async def test_every_scope_leaves_nothing_anywhere(site):
