@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from graphs.models import ModelCall
 
 OTHER = "other"
-WEBHOOK_ROUTE = "/webhooks/{channel}/{connection_id}"
+WEBHOOK_ROUTES = ("/webhooks/{channel}", "/webhooks/{channel}/{connection_id}")
 WEBHOOK_RESULTS = frozenset({"recorded", "duplicate", "ignored", "unknown_connection", "bad_signature"})
 JOB_OUTCOMES = frozenset({"succeeded", "retried", "failed", "aborted"})
 TURN_OUTCOMES = frozenset({"replied", "handed_off", "superseded", "skipped"})
@@ -92,7 +92,8 @@ class Metrics:
                 self._sends.labels(channel, outcome)
             for result in WEBHOOK_RESULTS:
                 self._webhooks.labels(channel, result)
-        self._requests.labels(WEBHOOK_ROUTE, "5xx")
+        for route in WEBHOOK_ROUTES:
+            self._requests.labels(route, "5xx")
         for task in self._tasks:
             for outcome in JOB_OUTCOMES:
                 self._jobs.labels(task, outcome)

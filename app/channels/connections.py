@@ -22,9 +22,12 @@ LIVE = ("connecting", "active", "needs_reauthorisation")
 # Among a connection's credentials: the other ids by which its events name it.
 ROUTES = "routes"
 _REFRESH_AHEAD_SECONDS = 600
-_TAKEN = Conflict(
-    "This account is connected already, or is being connected just now. Disconnect it where it is connected first."
-)
+
+
+class AccountTaken(Conflict):
+    """This account is connected already, or is being connected just now. Disconnect it where it is connected first."""
+
+    code = "account_taken"
 
 
 async def connect(
@@ -60,7 +63,7 @@ async def connect_account(runtime: Runtime, tenant_id: UUID, channel: str, agent
         if is_new:
             await _drop(runtime, tenant_id, connection_id)
         if isinstance(error, IntegrityError):
-            raise _TAKEN from None
+            raise AccountTaken from None
         raise
 
 
@@ -119,7 +122,7 @@ async def _reserve(
             await note_subscribed(session, runtime, made)
             return made.id, True
     except IntegrityError:
-        raise _TAKEN from None
+        raise AccountTaken from None
 
 
 async def _drop(runtime: Runtime, tenant_id: UUID, connection_id: UUID) -> None:

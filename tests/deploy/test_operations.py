@@ -4,10 +4,12 @@ import re
 
 import pytest
 
+from app.channels.consents import callbacks as consents
 from app.documents.endpoints import router as documents
 from app.metrics import Metrics
 from app.migrations.server import OLDEST_SERVER
 from app.settings import Settings
+from app.webhooks.callbacks import router as callbacks
 from app.webhooks.endpoints import router as webhooks
 from tests.deploy.facts import DEPLOY, ROOT, named_settings, paths, refuse_command, settings
 from vectorstore.greeting import OLDEST
@@ -75,8 +77,8 @@ def test_the_parts_of_readyz_are_those_of_the_code(runtime):
 
 
 def test_the_paths_it_sends_to_web_processes_exist():
-    there = paths(webhooks) | paths(documents)
-    for prefix in ("/webhooks/", "/v1/"):
+    there = paths(webhooks) | paths(documents) | paths(consents) | paths(callbacks)
+    for prefix in ("/webhooks/", "/oauth/", "/callbacks/", "/deletions/", "/v1/"):
         assert f"`{prefix}`" in OPERATIONS
         assert any(path.startswith(prefix) for path in there)
 

@@ -112,7 +112,7 @@ async def test_another_tenant_cannot_connect_the_same_account(shop, connection, 
     consent = await start(other)
     await agree(other, consent)
     done = (await other.http.get(f"/v1/consents/{consent['id']}")).json()
-    assert (done["state"], done["error_code"]) == ("failed", "conflict")
+    assert (done["state"], done["error_code"]) == ("failed", "account_taken")
     assert (await other.http.get("/v1/connections")).json()["connections"] == []
 
 
