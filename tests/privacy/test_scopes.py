@@ -9,13 +9,16 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from app.channels.outbox import Outbox
+from app.channels.providers.telegram import Telegram
 from app.conversations import answering
 from app.models import (
     Agent,
+    Connection,
     Contact,
     Conversation,
     Document,
     Erasure,
+    Handoff,
     Message,
     Tenant,
     Turn,
@@ -309,6 +312,57 @@ async def test_an_answer_that_was_being_made_does_not_quote_an_erased_document(
         (turn,) = await session.scalars(select(Turn))
         assert turn.record["citations"] == []
         assert shop.document not in str(turn.record)
+
+
+async def test_a_connection_that_was_made_again_keeps_its_token_while_the_old_one_is_revoked(
+    shop, telegram, run_jobs, monkeypatch
+):
+    disconnect, reached, go_on = Telegram.disconnect, asyncio.Event(), asyncio.Event()
+
+    async def slow(self, *args):
+        reached.set()
+        await go_on.wait()
+        await disconnect(self, *args)
+
+    monkeypatch.setattr(Telegram, "disconnect", slow)
+    await _delete(shop, f"connections/{shop.connection}")
+    working = asyncio.create_task(run_jobs())
+    await asyncio.wait_for(reached.wait(), 30)
+    assert (await shop.http.post(f"/v1/connections/{shop.connection}/restore")).status_code == 200
+    assert await shop.connect(shop.agent) == shop.connection
+    go_on.set()
+    await working
+    assert telegram.webhooks
+    await shop.write(shop.connection, QUESTION)
+    await run_jobs()
+    assert len(telegram.sent) == 1
+
+
+@pytest.mark.parametrize("told", [False, True])
+async def test_what_is_restored_has_no_token_and_takes_messages_for_a_person(shop, telegram, run_jobs, told):
+    await _delete(shop, f"connections/{shop.connection}")
+    if told:
+        await run_jobs()
+    assert (await shop.http.post(f"/v1/connections/{shop.connection}/restore")).status_code == 200
+    assert await _all(shop, Connection.credentials_sealed) == [None]
+    await shop.write(shop.connection, QUESTION)
+    await run_jobs()
+    assert not telegram.sent
+    assert len(await _all(shop, Handoff.id)) == 1
+
+
+@pytest.mark.parametrize("what", ["contacts", "conversations", "connections", "account"])
+async def test_asking_many_times_at_once_is_one_erasure(shop, telegram, run_jobs, what):
+    await shop.write(shop.connection, QUESTION)
+    await run_jobs()
+    (contact,), (conversation,) = await _all(shop, Contact.id), await _all(shop, Conversation.id)
+    rows = {"contacts": contact, "conversations": conversation, "connections": shop.connection}
+    path = f"{what}/{rows[what]}" if what in rows else what
+    asked = await asyncio.gather(*(_delete(shop, path) for _ in range(5)))
+    assert len({one["id"] for one in asked}) == 1
+    if what == "account":
+        assert (await shop.http.post("/v1/account/restore")).status_code == 204
+        assert await _all(shop, Erasure.state) == ["restored"]
 
 
 async def test_the_sample_s_address_goes_with_its_conversation(shop, run_jobs):
