@@ -44,6 +44,9 @@ async def renew_webhook(context: JobContext, tenant_id: UUID, connection_id: UUI
         keys = await session.get(ConnectionKey, connection_id)
         if connection is None or keys is None or connection.state not in LIVE or connection.simulated:
             return
+        if connection.credentials_sealed is None:
+            # It was restored; connecting it again sets its webhook.
+            return
         if keys.webhook_master_id == runtime.vault.master.id:
             return
         channel, credentials = connection.channel, Credentials(connection.credentials)

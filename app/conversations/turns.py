@@ -124,7 +124,8 @@ async def begin_turn(
         text="\n".join(item.text for item in waiting if item.text),
         history=await _history(session, conversation.id, min(item.position for item in waiting)),
         connection=connection,
-        credentials=Credentials(connection.credentials),
+        # None once it was disconnected; a person is told then, and nothing is sent.
+        credentials=Credentials(connection.credentials or {}),
         to=recipient(conversation),
     )
 

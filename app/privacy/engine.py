@@ -4,6 +4,7 @@ Order: what brings new data stops first, what opens the data goes last, and then
 """
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy import delete, func, select
@@ -14,7 +15,17 @@ from app.privacy import proofkey
 from app.privacy.ledger import enter
 from app.privacy.mentions import forget_answers, forget_document
 from app.privacy.receipts import make_receipt
-from app.privacy.removal import add_count, delete_jobs, delete_rows, end_work, in_scope, jobs_left, rows_left, tenant_of
+from app.privacy.removal import (
+    add_count,
+    delete_jobs,
+    delete_rows,
+    end_answers,
+    end_work,
+    in_scope,
+    jobs_left,
+    rows_left,
+    tenant_of,
+)
 from app.privacy.revocation import revoke
 from app.runtime import Runtime
 
@@ -66,6 +77,8 @@ async def _forget_mentions(runtime: Runtime, erasure: Erasure) -> None:
     if erasure.scope != "tenant":
         await forget_answers(runtime, erasure)
     if erasure.scope == "document":
+        # What is being answered may have found its passages before the document was deleted, and cite them after.
+        await end_answers(runtime, erasure)
         await forget_document(runtime, erasure)
 
 
@@ -87,11 +100,16 @@ async def _files(runtime: Runtime, erasure: Erasure) -> None:
         for version in erasure.members:
             await runtime.storage.delete(tenant_id, version)
         count = len(there & set(erasure.members))
-    note = runtime.settings.data_dir / FIRST_RUN
-    if erasure.scope in ("tenant", "connection") and note.exists() and str(erasure.target_id) in note.read_text():
-        note.unlink(missing_ok=True)
+    _remove_note(runtime.settings.data_dir / FIRST_RUN, erasure)
     async with runtime.db.session(tenant_id) as session:
         await add_count(session, erasure, "files", count)
+
+
+def _remove_note(note: Path, erasure: Erasure) -> None:
+    """The sample's address names its connection, customer and conversation."""
+    named = {str(one) for one in (erasure.target_id, *erasure.members)}
+    if note.exists() and any(one in note.read_text() for one in named):
+        note.unlink(missing_ok=True)
 
 
 async def _vectors(runtime: Runtime, erasure: Erasure) -> None:

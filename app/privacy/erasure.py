@@ -44,6 +44,7 @@ class Means(Protocol):
 
 
 _OPEN = ("scheduled", "running")
+_IN_TURN = text("select pg_advisory_xact_lock(hashtextextended('jobx erasure ' || :target, 0))")
 
 
 class StillArriving(Unavailable):
@@ -79,6 +80,9 @@ async def erase_connection(
 
 async def erase_contact(session: AsyncSession, means: Means, contact_id: UUID) -> Erasure:
     """Erase a customer: who they are, and every conversation with them."""
+    known = await _open_erasure(session, "contact", contact_id)
+    if known is not None:
+        return known
     contact = await session.get(Contact, contact_id)
     if contact is None:
         raise NotFound("There is no such contact.")
@@ -88,9 +92,6 @@ async def erase_contact(session: AsyncSession, means: Means, contact_id: UUID) -
         ids = [one for one in (event.customer_id, *event.aliases) if one is not None]
         return any(customer_hash(connection_id, one) in known_as for one in ids)
 
-    known = await _open_erasure(session, "contact", contact_id)
-    if known is not None:
-        return known
     await _drop_unread(session, means, connection_id, theirs)
     contact = await session.get_one(Contact, contact_id, with_for_update=True, populate_existing=True)
     query = select(Conversation).where(Conversation.contact_id == contact_id).order_by(Conversation.id)
@@ -101,6 +102,9 @@ async def erase_contact(session: AsyncSession, means: Means, contact_id: UUID) -
 
 async def erase_conversation(session: AsyncSession, means: Means, conversation_id: UUID) -> Erasure:
     """Erase one conversation; the customer stays known."""
+    known = await _open_erasure(session, "conversation", conversation_id)
+    if known is not None:
+        return known
     conversation = await session.get(Conversation, conversation_id)
     if conversation is None:
         raise NotFound("There is no such conversation.")
@@ -110,9 +114,6 @@ async def erase_conversation(session: AsyncSession, means: Means, conversation_i
         provider_id, business = event.conversation_id, event.business_connection_id
         return provider_id is not None and conversation_hash(connection_id, provider_id, business) == hashed
 
-    known = await _open_erasure(session, "conversation", conversation_id)
-    if known is not None:
-        return known
     await _drop_unread(session, means, connection_id, its)
     conversation = await session.get_one(Conversation, conversation_id, with_for_update=True, populate_existing=True)
     return await _erase_conversations(session, means, "conversation", conversation_id, [conversation])
@@ -226,6 +227,8 @@ def _longest(means: Means) -> timedelta:
 
 
 async def _open_erasure(session: AsyncSession, scope: Scope, target_id: UUID) -> Erasure | None:
+    # Two that ask at once take turns: a second erasure would outlive a restore of the first.
+    await session.execute(_IN_TURN, {"target": str(target_id)})
     query = select(Erasure).where(Erasure.scope == scope, Erasure.target_id == target_id, Erasure.state.in_(_OPEN))
     return await session.scalar(query.with_for_update())
 
@@ -284,6 +287,8 @@ async def _revive(session: AsyncSession, connection: Connection) -> None:
     if await live_connection(session, connection.channel, connection.account_id) is not None:
         raise Conflict("This account was connected again meanwhile; disconnect that connection first.")
     connection.state, connection.erase_after = "needs_reauthorisation", None
+    # Also when it was restored before its provider was told.
+    connection.credentials_sealed = None
     connection.account_hash = account_hash(connection.channel, connection.account_id)
 
 

@@ -25,6 +25,10 @@ _STOP = (
     "update queue.procrastinate_jobs set abort_requested = true"
     " where status = 'doing' and not abort_requested and task_name = 'conversations:answer' and {lost}"
 )
+_ANSWERS = text(
+    f"select id from {_JOBS} where status = 'doing' and task_name = 'conversations:answer'"  # noqa: S608
+    " and args ->> 'tenant_id' = :tenant"
+)
 
 
 class StillRunning(Unavailable):
@@ -103,6 +107,23 @@ async def end_work(runtime: Runtime, erasure: Erasure, seconds: float = _WAIT_SE
         if clock() > deadline:
             raise StillRunning
         await asyncio.sleep(_POLL_SECONDS)
+
+
+async def end_answers(runtime: Runtime, erasure: Erasure, seconds: float = _WAIT_SECONDS) -> None:
+    """Wait until the tenant's answers that are being made now have ended; raises StillRunning after a while."""
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + seconds
+    begun = await _answers(runtime, erasure)
+    while begun:
+        if clock() > deadline:
+            raise StillRunning
+        await asyncio.sleep(_POLL_SECONDS)
+        begun &= await _answers(runtime, erasure)
+
+
+async def _answers(runtime: Runtime, erasure: Erasure) -> set[int]:
+    async with runtime.db.session(erasure.tenant_id) as session:
+        return set(await session.scalars(_ANSWERS, {"tenant": str(erasure.tenant_id)}))
 
 
 async def jobs_left(session: AsyncSession, erasure: Erasure) -> int:

@@ -1,6 +1,7 @@
 """Taking a connection back at its provider: tried for a while, and then its token goes all the same."""
 
 import asyncio
+from contextlib import suppress
 from typing import Literal
 from uuid import UUID
 
@@ -29,9 +30,9 @@ async def revoke(runtime: Runtime, tenant_id: UUID, connection_ids: list[UUID]) 
         return None
     done = await asyncio.gather(*(_confirmed(runtime, tenant_id, *each) for each in connections))
     async with runtime.vault.session(tenant_id) as session:
-        await session.execute(
-            update(Connection).where(Connection.id.in_(connection_ids)).values(credentials_sealed=None)
-        )
+        # One that was restored meanwhile may have a new token already.
+        stopped = Connection.id.in_(connection_ids), Connection.state.in_(("disconnected", "erasing"))
+        await session.execute(update(Connection).where(*stopped).values(credentials_sealed=None))
     return "confirmed" if all(done) else "unconfirmed"
 
 
@@ -56,8 +57,13 @@ async def _take_back(runtime: Runtime, tenant_id: UUID, connection: Connection, 
     # An account that was connected again meanwhile may have just lost its webhook with this one's.
     async with runtime.vault.session(tenant_id) as session:
         successor = await live_connection(session, connection.channel, connection.account_id)
-        renewed = None if successor is None else Credentials(successor.credentials)
-    if successor is not None and renewed is not None:
+        sealed = successor is not None and successor.credentials_sealed is not None
+        renewed = Credentials(successor.credentials) if successor is not None and sealed else credentials
+    if successor is not None and not sealed:
+        # It was restored. If it is being connected again just now, its new token is kept once its webhook is set.
+        with suppress(ConnectRefused):
+            await subscribe(runtime, successor.channel, successor.id, renewed)
+    elif successor is not None:
         await subscribe(runtime, successor.channel, successor.id, renewed)
         async with runtime.vault.session(tenant_id) as session:
             still = await session.get(Connection, successor.id, with_for_update={"read": True})

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class ErasureOut(BaseModel):
@@ -51,7 +51,8 @@ class RetentionIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"conversations_days": 365}]})
 
-    conversations_days: int | None
+    # Strict: `true` would be a day.
+    conversations_days: int | None = Field(strict=True)
 
 
 class ErasureList(BaseModel):

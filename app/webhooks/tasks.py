@@ -40,8 +40,9 @@ async def handle_event(context: JobContext, tenant_id: UUID, event_id: UUID) -> 
         stored.conversation_ids = sorted({one for one in about if one is not None})
         if any(event.kind == "account_removed" for event in events):
             await erase_connection(session, runtime, connection.id)
-        credentials = Credentials(connection.credentials)
-    for event in tapped:
+        # None once it was disconnected, and not connected again since it was restored.
+        credentials = Credentials(connection.credentials or {})
+    for event in tapped if credentials else ():
         await provider.acknowledge(client_for(connection, runtime), credentials, event)
 
 

@@ -128,6 +128,11 @@ async def test_a_time_outside_of_the_limits_is_refused(shop, days):
         assert (answer.status_code, answer.json()["code"]) == (422, "retention_out_of_bounds")
 
 
+@pytest.mark.parametrize("days", [True, 1.0, "1"])
+async def test_a_time_is_a_whole_number_of_days(shop, days):
+    assert (await shop.http.put("/v1/account/retention", json={"conversations_days": days})).status_code == 422
+
+
 async def test_what_is_left_over_of_events_requests_and_jobs_goes(shop, run_jobs):
     await shop.write(shop.connection, QUESTION)
     await run_jobs()

@@ -8,8 +8,23 @@ import orjson
 import pytest
 from sqlalchemy import func, select, text, update
 
-from app.models import Agent, Contact, Conversation, Document, Erasure, Message, Tenant, Turn, now
-from app.privacy import ledger, proofkey, receipts
+from app.channels.outbox import Outbox
+from app.channels.providers.telegram import Telegram
+from app.conversations import answering
+from app.models import (
+    Agent,
+    Connection,
+    Contact,
+    Conversation,
+    Document,
+    Erasure,
+    Handoff,
+    Message,
+    Tenant,
+    Turn,
+    now,
+)
+from app.privacy import engine, ledger, proofkey, receipts
 from app.privacy.mentions import NO_DOCUMENT
 from app.privacy.replay import Asker, replay
 from app.privacy.tasks import start_due
@@ -259,3 +274,104 @@ async def test_an_erasure_of_another_tenant_is_not_there(shop, make_tenant, run_
     assert (await other.http.post(f"/v1/connections/{shop.connection}/restore")).status_code == 404
     assert (await other.http.get("/v1/erasures")).json()["erasures"] == []
     assert [one["id"] for one in (await shop.http.get("/v1/erasures")).json()["erasures"]] == [erasure["id"]]
+
+
+@pytest.mark.parametrize("moment", ["sent", "recorded"])
+async def test_an_answer_that_was_being_made_does_not_quote_an_erased_document(
+    shop, telegram, run_jobs, monkeypatch, moment
+):
+    reached, go_on = asyncio.Event(), asyncio.Event()
+    send, run = Outbox.send, answering.run
+
+    async def slow_send(self, *args):
+        reached.set()
+        await go_on.wait()
+        return await send(self, *args)
+
+    async def slow_record(*args):
+        state = await run(*args)
+        reached.set()
+        await go_on.wait()
+        return state
+
+    if moment == "sent":
+        monkeypatch.setattr(Outbox, "send", slow_send)
+    else:
+        monkeypatch.setattr(answering, "run", slow_record)
+    await shop.write(shop.connection, QUESTION)
+    working = asyncio.create_task(run_jobs())
+    await asyncio.wait_for(reached.wait(), 30)
+    erasure = await _delete(shop, f"documents/{shop.document}")
+    erasing = asyncio.create_task(engine.carry_out(shop.runtime, UUID(erasure["id"])))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(erasing), 1)
+    go_on.set()
+    await asyncio.gather(working, erasing)
+    assert (await shop.http.get(f"/v1/erasures/{erasure['id']}")).json()["state"] == "done"
+    async with shop.runtime.vault.session(shop.id) as session:
+        (turn,) = await session.scalars(select(Turn))
+        assert turn.record["citations"] == []
+        assert shop.document not in str(turn.record)
+
+
+async def test_a_connection_that_was_made_again_keeps_its_token_while_the_old_one_is_revoked(
+    shop, telegram, run_jobs, monkeypatch
+):
+    disconnect, reached, go_on = Telegram.disconnect, asyncio.Event(), asyncio.Event()
+
+    async def slow(self, *args):
+        reached.set()
+        await go_on.wait()
+        await disconnect(self, *args)
+
+    monkeypatch.setattr(Telegram, "disconnect", slow)
+    await _delete(shop, f"connections/{shop.connection}")
+    working = asyncio.create_task(run_jobs())
+    await asyncio.wait_for(reached.wait(), 30)
+    assert (await shop.http.post(f"/v1/connections/{shop.connection}/restore")).status_code == 200
+    assert await shop.connect(shop.agent) == shop.connection
+    go_on.set()
+    await working
+    assert telegram.webhooks
+    await shop.write(shop.connection, QUESTION)
+    await run_jobs()
+    assert len(telegram.sent) == 1
+
+
+@pytest.mark.parametrize("told", [False, True])
+async def test_what_is_restored_has_no_token_and_takes_messages_for_a_person(shop, telegram, run_jobs, told):
+    await _delete(shop, f"connections/{shop.connection}")
+    if told:
+        await run_jobs()
+    assert (await shop.http.post(f"/v1/connections/{shop.connection}/restore")).status_code == 200
+    assert await _all(shop, Connection.credentials_sealed) == [None]
+    await shop.write(shop.connection, QUESTION)
+    await run_jobs()
+    assert not telegram.sent
+    assert len(await _all(shop, Handoff.id)) == 1
+
+
+@pytest.mark.parametrize("what", ["contacts", "conversations", "connections", "account"])
+async def test_asking_many_times_at_once_is_one_erasure(shop, telegram, run_jobs, what):
+    await shop.write(shop.connection, QUESTION)
+    await run_jobs()
+    (contact,), (conversation,) = await _all(shop, Contact.id), await _all(shop, Conversation.id)
+    rows = {"contacts": contact, "conversations": conversation, "connections": shop.connection}
+    path = f"{what}/{rows[what]}" if what in rows else what
+    asked = await asyncio.gather(*(_delete(shop, path) for _ in range(5)))
+    assert len({one["id"] for one in asked}) == 1
+    if what == "account":
+        assert (await shop.http.post("/v1/account/restore")).status_code == 204
+        assert await _all(shop, Erasure.state) == ["restored"]
+
+
+async def test_the_sample_s_address_goes_with_its_conversation(shop, run_jobs):
+    await shop.write(shop.connection, QUESTION)
+    await run_jobs()
+    (conversation,) = await _all(shop, Conversation.id)
+    note = shop.runtime.settings.data_dir / engine.FIRST_RUN
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(f'{{"reply_url": "/v1/conversations/{conversation}/messages"}}')
+    await _delete(shop, f"conversations/{conversation}")
+    await run_jobs()
+    assert not note.exists()
