@@ -113,8 +113,12 @@ async def _connection(site: Site, messages: int, writing: int) -> Outcome:
 async def _tiktok(site: Site) -> Outcome:
     """A TikTok account's disconnect, while its customers are being answered: its tokens are revoked as well."""
     connection = await tiktok.connect(site, await _agent(site))
-    values = await tiktok.write(site, Canaries(), 10)
-    outcome = await _erase(site, "connection", connection, f"/v1/connections/{connection}", values, complete=False)
+
+    async def write() -> list[str]:
+        return await tiktok.write(site, Canaries(), 10)
+
+    path = f"/v1/connections/{connection}"
+    outcome = await _erase(site, "connection", connection, path, [], complete=False, meanwhile=write)
     if site.tiktok.access_tokens or site.tiktok.refresh_tokens:
         raise RuntimeError("the tokens of a TikTok account were not revoked")
     return outcome

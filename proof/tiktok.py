@@ -1,7 +1,6 @@
 """A TikTok account in the proof of erasure: connected by its owner's consent, written to by customers, let go."""
 
 import secrets
-from typing import Any
 from uuid import UUID
 
 import httpx
@@ -40,7 +39,7 @@ async def connect(site: Site, agent: UUID) -> UUID:
     return UUID(made)
 
 
-async def write(site: Site, canary: Canaries, count: int) -> list[Any]:
+async def write(site: Site, canary: Canaries, count: int) -> list[str]:
     """A customer writes, with media, a share and a sticker among it; returns everything that must be nowhere after."""
     customer, talk = canary("customer"), canary("talk")
     for number in range(count):
