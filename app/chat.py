@@ -15,7 +15,7 @@ from app.errors import JobxError, Unavailable
 from app.simulators.chats import Chat, Request, chat_on
 from app.talk import NotRunning
 
-_START_SECONDS = 10.0
+_START_SECONDS = 30.0
 _REPLY_SECONDS = 60.0
 _POLL_SECONDS = 0.1
 _PORTS = {"tiktok": 8101, "messenger": 8102, "instagram": 8103, "whatsapp": 8104}

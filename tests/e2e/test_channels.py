@@ -101,7 +101,7 @@ def test_a_conversation(api, chats, channel):
 def test_a_developer_chats_at_the_terminal(up):
     """What `jobx simulate` says Jobx is to be started with is what makes it work."""
     command = [sys.executable, "-m", "app.cli", "simulate", "tiktok", QUESTION]
-    refused = subprocess.run(command, cwd=ROOT, env=up.env, capture_output=True, text=True, timeout=60, check=False)
+    refused = subprocess.run(command, cwd=ROOT, env=up.env, capture_output=True, text=True, timeout=120, check=False)
     assert refused.returncode == 1
     line = next(each for each in refused.stderr.splitlines() if "make run" in each)
     told = dict(part.split("=", 1) for part in line.split() if part.startswith("JOBX_"))
@@ -111,7 +111,7 @@ def test_a_developer_chats_at_the_terminal(up):
     with starting(folder, up.log.with_name("chat.log"), **told) as running:
         running.ready()
         shown = subprocess.run(
-            command, cwd=ROOT, env=running.env, capture_output=True, text=True, timeout=90, check=False
+            command, cwd=ROOT, env=running.env, capture_output=True, text=True, timeout=150, check=False
         )
     assert shown.returncode == 0, shown.stderr
     assert "return" in shown.stdout
