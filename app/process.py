@@ -147,6 +147,8 @@ async def run(
             stop.set()
             server.should_exit = True
             await asyncio.gather(web, main, stopping, return_exceptions=True)
+        # Work that fails asks the rest to stop as it ends: that it failed is told all the same.
+        main.result()
 
 
 async def one_of_many(

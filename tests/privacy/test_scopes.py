@@ -60,6 +60,7 @@ async def test_a_connection_of_the_other_class_stops_at_once_and_shows_its_date(
     await run_jobs()
     assert len(telegram.sent) == 1
     assert len(await _all(shop, Message.id)) == 2
+    assert await _all(shop, Connection.credentials_sealed) == [None]
     assert await start_due(shop.runtime) == 0
     await _bring_forward(shop)
     assert await start_due(shop.runtime) == 1
@@ -187,6 +188,7 @@ async def test_a_document_goes_with_its_quotes_and_an_agent_does_not_learn_more_
         assert (await session.get_one(Agent, UUID(narrow))).document_ids == [NO_DOCUMENT]
         (turn,) = await session.scalars(select(Turn))
         assert turn.record["citations"] == []
+        assert [one["evidence"] for one in turn.record["verdicts"]] == [None] * len(turn.record["verdicts"])
     receipt = (await shop.http.get(f"/v1/erasures/{erasure['id']}")).json()["receipt"]
     assert {"citations": 1, "files": 1, "vectors": 1}.items() <= receipt["erased"].items()
     assert (await shop.reply(narrow, "When does the shop open?"))["passages"] == []
@@ -375,3 +377,20 @@ async def test_the_sample_s_address_goes_with_its_conversation(shop, run_jobs):
     await _delete(shop, f"conversations/{conversation}")
     await run_jobs()
     assert not note.exists()
+
+
+@pytest.mark.parametrize("what", ["account", "connections"])
+async def test_what_is_being_erased_cannot_be_restored(shop, what):
+    path = what if what == "account" else f"{what}/{shop.connection}"
+    await _delete(shop, path, days=0)
+    refused = await shop.http.post(f"/v1/{path}/restore")
+    assert (refused.status_code, refused.json()["code"]) == (409, "nothing_to_restore")
+    assert await _all(shop, Erasure.state) == ["running"]
+
+
+async def test_an_erasure_does_not_end_while_something_is_left(shop, monkeypatch):
+    monkeypatch.setattr(engine, "STEPS", (engine.count_again, *engine.STEPS[-1:]))
+    erasure = await _delete(shop, f"connections/{shop.connection}", days=0)
+    with pytest.raises(engine.NotGone):
+        await engine.carry_out(shop.runtime, UUID(erasure["id"]))
+    assert (await shop.http.get(f"/v1/erasures/{erasure['id']}")).json()["receipt"] is None
