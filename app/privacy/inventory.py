@@ -70,7 +70,7 @@ def _elsewhere() -> Iterator[Place]:
     words = "texts, names and identifiers are encrypted in it as they are in the database"
     yield Place("backups", "database", "sealed", "message", SAFETY, INTEREST, "backups", False, "expires")
     yield Place("backups", "files", "sealed", "knowledge", SAFETY, INTEREST, "backups", False, "expires")
-    words = "the server's planner keeps samples of columns (ids, hashes, ciphertext) until it looks at the table again"
+    words = "the planner keeps samples of columns (ids, hashes, ciphertext) until it finds rows in the table again"
     yield Place("backups", "pg_statistic", "clear", "operations", SAFETY, INTEREST, "backups", False, "expires", words)
 
 
