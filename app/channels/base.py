@@ -134,6 +134,8 @@ class InboundEvent:
     address: Mapping[str, str] = field(default_factory=dict)
     # Our own id of the delivery that an echo or a status is of, where the channel carries such a mark.
     delivery_id: str | None = None
+    # Mail: earlier messages of the thread, by any of which its conversation may be known.
+    parents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -145,8 +147,9 @@ class Capabilities:
     `person_window_hours` for what a person wrote. Of the `messages_per_window`, `kept_for_person` are left to one.
     `templates` says whether an approved template may go outside of the window. `typing` says whether a typing sign
     can be shown, `media` whether customers can send files, `images` and `links` whether we can. `shared_webhook`:
-    events of all accounts come to one address and name theirs. `retention` is what becomes of a connection's data
-    once it stops.
+    events of all accounts come to one address and name theirs. `polled`: what is new is fetched from the account
+    (`Mailboxes`). `thread_replies_per_day` and `customer_replies_per_day` are the brakes of a channel on which robots
+    write: so many automatic replies in 24 hours. `retention` is what becomes of a connection's data once it stops.
     """
 
     unit: Unit
@@ -162,6 +165,9 @@ class Capabilities:
     images: bool = False
     links: bool = True
     shared_webhook: bool = False
+    polled: bool = False
+    thread_replies_per_day: int | None = None
+    customer_replies_per_day: int | None = None
     max_body_bytes: int = MEBIBYTE
     retention: Retention = "30 days"
 
@@ -264,6 +270,28 @@ class SendResult:
     code: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Mailbox:
+    """A polled account: its own and the tenant's other addresses, lower case, and where the last fetch ended.
+
+    `position` is the provider's own text; None for an account that was connected just now, whose old mail is left
+    alone.
+    """
+
+    account_id: str
+    own_addresses: frozenset[str]
+    position: str | None = None
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What is new in a mailbox, oldest first, and the position to keep once it is stored; `more` if it goes on."""
+
+    events: tuple[InboundEvent, ...]
+    position: str
+    more: bool = False
+
+
 class Provider(Protocol):
     """One messaging channel. Implementations hold base URLs and the platform's own app credentials, and are safe to
     share between tasks. `ProviderDefaults` has what a channel without webhooks for many or OAuth does."""
@@ -356,6 +384,21 @@ class Provider(Protocol):
 
     async def acknowledge(self, client: httpx.AsyncClient, credentials: Credentials, event: InboundEvent) -> None:
         """Tell the provider that an event was taken (Telegram: end the wait of a tapped button), best effort."""
+        ...
+
+
+class Mailboxes(Protocol):
+    """What a provider of polled accounts does besides (`Capabilities.polled`)."""
+
+    async def fetch(self, client: httpx.AsyncClient, credentials: Credentials, mailbox: Mailbox) -> Fetched:
+        """What came since the mailbox's position, a bounded number of mails at a time.
+
+        Raises ConnectRefused when the owner has to let us in again, ProviderUnavailable when trying again may help.
+        """
+        ...
+
+    async def wait(self, credentials: Credentials, seconds: float) -> bool:
+        """Wait for new mail for so long at most; whether there may be some. Raises as `fetch` does."""
         ...
 
 
