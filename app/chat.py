@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import uvicorn
+from starlette.types import ASGIApp
 
 from app.embedded.sample import FIRST_RUN
 from app.errors import JobxError, Unavailable
@@ -18,7 +19,7 @@ from app.talk import NotRunning
 _START_SECONDS = 30.0
 _REPLY_SECONDS = 60.0
 _POLL_SECONDS = 0.1
-_PORTS = {"tiktok": 8101, "messenger": 8102, "instagram": 8103, "whatsapp": 8104}
+_PORTS = {"tiktok": 8101, "messenger": 8102, "instagram": 8103, "whatsapp": 8104, "gmail": 8105, "email": 8106}
 
 
 class NotPointedHere(JobxError):
@@ -34,12 +35,8 @@ def chat(channel: str, data_dir: Path, lines: Iterable[str], say: Callable[[str]
     """
     url = f"http://127.0.0.1:{_PORTS[channel]}"
     simulated = chat_on(channel, url)
-    server = uvicorn.Server(
-        uvicorn.Config(simulated.app, port=_PORTS[channel], log_level="critical", access_log=False, lifespan="off")
-    )
-    # Ends with the process: its sockets are loopback's, and it keeps nothing.
-    Thread(target=server.run, daemon=True).start()
-    _wait(lambda: server.started, _START_SECONDS)
+    if simulated.app is not None:
+        _serve(simulated.app, _PORTS[channel])
     first_run = _first_run(data_dir)
     headers = {"Authorization": f"Bearer {first_run['api_key']}"}
     try:
@@ -53,6 +50,13 @@ def chat(channel: str, data_dir: Path, lines: Iterable[str], say: Callable[[str]
         raise NotRunning from None
 
 
+def _serve(app: ASGIApp, port: int) -> None:
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="critical", access_log=False, lifespan="off"))
+    # Ends with the process: its sockets are loopback's, and it keeps nothing.
+    Thread(target=server.run, daemon=True).start()
+    _wait(lambda: server.started, _START_SECONDS)
+
+
 def _first_run(data_dir: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads((data_dir / FIRST_RUN).read_text())
@@ -63,6 +67,8 @@ def _first_run(data_dir: Path) -> dict[str, Any]:
 
 def _connect(channel: str, url: str, simulated: Chat, api: httpx.Client, agent_id: str) -> bool:
     """Whether the account was connected: Jobx knows this simulator, and its owner came back from there."""
+    if simulated.form is not None:
+        return not api.post("/v1/connections", json=simulated.form() | {"agent_id": agent_id}).is_error
     code = {} if simulated.code is None else {"code": simulated.code()}
     answer = api.post("/v1/consents", json={"channel": channel, "agent_id": agent_id} | code)
     if answer.is_error:
@@ -87,7 +93,10 @@ def _ask(channel: str, simulated: Chat, api: httpx.Client, text: str, say: Calla
     _post(channel, api, simulated.echo())
 
 
-def _post(channel: str, api: httpx.Client, request: Request) -> None:
+def _post(channel: str, api: httpx.Client, request: Request | None) -> None:
+    if request is None:
+        # Jobx looks into the mailbox itself.
+        return
     answer = api.post(f"/webhooks/{channel}", content=request.body, headers=request.headers)
     if answer.status_code != httpx.codes.OK:
         raise Unavailable(f"Jobx refused the webhook with status {answer.status_code}.")

@@ -21,6 +21,7 @@ from app.queue import ANSWERS, DELIVERIES, INBOUND, INGESTION, PRIVACY, Share
 from app.rescue import rescue
 from app.runtime import Runtime
 from app.settings import Settings
+from app.webhooks.mailboxes import poll_due, watch
 from app.webhooks.tasks import blueprint as webhook_tasks
 
 logger = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ async def run_worker(runtime: Runtime, stop: asyncio.Event, *, share: Share = "a
         urgent = [INBOUND, ANSWERS, DELIVERIES]
         parts.append(_working(runtime, stop, "answers", urgent, settings.answer_concurrency))
         # With slots of its own: an erasure has a minute, however many customers or documents wait.
+        parts.append(watch(runtime))
         parts.append(_working(runtime, stop, "privacy", [PRIVACY], _ERASURES_AT_ONCE))
     if share != "answers":
         parts.append(_working(runtime, stop, "documents", [INGESTION], settings.ingestion_concurrency))
@@ -151,6 +153,7 @@ async def _rescue_round(runtime: Runtime, silent_seconds: float, *, renew: bool)
     try:
         released = await runtime.queue.release_stalled(silent_seconds)
         await start_due(runtime)
+        await poll_due(runtime)
         renewed = 0
         if renew:
             await plan_retention(runtime)

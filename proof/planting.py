@@ -64,6 +64,7 @@ async def plant_connection(
     made = await store(
         session, new_id(), "telegram", agent_id, account, credentials, simulated=True, retention=retention
     )
+    made.position = canary("position")
     made.template = {"name": canary("template"), "language": "en"}
     session.add(ConnectionRoute(connection_id=made.id, route_hash=secrets.token_bytes(32)))
     consent = Consent(agent_id=agent_id, channel="telegram", expires_at=now(), connection_ids=[made.id])

@@ -134,7 +134,7 @@ async def inhabited(runtime: Runtime, app_of: Any, admin_conninfo: str, *, names
         await admin.execute("set search_path = queue")
         telegram = TelegramSimulator(accept_any_token=True)
         chats = {channel: chat_on(channel, f"http://{channel}.test") for channel in CHATS}
-        apps = {"telegram": telegram.app} | {channel: chat.app for channel, chat in chats.items()}
+        apps = {"telegram": telegram.app} | {name: chat.app for name, chat in chats.items() if chat.app is not None}
         wires = {
             channel: await stack.enter_async_context(httpx.AsyncClient(transport=httpx.ASGITransport(app)))
             for channel, app in apps.items()
@@ -142,7 +142,7 @@ async def inhabited(runtime: Runtime, app_of: Any, admin_conninfo: str, *, names
         calls: list[tuple[str, UUID]] = []
         runtime = replace(
             runtime,
-            settings=_set_up(runtime.settings, [chat.variables for chat in chats.values()]),
+            settings=_set_up(runtime.settings, [chat.variables for chat in chats.values() if chat.app is not None]),
             provider_http=wires,
             simulated_http=wires,
             index=cast(VectorIndex, Watched(runtime.index, "index", calls)),

@@ -136,6 +136,13 @@ class InboundEvent:
     delivery_id: str | None = None
     # Mail: earlier messages of the thread, by any of which its conversation may be known.
     parents: tuple[str, ...] = ()
+    # Mail: others may write in the same thread, and each has a conversation of their own.
+    per_customer: bool = False
+
+    @property
+    def thread(self) -> str | None:
+        """What the conversation is known by."""
+        return f"{self.conversation_id}\0{self.customer_id}" if self.per_customer else self.conversation_id
 
 
 @dataclass(frozen=True)
@@ -270,28 +277,6 @@ class SendResult:
     code: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Mailbox:
-    """A polled account: its own and the tenant's other addresses, lower case, and where the last fetch ended.
-
-    `position` is the provider's own text; None for an account that was connected just now, whose old mail is left
-    alone.
-    """
-
-    account_id: str
-    own_addresses: frozenset[str]
-    position: str | None = None
-
-
-@dataclass(frozen=True)
-class Fetched:
-    """What is new in a mailbox, oldest first, and the position to keep once it is stored; `more` if it goes on."""
-
-    events: tuple[InboundEvent, ...]
-    position: str
-    more: bool = False
-
-
 class Provider(Protocol):
     """One messaging channel. Implementations hold base URLs and the platform's own app credentials, and are safe to
     share between tasks. `ProviderDefaults` has what a channel without webhooks for many or OAuth does."""
@@ -385,48 +370,6 @@ class Provider(Protocol):
     async def acknowledge(self, client: httpx.AsyncClient, credentials: Credentials, event: InboundEvent) -> None:
         """Tell the provider that an event was taken (Telegram: end the wait of a tapped button), best effort."""
         ...
-
-
-class Mailboxes(Protocol):
-    """What a provider of polled accounts does besides (`Capabilities.polled`)."""
-
-    async def fetch(self, client: httpx.AsyncClient, credentials: Credentials, mailbox: Mailbox) -> Fetched:
-        """What came since the mailbox's position, a bounded number of mails at a time.
-
-        Raises ConnectRefused when the owner has to let us in again, ProviderUnavailable when trying again may help.
-        """
-        ...
-
-    async def wait(self, credentials: Credentials, seconds: float) -> bool:
-        """Wait for new mail for so long at most; whether there may be some. Raises as `fetch` does."""
-        ...
-
-
-class ProviderDefaults:
-    """What a channel does that has a webhook for each connection and is connected by a form."""
-
-    def handshake(self, query: Mapping[str, str], token: str) -> str | None:
-        """There is no handshake."""
-        return None
-
-    def parts(self, body: bytes) -> list[Part]:
-        """All of it belongs to the connection whose address it came to."""
-        return [Part(None, body)]
-
-    def authorise_url(self, state: str, redirect_uri: str, verifier: str) -> str:
-        """There is none."""
-        raise ConnectRefused("This channel is connected by a form, not by consent.")
-
-    async def grants(self, client: httpx.AsyncClient, code: str, redirect_uri: str, verifier: str) -> Sequence[Grant]:
-        """There are none."""
-        raise ConnectRefused("This channel is connected by a form, not by consent.")
-
-    async def refresh(self, client: httpx.AsyncClient, credentials: Credentials) -> Credentials:
-        """They do not expire."""
-        return credentials
-
-    async def acknowledge(self, client: httpx.AsyncClient, credentials: Credentials, event: InboundEvent) -> None:
-        """Nothing waits for it."""
 
 
 def header(headers: Mapping[str, str], name: str) -> str | None:

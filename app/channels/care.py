@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.channels.base import ConnectRefused, Credentials, ProviderUnavailable
@@ -40,8 +40,13 @@ async def care_for_due(runtime: Runtime) -> None:
             await defer_care(session, runtime, tenant_id, connection_id)
 
 
-async def defer_care(session: AsyncSession, runtime: Runtime, tenant_id: UUID, connection_id: UUID) -> None:
-    """Add the job of one connection, unless it has one."""
+async def defer_care(
+    session: AsyncSession, runtime: Runtime, tenant_id: UUID, connection_id: UUID, *, refresh: bool = False
+) -> None:
+    """Add the job of one connection, unless it has one; with `refresh` its token is due whatever its date says."""
+    if refresh:
+        mine = update(Connection).where(Connection.id == connection_id)
+        await session.execute(mine.values(refresh_at=now()))
     if await session.scalar(_IS_CARED_FOR, {"connection": str(connection_id)}) is None:
         ids = {"tenant_id": tenant_id, "connection_id": connection_id}
         await runtime.queue.defer(session, "channels:care", DELIVERIES, lock=f"care:{connection_id}", ids=ids)

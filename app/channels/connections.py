@@ -1,7 +1,7 @@
 """Connecting a channel account. Letting go of one is an erasure (app/privacy)."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import delete, select, update
@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.channels.base import Account, Credentials, Grant, Retention
+from app.channels.polling import Mailbox, Mailboxes
 from app.channels.registry import provider_for
 from app.channels.routes import write_routes
 from app.crypto import current_keyring
@@ -50,6 +51,7 @@ async def connect_account(runtime: Runtime, tenant_id: UUID, channel: str, agent
     connection_id, is_new = await _reserve(runtime, tenant_id, channel, agent_id, account, credentials)
     try:
         await subscribe(runtime, channel, connection_id, credentials)
+        position = await _position(runtime, channel, grant)
         async with runtime.vault.session(tenant_id) as session:
             connection = await session.get(Connection, connection_id, with_for_update=True)
             if connection is None or connection.state not in LIVE:
@@ -57,6 +59,8 @@ async def connect_account(runtime: Runtime, tenant_id: UUID, channel: str, agent
             await check_agent(session, agent_id)
             connection.agent_id, connection.state = agent_id, "active"
             renew_credentials(connection, credentials)
+            # One that is connected anew goes on where it was.
+            connection.position = connection.position or position
             await note_subscribed(session, runtime, connection)
             return connection
     except Exception as error:
@@ -65,6 +69,16 @@ async def connect_account(runtime: Runtime, tenant_id: UUID, channel: str, agent
         if isinstance(error, IntegrityError):
             raise AccountTaken from None
         raise
+
+
+async def _position(runtime: Runtime, channel: str, grant: Grant) -> str | None:
+    """Where a mailbox is read from: what is in it already is left alone, what comes from now on is not missed."""
+    provider = provider_for(channel, runtime.settings)
+    if not provider.capabilities.polled:
+        return None
+    mailbox = Mailbox(account_id=grant.account.account_id, own_addresses=frozenset())
+    fetch = cast("Mailboxes", provider).fetch
+    return (await fetch(runtime.provider_http[channel], grant.credentials, mailbox)).position
 
 
 def renew_credentials(connection: Connection, credentials: Credentials) -> None:
@@ -87,7 +101,10 @@ async def note_subscribed(session: AsyncSession, runtime: Runtime, connection: C
     master, mine = runtime.vault.master, ConnectionKey.connection_id == connection.id
     await session.execute(update(ConnectionKey).where(mine).values(webhook_master_id=master.id))
     connection.checked_at = now()
-    if provider_for(connection.channel, runtime.settings).capabilities.shared_webhook:
+    limits = provider_for(connection.channel, runtime.settings).capabilities
+    if limits.polled and connection.polled_at is None:
+        connection.polled_at = now()
+    if limits.shared_webhook:
         others = str(connection.credentials.get(ROUTES, "")).split()
         await write_routes(session, master, connection.channel, connection.id, connection.account_id, others)
 

@@ -243,8 +243,7 @@ async def settle(session: AsyncSession, runtime: Runtime, parcel: Parcel, result
         await _try_later(session, runtime, delivery, result.retry_after)
     elif result.outcome == "reconnect" and delivery.attempts == 1 and parcel.credentials.get("refresh_token"):
         # A token may end before its time; a fresh one decides whether the owner is needed.
-        connection.refresh_at = now()
-        await defer_care(session, runtime, delivery.tenant_id, connection.id)
+        await defer_care(session, runtime, delivery.tenant_id, connection.id, refresh=True)
         await _try_later(session, runtime, delivery, _REFRESH_WAIT_SECONDS)
     elif result.outcome == "unknown":
         await close(session, runtime, delivery, "unknown", result.code)

@@ -7,8 +7,7 @@ from fastapi import APIRouter, Depends, Request
 
 from app.auth.route import CurrentPrincipal, CurrentSession, LongRoute, TenantRoute, needs
 from app.channels import connections
-from app.channels.base import Credentials
-from app.channels.schemas import ConnectionList, ConnectionOut, ConnectionPatch, TelegramConnect, TemplateIn
+from app.channels.schemas import Connect, ConnectionList, ConnectionOut, ConnectionPatch, TemplateIn
 from app.models import Connection
 from app.runtime import of_request
 from app.web import Page, next_cursor, page
@@ -18,11 +17,10 @@ connecting = APIRouter(prefix="/v1/connections", tags=["Connections"], route_cla
 
 
 @connecting.post("", status_code=201, dependencies=[needs("connections:write")])
-async def connect(body: TelegramConnect, principal: CurrentPrincipal, request: Request) -> ConnectionOut:
+async def connect(body: Connect, principal: CurrentPrincipal, request: Request) -> ConnectionOut:
     """Connect a channel account to an agent; asks the provider, and points its webhook at Jobx."""
     runtime = of_request(request)
-    credentials = Credentials(token=body.token.get_secret_value())
-    made = await connections.connect(runtime, principal.tenant_id, body.channel, body.agent_id, credentials)
+    made = await connections.connect(runtime, principal.tenant_id, body.channel, body.agent_id, body.credentials())
     async with runtime.vault.session(principal.tenant_id) as session:
         return shown(await connections.get_connection(session, made.id))
 

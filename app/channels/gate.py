@@ -12,6 +12,7 @@ from app.models import Connection, Conversation, Message, now
 
 # In a conversation's address: the newest message that the customer wrote.
 MESSAGE_ID = "message_id"
+_DAY = timedelta(days=1)
 _WINDOW_MARGIN = timedelta(minutes=5)
 # What went out, or may have.
 _COUNTED = ("sending", "sent", "delivered", "read", "unknown")
@@ -46,7 +47,34 @@ async def hindrance_to_send(
     """Why so many automatic messages cannot be sent though the turn is to be answered: a reason code, or None."""
     if connection.state == "needs_reauthorisation":
         return "connection_needs_reauthorisation"
+    if await _is_loop(session, conversation, limits):
+        return "loop"
     return None if await _window_is_open(session, conversation, limits, parts) else "window_closed"
+
+
+async def _is_loop(session: AsyncSession, conversation: Conversation, limits: Capabilities) -> bool:
+    """Whether two robots may be talking: so many answers within a day, or the same message twice from one customer."""
+    if limits.thread_replies_per_day is None or limits.customer_replies_per_day is None:
+        return False
+    since = now() - _DAY
+    theirs = Conversation.contact_id == conversation.contact_id
+    sent = (
+        select(func.count(), func.count().filter(Message.conversation_id == conversation.id))
+        .join(Conversation, Conversation.id == Message.conversation_id)
+        .where(theirs, Message.author == "agent", Message.status.in_(_COUNTED), Message.created_at >= since)
+    )
+    by_customer, in_thread = (await session.execute(sent)).one()
+    if in_thread >= limits.thread_replies_per_day or by_customer >= limits.customer_replies_per_day:
+        return True
+    written = (
+        select(Message)
+        .join(Conversation, Conversation.id == Message.conversation_id)
+        .where(theirs, Message.direction == "in", Message.created_at >= since)
+        .order_by(Message.id.desc())
+        .limit(2)
+    )
+    newest = [message.text.strip() for message in await session.scalars(written)]
+    return len(newest) > 1 and newest[0] == newest[1] != ""
 
 
 async def _window_is_open(session: AsyncSession, conversation: Conversation, limits: Capabilities, parts: int) -> bool:

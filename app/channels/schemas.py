@@ -6,6 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from app.channels.base import Credentials
+
 
 class TelegramConnect(BaseModel):
     """A Telegram bot, by the token that BotFather gave."""
@@ -25,6 +27,93 @@ class TelegramConnect(BaseModel):
     channel: Literal["telegram"]
     agent_id: UUID
     token: Annotated[SecretStr, Field(min_length=1, max_length=300)]
+
+    def credentials(self) -> Credentials:
+        """As the provider takes them."""
+        return Credentials(token=self.token.get_secret_value())
+
+
+class WhatsAppConnect(BaseModel):
+    """A WhatsApp number by a token of the platform's own Meta app; `pin` registers a number that is not yet."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "channel": "whatsapp",
+                    "agent_id": "0199f5a8-7c7e-7d3a-9d0e-3f1f2a6b4c5d",
+                    "token": "EAAExampleExampleExample",
+                    "waba_id": "102290129340398",
+                    "phone_number_id": "106540352242922",
+                }
+            ]
+        }
+    )
+
+    channel: Literal["whatsapp"]
+    agent_id: UUID
+    token: Annotated[SecretStr, Field(min_length=1, max_length=2000)]
+    waba_id: Annotated[str, Field(min_length=1, max_length=100)]
+    phone_number_id: Annotated[str, Field(min_length=1, max_length=100)]
+    pin: Annotated[SecretStr, Field(pattern=r"^[0-9]{6}$")] | None = None
+
+    def credentials(self) -> Credentials:
+        """As the provider takes them."""
+        pin = {} if self.pin is None else {"pin": self.pin.get_secret_value()}
+        named = {"waba_id": self.waba_id, "phone_number_id": self.phone_number_id}
+        return Credentials(token=self.token.get_secret_value(), **named, **pin)
+
+
+Security = Literal["tls", "starttls", "none"]
+
+
+class MailServer(BaseModel):
+    """A mail server: `tls` from the first byte (993, 465), `starttls` (587), or `none` inside JOBX_FETCH_ALLOW."""
+
+    host: Annotated[str, Field(min_length=1, max_length=253)]
+    port: Annotated[int, Field(ge=1, le=65535)]
+    security: Security = "tls"
+
+
+class MailboxConnect(BaseModel):
+    """A mailbox by IMAP and SMTP; most providers want an app password. `user` is the address if it is left out."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "channel": "email",
+                    "agent_id": "0199f5a8-7c7e-7d3a-9d0e-3f1f2a6b4c5d",
+                    "address": "hello@salon.example",
+                    "password": "app-password-of-the-mailbox",
+                    "imap": {"host": "imap.salon.example", "port": 993},
+                    "smtp": {"host": "smtp.salon.example", "port": 587, "security": "starttls"},
+                }
+            ]
+        }
+    )
+
+    channel: Literal["email"]
+    agent_id: UUID
+    address: Annotated[str, Field(pattern=r"^[^\s<>,;:\"@]+@[^\s<>,;:\"@]+$", max_length=320)]
+    user: Annotated[str, Field(min_length=1, max_length=320)] | None = None
+    password: Annotated[SecretStr, Field(min_length=1, max_length=1000)]
+    imap: MailServer
+    smtp: MailServer
+
+    def credentials(self) -> Credentials:
+        """As the provider takes them."""
+        servers = {"imap": self.imap, "smtp": self.smtp}
+        named = {
+            f"{name}_{part}": str(value) for name, one in servers.items() for part, value in one.model_dump().items()
+        }
+        address = self.address.lower()
+        return Credentials(
+            address=address, user=self.user or self.address, password=self.password.get_secret_value(), **named
+        )
+
+
+Connect = Annotated[TelegramConnect | WhatsAppConnect | MailboxConnect, Field(discriminator="channel")]
 
 
 class TemplateIn(BaseModel):
@@ -78,7 +167,7 @@ class ConsentStart(BaseModel):
         json_schema_extra={"examples": [{"channel": "tiktok", "agent_id": "0199f5a8-7c7e-7d3a-9d0e-3f1f2a6b4c5d"}]}
     )
 
-    channel: Literal["tiktok", "messenger", "instagram", "whatsapp"]
+    channel: Literal["tiktok", "messenger", "instagram", "whatsapp", "gmail"]
     agent_id: UUID
     code: Annotated[SecretStr, Field(min_length=1, max_length=2000)] | None = None
 

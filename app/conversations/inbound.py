@@ -68,7 +68,7 @@ async def ensure_conversation(session: AsyncSession, connection_id: UUID, event:
     new = Conversation(
         connection_id=connection_id,
         contact_id=contact,
-        provider_hash=conversation_hash(connection_id, provider_id, event.business_connection_id),
+        provider_hash=conversation_hash(connection_id, event.thread or provider_id, event.business_connection_id),
         provider_id=provider_id,
         business_connection_id=event.business_connection_id,
     )
@@ -156,11 +156,19 @@ def _row(conversation: Conversation, event: InboundEvent, direction: str, author
         author=author,
         kind=event.kind,
         status=status,
-        text=event.text or event.payload or "",
+        text=_written(event),
         dedup_hash=keyring.lookup("event", event.dedup_id, conversation.connection_id),
         provider_message_hash=provider_id and keyring.lookup("message", provider_id, conversation.connection_id),
         sent_at=sent_at,
     )
+
+
+def _written(event: InboundEvent) -> str:
+    """What was written; a thread's first mail begins with its subject, which often says what it is about."""
+    text = event.text or event.payload or ""
+    if event.subject and event.direction == "in" and not event.parents and event.subject != text:
+        return f"{event.subject}\n\n{text}".strip()
+    return text
 
 
 async def _edit(session: AsyncSession, queue: Queue, conversation: Conversation, event: InboundEvent) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.channels.base import InboundEvent
 from app.crypto import current_keyring
-from app.models import Contact, Conversation
+from app.models import Contact, Conversation, Message
 
 
 def customer_hash(connection_id: UUID, customer_id: str) -> bytes:
@@ -41,7 +41,10 @@ async def find_conversation(session: AsyncSession, connection_id: UUID, event: I
     """
     if event.conversation_id is None:
         return None
-    found = await _locked(session, connection_id, event.conversation_id, event.business_connection_id)
+    known_as = event.thread or event.conversation_id
+    found = await _locked(session, connection_id, known_as, event.business_connection_id)
+    if found is None and event.parents:
+        found = await _by_parents(session, connection_id, event)
     if found is not None or event.conversation_id != event.customer_id:
         return found
     contact = await find_contact(session, connection_id, (event.customer_id, *event.aliases))
@@ -56,4 +59,25 @@ async def _locked(
     hashed = conversation_hash(connection_id, provider_id, business_connection_id)
     mine = Conversation.connection_id == connection_id
     query = select(Conversation).where(mine, Conversation.provider_hash == hashed).with_for_update()
+    return (await session.scalars(query)).one_or_none()
+
+
+async def _by_parents(session: AsyncSession, connection_id: UUID, event: InboundEvent) -> Conversation | None:
+    """The newest conversation with the customer that knows one of the mail's parents: programs shorten References."""
+    contact = await find_contact(session, connection_id, (event.customer_id or "", *event.aliases))
+    if contact is None:
+        return None
+    hashes = message_hashes(connection_id, event.parents)
+    query = (
+        select(Conversation)
+        .join(Message, Message.conversation_id == Conversation.id)
+        .where(
+            Conversation.contact_id == contact.id,
+            Message.connection_id == connection_id,
+            Message.provider_message_hash.in_(hashes),
+        )
+        .order_by(Conversation.id.desc())
+        .limit(1)
+        .with_for_update(of=Conversation)
+    )
     return (await session.scalars(query)).one_or_none()

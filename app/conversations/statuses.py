@@ -32,7 +32,7 @@ async def note_status(
     for delivery in await _deliveries(session, connection.id, targets, event.delivery_id):
         if event.kind == "sent" and delivery.state == "unknown":
             await confirm(session, delivery, event.target_id)
-        elif event.kind in ("failed", "bounce") and event.permanent is not False and delivery.state in _ACCEPTED:
+        elif event.kind in ("failed", "bounce") and _is_final(event) and delivery.state in _ACCEPTED:
             # Accepted is not delivered: this is its end.
             await close(session, runtime, delivery, "failed", _code(event))
     return None if conversation is None else conversation.id
@@ -102,6 +102,11 @@ def _as_id(mark: str | None) -> UUID | None:
         return UUID(mark or "")
     except ValueError:
         return None
+
+
+def _is_final(event: InboundEvent) -> bool:
+    """Whether a failure is the end: a mail that is delayed may still arrive, one that was given up does not."""
+    return event.permanent is not False or event.reason == "failed"
 
 
 def _code(event: InboundEvent) -> str | None:

@@ -229,6 +229,22 @@ WHATSAPP = _channel(
     "graph.facebook.com (JOBX_WHATSAPP__API_BASE)",
     lambda settings: _at(settings.whatsapp.api_base),
 )
+GMAIL = _channel(
+    "gmail",
+    "gmail.googleapis.com, oauth2.googleapis.com, www.googleapis.com (JOBX_GMAIL__API_BASE, JOBX_GMAIL__TOKEN_BASE,"
+    " JOBX_GMAIL__CERTS_BASE)",
+    lambda settings: _at(settings.gmail.api_base, settings.gmail.token_base, settings.gmail.certs_base),
+)
+EMAIL = Destination(
+    "channel email",
+    "is the mailbox that a tenant names: IMAP and SMTP, with TLS",
+    frozenset({Data.MESSAGE, Data.TOKENS}),
+    "tenant",
+    "any public mail server at port 993, 465 or 587, behind the guard of app/egress/guard.py; JOBX_FETCH_ALLOW",
+    "app.egress.mail, below imap-tools and aiosmtplib",
+    False,
+    lambda _settings: frozenset(),
+)
 VECTORS = Destination(
     "vector store",
     "finds passages by meaning and words; is given embeddings, keyed hashes of words, and ids",
@@ -316,6 +332,8 @@ DESTINATIONS = (
     MESSENGER,
     INSTAGRAM,
     WHATSAPP,
+    GMAIL,
+    EMAIL,
     VECTORS,
     PAGES,
     FILES,

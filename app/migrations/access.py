@@ -250,6 +250,40 @@ def route_shared_webhooks() -> None:
     op.execute("revoke create on schema platform from jobx_router")
 
 
+def look_after_mailboxes() -> None:
+    """Let the service find the mailboxes of all tenants that are to be looked at, and share them among its workers."""
+    op.execute("grant create on schema platform to jobx_router")
+    op.execute("grant select (channel, polled_at, watched_until) on tenant.connections to jobx_router")
+    op.execute("grant update (polled_at, watched_until) on tenant.connections to jobx_router")
+    everywhere = "to jobx_router using (true) with check (true)"
+    op.execute(f"create policy router_looks_after on tenant.connections for update {everywhere}")
+    # Marked by the same statement: of two workers that ask at once one is given it.
+    _across_tenants(
+        "platform.take_due_mailboxes() returns table (tenant_id uuid, connection_id uuid)",
+        """
+        update tenant.connections set polled_at = now()
+         where state = 'active' and not simulated and polled_at < now() - interval '4 minutes'
+        returning tenant_id, id
+        """,
+        "volatile",
+    )
+    _across_tenants(
+        "platform.watch_mailboxes(mine uuid[], more int) returns table (tenant_id uuid, connection_id uuid)",
+        """
+        update tenant.connections set watched_until = now() + interval '1 minute'
+         where state = 'active' and not simulated and channel = 'email'
+           and (id = any(mine) or id in (
+               select id from tenant.connections
+                where state = 'active' and not simulated and channel = 'email'
+                  and (watched_until is null or watched_until < now())
+                order by id limit more for update skip locked))
+        returning tenant_id, id
+        """,
+        "volatile",
+    )
+    op.execute("revoke create on schema platform from jobx_router")
+
+
 def _across_tenants(signature: str, body: str, volatility: str = "stable") -> None:
     """A function that sees all tenants, as jobx_router, and can be called by the service."""
     options = f"language sql {volatility} security definer set search_path = pg_catalog, pg_temp"

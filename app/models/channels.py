@@ -31,7 +31,8 @@ class Connection(TenantScoped):
     """A channel account that a tenant connected; `epoch` moves at a disconnect, and writes of older work stop.
 
     Its credentials are refreshed at `refresh_at`; that its events still come to us was seen at `checked_at`.
-    `template` names what goes out when the channel's window is closed.
+    `template` names what goes out when the channel's window is closed. A mailbox was last looked at at `polled_at`,
+    has been read up to `position`, and is watched by a worker until `watched_until`.
     """
 
     __tablename__ = "connections"
@@ -52,6 +53,9 @@ class Connection(TenantScoped):
     erase_after: Mapped[datetime | None]
     refresh_at: Mapped[datetime | None]
     checked_at: Mapped[datetime | None]
+    polled_at: Mapped[datetime | None]
+    watched_until: Mapped[datetime | None]
+    position: Mapped[str | None] = mapped_column(Text)
     account_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
     account_id_sealed: Mapped[bytes] = sealed()
     account_id: Encrypted[str] = encrypted_text("account_id_sealed")

@@ -17,11 +17,11 @@ from app.channels.base import InboundEvent as ProviderEvent
 from app.channels.connections import LIVE, account_hash, get_connection, live_connection
 from app.channels.registry import provider_for
 from app.channels.routes import release_account
-from app.conversations.lookups import conversation_hash, customer_hash
+from app.conversations.lookups import conversation_hash, customer_hash, message_hashes
 from app.crypto import current_keyring
 from app.documents.service import get_document
 from app.errors import Conflict, NotFound, Unavailable
-from app.models import Connection, Contact, Conversation, DocumentVersion, Erasure, InboundEvent, now
+from app.models import Connection, Contact, Conversation, DocumentVersion, Erasure, InboundEvent, Message, now
 from app.privacy.places import Scope
 from app.queue import PRIVACY, Queue
 from app.settings import Settings
@@ -110,9 +110,13 @@ async def erase_conversation(session: AsyncSession, means: Means, conversation_i
         raise NotFound("There is no such conversation.")
     connection_id, hashed = conversation.connection_id, conversation.provider_hash
 
+    written = select(Message.provider_message_hash).where(Message.conversation_id == conversation_id)
+    messages = set(await session.scalars(written))
+
     def its(event: ProviderEvent) -> bool:
-        provider_id, business = event.conversation_id, event.business_connection_id
-        return provider_id is not None and conversation_hash(connection_id, provider_id, business) == hashed
+        provider_id, business = event.thread, event.business_connection_id
+        known = provider_id is not None and conversation_hash(connection_id, provider_id, business) == hashed
+        return known or not messages.isdisjoint(message_hashes(connection_id, event.parents))
 
     await _drop_unread(session, means, connection_id, its)
     conversation = await session.get_one(Conversation, conversation_id, with_for_update=True, populate_existing=True)
@@ -271,6 +275,8 @@ async def _stop(session: AsyncSession, connection: Connection, erasure: Erasure)
     if connection.state in LIVE:
         connection.state, connection.account_hash = "disconnected", None
         connection.epoch += 1
+        # What comes into a mailbox while nobody answers it is not answered later, should it be restored.
+        connection.position = None
     connection.erase_after = erasure.erase_after
 
 

@@ -129,7 +129,8 @@ _CONNECTIONS = Table(
     + clear(ID, "agent_id")
     + clear(STATE, "state", "simulated", "retention")
     + clear(COUNT, "epoch")
-    + clear(TIME, "erase_after", "refresh_at", "checked_at")
+    + clear(TIME, "erase_after", "refresh_at", "checked_at", "polled_at", "watched_until")
+    + clear("how far a mailbox was read: numbers of its provider's", "position")
     + hashed("account_hash")
     + sealed("account_id", "display_name", "template")
     + sealed("credentials", data_class="credential", exported=False),

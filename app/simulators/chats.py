@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.types import ASGIApp
 
+from app.simulators.gmail import GmailSimulator
+from app.simulators.mailbox import MailSimulator
 from app.simulators.meta import INSTAGRAM_APP, META_APP, MetaSimulator
 from app.simulators.meta_webhooks import Thread
 from app.simulators.meta_wire import Page, Professional
@@ -27,16 +30,18 @@ class Request:
 class Chat:
     """One customer on one channel. `variables` point a Jobx at the simulator; `said` is what came back, oldest first.
 
-    `echo` is what the provider posts of the newest message of the business: an echo, or that it was sent. `code` is
-    what the browser is given where there is no consent page to open.
+    `app` answers over HTTP; a mailbox has none, and listens once `form` is asked for, which is what connects it.
+    `write` gives what the provider posts, None where nobody does. `echo` is what it posts of the newest message of the
+    business: an echo, or that it was sent. `code` is what the browser is given where there is no consent page to open.
     """
 
-    app: ASGIApp
+    app: ASGIApp | None
     variables: dict[str, str]
-    write: Callable[[str], Request]
+    write: Callable[[str], Request | None]
     said: Callable[[], list[str]]
-    echo: Callable[[], Request]
+    echo: Callable[[], Request | None]
     code: Callable[[], str] | None = None
+    form: Callable[[], dict[str, Any]] | None = None
 
 
 def chat_on(channel: str, url: str) -> Chat:
@@ -113,10 +118,54 @@ def _whatsapp(url: str) -> Chat:
     )
 
 
+def _gmail(url: str) -> Chat:
+    simulator = GmailSimulator(_APP_ID, _APP_SECRET, "hello@marlow-finch.test")
+
+    def write(text: str) -> Request:
+        # Each answers the last mail of the one thread.
+        thread = simulator.sent[-1].thread_id if simulator.sent else ""
+        simulator.write("Ann Lee <ann@client.test>", text, thread=thread)
+        return Request(*simulator.push())
+
+    return Chat(
+        app=simulator.app,
+        variables={
+            "JOBX_GMAIL__CLIENT_ID": _APP_ID,
+            "JOBX_GMAIL__CLIENT_SECRET": _APP_SECRET,
+            "JOBX_GMAIL__TOPIC": "projects/simulated/topics/gmail",
+            "JOBX_GMAIL__PUSH_AUDIENCE": simulator.audience,
+            "JOBX_GMAIL__PUSH_ACCOUNT": simulator.push_account,
+            "JOBX_GMAIL__API_BASE": f"{url}/gmail/v1",
+            "JOBX_GMAIL__AUTH_BASE": url,
+            "JOBX_GMAIL__TOKEN_BASE": url,
+            "JOBX_GMAIL__CERTS_BASE": url,
+        },
+        write=write,
+        said=simulator.said,
+        echo=lambda: Request(*simulator.push()),
+    )
+
+
+def _email(_url: str) -> Chat:
+    simulator = MailSimulator("hello@marlow-finch.test", "simulated-password")
+
+    def write(text: str) -> None:
+        simulator.write("ann@client.test", text)
+
+    def form() -> dict[str, Any]:
+        return (simulator if simulator.imap_port else simulator.start()).form()
+
+    # A mail server on loopback is reached, without TLS, only where the operator allows its network.
+    allowed = {"JOBX_FETCH_ALLOW": "127.0.0.0/8"}
+    return Chat(None, allowed, write, simulator.said, lambda: None, form=form)
+
+
 _CHATS: dict[str, Callable[[str], Chat]] = {
     "tiktok": _tiktok,
     "messenger": _messenger,
     "instagram": _instagram,
     "whatsapp": _whatsapp,
+    "gmail": _gmail,
+    "email": _email,
 }
 CHATS = tuple(_CHATS)

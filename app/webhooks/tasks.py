@@ -14,8 +14,9 @@ from app.conversations.statuses import STATUSES, note_status
 from app.models import Connection, now
 from app.models import InboundEvent as StoredEvent
 from app.privacy.erasure import erase_connection
-from app.queue import INBOUND, job
+from app.queue import DELIVERIES, INBOUND, job
 from app.runtime import Runtime, of_job
+from app.webhooks.mailboxes import defer_poll, poll
 
 blueprint = procrastinate.Blueprint()
 
@@ -42,8 +43,16 @@ async def handle_event(context: JobContext, tenant_id: UUID, event_id: UUID) -> 
             await erase_connection(session, runtime, connection.id)
         # None once it was disconnected, and not connected again since it was restored.
         credentials = Credentials(connection.credentials or {})
+        if any(event.kind == "mailbox_changed" for event in events):
+            await defer_poll(session, runtime, tenant_id, connection.id)
     for event in tapped if credentials else ():
         await provider.acknowledge(client_for(connection, runtime), credentials, event)
+
+
+@job(blueprint, "webhooks:poll_mailbox", DELIVERIES)
+async def poll_mailbox(context: JobContext, tenant_id: UUID, connection_id: UUID) -> None:
+    """Fetch what is new in a mailbox."""
+    await poll(of_job(context), tenant_id, connection_id)
 
 
 async def _apply(session: AsyncSession, runtime: Runtime, connection: Connection, event: InboundEvent) -> UUID | None:

@@ -22,12 +22,12 @@ from app.channels.base import (
     InboundEvent,
     Outgoing,
     Part,
-    ProviderDefaults,
     ProviderUnavailable,
     Recipient,
     SendResult,
 )
 from app.channels.calls import Reply
+from app.channels.defaults import ProviderDefaults
 from app.channels.instagram_login import NAME, SCOPES, App
 from app.channels.meta_login import address
 from app.channels.reading import as_id, as_object, as_text

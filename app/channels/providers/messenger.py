@@ -20,11 +20,11 @@ from app.channels.base import (
     InboundEvent,
     Outgoing,
     Part,
-    ProviderDefaults,
     ProviderUnavailable,
     Recipient,
     SendResult,
 )
+from app.channels.defaults import ProviderDefaults
 from app.channels.meta_login import App, Page, address
 from app.channels.reading import as_id, as_text
 

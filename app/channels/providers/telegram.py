@@ -18,12 +18,12 @@ from app.channels.base import (
     Credentials,
     InboundEvent,
     Outgoing,
-    ProviderDefaults,
     ProviderUnavailable,
     Recipient,
     SendResult,
     header,
 )
+from app.channels.defaults import ProviderDefaults
 from app.channels.telegram_api import TOKEN, Answer, call, whole_number
 from app.channels.telegram_updates import ALLOWED_UPDATES, parse_update
 from app.text import clean

@@ -26,12 +26,12 @@ from app.channels.base import (
     InboundEvent,
     Outgoing,
     Part,
-    ProviderDefaults,
     ProviderUnavailable,
     Recipient,
     SendResult,
     header,
 )
+from app.channels.defaults import ProviderDefaults
 from app.channels.reading import as_text
 from app.channels.tiktok_api import Answer, ask
 from app.channels.tiktok_events import account_of, parse_event, reduced

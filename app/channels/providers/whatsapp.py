@@ -22,12 +22,12 @@ from app.channels.base import (
     InboundEvent,
     Outgoing,
     Part,
-    ProviderDefaults,
     Recipient,
     SendResult,
     Template,
 )
 from app.channels.calls import Reply, call
+from app.channels.defaults import ProviderDefaults
 from app.channels.meta_login import address, answered, check_granted, confirmed, confirmed_gone, token_in
 from app.channels.reading import Json, as_id, as_list, as_object, as_text
 from app.channels.whatsapp_errors import result_of

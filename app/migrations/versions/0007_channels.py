@@ -87,18 +87,28 @@ def upgrade() -> None:
         ("connections", "template_sealed", sa.LargeBinary()),
         ("connections", "refresh_at", sa.DateTime(timezone=True)),
         ("connections", "checked_at", sa.DateTime(timezone=True)),
+        ("connections", "polled_at", sa.DateTime(timezone=True)),
+        ("connections", "watched_until", sa.DateTime(timezone=True)),
+        ("connections", "position", sa.Text()),
     ):
         op.add_column(table, sa.Column(column, kind, nullable=True), schema="tenant")
     access.route_shared_webhooks()
+    access.look_after_mailboxes()
 
 
 def downgrade() -> None:
     op.execute("drop function platform.connections_routed")
     op.execute("drop function platform.connections_due")
+    op.execute("drop function platform.take_due_mailboxes")
+    op.execute("drop function platform.watch_mailboxes")
+    op.execute("drop policy router_looks_after on tenant.connections")
     for table, columns in {
         "contacts": ["alias_hash"],
         "conversations": ["address_sealed"],
-        "connections": ["template_sealed", "refresh_at", "checked_at"],
+        "connections": [
+            *("template_sealed", "refresh_at", "checked_at"),
+            *("polled_at", "watched_until", "position"),
+        ],
     }.items():
         for column in columns:
             op.drop_column(table, column, schema="tenant")

@@ -105,7 +105,7 @@ def secrets_of(case: Mapping[str, Any]) -> list[str]:
         case "telegram":
             return [given["secret_token"]]
         case "gmail":
-            return [json.dumps(given)]
+            return [json.dumps(given)] if given else []
         case "instagram":
             names = ("instagram_app_secret", "app_secret")
         case _:
@@ -165,11 +165,18 @@ def _fits(want: Event, have: Event, field: str) -> bool:
         return True
     if field == "dedup_id" and want.get("dedup_exact") is False:
         return bool(value)
+    if field == "reason" and f"{field}_any_of" in want:
+        # The name of a rule, however it is spelled.
+        return _plain_name(value) in map(_plain_name, want[f"{field}_any_of"])
     if f"{field}_any_of" in want:
         return value in want[f"{field}_any_of"]
     if field == "media":
         return _media(value) == _media(want[field])
     return bool(_list(value) == _list(want[field]))
+
+
+def _plain_name(value: Any) -> str:
+    return "".join(each for each in str(value).lower() if each.isalnum())
 
 
 def _list(value: Any) -> Any:

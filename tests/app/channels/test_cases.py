@@ -8,6 +8,8 @@ from sqlalchemy import select
 
 from app.channels import connections
 from app.channels.base import Account
+from app.channels.gmail_push import read_history
+from app.channels.mail import dump_event, load_event, read_mail
 from app.channels.registry import CHANNELS, provider_for
 from app.channels.routes import write_routes
 from app.models import InboundEvent, new_id
@@ -112,6 +114,39 @@ def test_case_before_it_is_reduced(case, settings):
     account = case["secrets"].get("bot_id") or case["expected"]["events"][0]["account_id"]
     events = [plain(event) for event in provider.parse(body_of(case), account)]
     assert differences(case, Outcome(events=events)) == []
+
+
+MAILS = [case for case in load("*.json") if case["request"]["method"] == "RAW_EMAIL"]
+ANSWERS = [case for case in load("*.json") if case["request"]["method"] == "API_RESPONSE"]
+_SAID_OF_A_MAIL = {"note", "notes", "zero_events_ok", "events"}
+
+
+@pytest.mark.skipif(not MAILS, reason=f"no mails among the channel cases in {FOLDER}; set CHANNEL_CASES")
+@pytest.mark.parametrize("case", MAILS, ids=[case["id"] for case in MAILS])
+def test_mail(case):
+    """A mail's event stands in `expected` itself; it is the same once it was stored and read again."""
+    expected = case["expected"]
+    own = case["secrets"].get("own_addresses", [])
+    event = read_mail(case["raw_email"].encode(), case["channel"], (own or [""])[0], own)
+    assert load_event(dump_event(event)) == [event]
+    wanted = expected.get("events") or [
+        {name: value for name, value in expected.items() if name not in _SAID_OF_A_MAIL}
+    ]
+    assert differences(case | {"expected": {"events": wanted}}, Outcome(events=[plain(event)])) == []
+
+
+@pytest.mark.skipif(not ANSWERS, reason=f"no API answers among the channel cases in {FOLDER}; set CHANNEL_CASES")
+@pytest.mark.parametrize("case", ANSWERS, ids=[case["id"] for case in ANSWERS])
+def test_api_answer(case):
+    """What a page of Gmail's history names; a field that is not known here fails."""
+    found = read_history(case["payload"])
+    expected = {name: value for name, value in case["expected"].items() if name not in ("note", "notes")}
+    have = {
+        "new_message_ids": list(found.new_message_ids),
+        "skipped": dict(found.skipped),
+        "next_history_id": found.next_history_id,
+    }
+    assert {name: have.get(name, "a field that is not known") for name in expected} == expected
 
 
 CALLBACKS = load("meta-callback-*.json")

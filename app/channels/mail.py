@@ -1,0 +1,246 @@
+"""A mail as an event: who writes in which thread, what they say, and whether a machine may answer.
+
+Sources: RFC 5322 (threads), RFC 3834 (automatic answers), RFC 3464 (delivery reports); shared reference, section 8.
+Only the event is ever stored (`dump_event`), never the mail: it stays in its mailbox.
+"""
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Collection
+from email import message_from_bytes
+from email.message import Message
+from typing import Any, cast
+from uuid import UUID
+
+from app.channels.base import EchoOrigin, InboundEvent, Kind, Media
+from app.channels.mail_headers import addresses, decoded, message_ids, raw_value, sent_ms
+from app.channels.mail_rules import rule_against_answer
+from app.channels.mail_text import attachment_names, body_text
+
+# A mail that says it is larger is not fetched but for its headers.
+MAX_MAIL_BYTES = 25 * 1024 * 1024
+_MOST_PARENTS = 50
+_MOST_REFERENCES = 20
+_UNNAMED = "sha256."
+_FINAL_ACTIONS = ("failed", "delayed", "delivered", "relayed", "expanded")
+
+
+def read_mail(raw: bytes, channel: str, account_id: str, own_addresses: Collection[str]) -> InboundEvent:
+    """The event that a mail is; never raises. `own_addresses` are all of the tenant's, in lower case.
+
+    Ids are Message-IDs without brackets; one that is missing is made of the mail's SHA-256. The conversation is the
+    thread's root. Of a mail of which only the headers were fetched, the text is empty.
+    """
+    message = message_from_bytes(raw)
+    own = {address.lower() for address in (*own_addresses, account_id)}
+    ids = message_ids(message, "Message-ID")
+    message_id = ids[0] if ids else f"{_UNNAMED}{hashlib.sha256(raw).hexdigest()}"
+    parents = _parents(message)
+    sender_name, sender = _sender(message, own)
+    common: dict[str, Any] = {
+        "channel": channel,
+        "account_id": account_id,
+        "dedup_id": message_id,
+        "message_id": message_id,
+        "conversation_id": parents[0] if parents else message_id,
+        "timestamp_ms": sent_ms(message),
+        "parents": tuple(parents),
+        "subject": decoded(raw_value(message, "Subject")),
+        "per_customer": True,
+    }
+    if sender in own or _is_ours(message_id, own):
+        return _echo(message, common, sender, own)
+    report = _report(message)
+    if report is not None:
+        return _delivery_report(message, report, common, sender)
+    return _received(message, common, sender_name, sender, own)
+
+
+def dump_event(event: InboundEvent) -> bytes:
+    """What is stored of a mail until it is handled."""
+    fields = {field.name: field for field in dataclasses.fields(InboundEvent)}
+    values = dataclasses.asdict(event)
+    told = {name: value for name, value in values.items() if value != fields[name].default and value not in ({}, ())}
+    return json.dumps({_MARK: told}, ensure_ascii=False).encode()
+
+
+def load_event(body: bytes) -> list[InboundEvent]:
+    """The event of `dump_event`, or [] for any other bytes; never raises."""
+    try:
+        told = json.loads(body)[_MARK]
+        told["media"] = tuple(Media(**each) for each in told.get("media", ()))
+        for name in _TUPLES:
+            told[name] = tuple(told.get(name, ()))
+        return [InboundEvent(**told)]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return []
+
+
+def references_of(message: Message) -> str:
+    """What an answer's References begin with (RFC 5322, 3.6.4): the mail's own, or else its single In-Reply-To."""
+    chain = message_ids(message, "References")
+    if not chain:
+        replied = message_ids(message, "In-Reply-To")
+        chain = replied if len(replied) == 1 else []
+    if len(chain) > _MOST_REFERENCES:
+        # The root finds the thread, the last ones its place in it.
+        chain = [chain[0], *chain[1 - _MOST_REFERENCES :]]
+    return " ".join(f"<{one}>" for one in chain)
+
+
+def is_unnamed(message_id: str) -> bool:
+    """Whether a mail came without a Message-ID, so that no answer can name it."""
+    return message_id.startswith(_UNNAMED)
+
+
+_MARK = "mail"
+_TUPLES = ("target_ids", "attachments", "aliases", "parents")
+
+
+def _received(
+    message: Message, common: dict[str, Any], sender_name: str, sender: str, own: Collection[str]
+) -> InboundEvent:
+    text, attachments = body_text(message), attachment_names(message)
+    rule = rule_against_answer(message, sender, own)
+    kind: Kind = "auto" if rule else "text" if text or not attachments else "media"
+    address = {"to": sender, "subject": common["subject"], "references": references_of(message)}
+    return InboundEvent(
+        **common,
+        kind=kind,
+        direction="in",
+        customer_id=sender or None,
+        sender_id=sender or None,
+        sender_name=sender_name or None,
+        reply_address=sender or None,
+        # Who writes nothing but a subject says it there.
+        text=text or (None if attachments else common["subject"] or None),
+        attachments=attachments,
+        reason=rule,
+        reply_to_id=next(iter(message_ids(message, "In-Reply-To")), None),
+        address={name: value for name, value in address.items() if value},
+        may_reply=rule is None and bool(text or common["subject"] or attachments),
+    )
+
+
+def _echo(message: Message, common: dict[str, Any], sender: str, own: Collection[str]) -> InboundEvent:
+    """A mail of our own: what we sent, what a person of the business wrote, or what another robot of theirs did."""
+    mark = _own_mark(common["message_id"], own)
+    robot = raw_value(message, "Auto-Submitted").strip().lower() not in ("", "no")
+    origin: EchoOrigin = "api" if mark else "automation" if robot else "human"
+    customer = next((one for _, one in addresses(message, "To", "Cc", "Bcc") if one not in own), None)
+    return InboundEvent(
+        **common,
+        kind="echo",
+        direction="out",
+        customer_id=customer,
+        sender_id=sender or None,
+        text=body_text(message) or None,
+        attachments=attachment_names(message),
+        echo_origin=origin,
+        delivery_id=mark,
+    )
+
+
+def _delivery_report(message: Message, report: Message, common: dict[str, Any], sender: str) -> InboundEvent:
+    """What a mail server says of a mail of ours (RFC 3464): the first recipient's fate, as we write to one only."""
+    fields = _status_fields(report)
+    action, status = fields.get("action", "").lower(), fields.get("status", "")
+    recipient = fields.get("final-recipient") or fields.get("original-recipient", "")
+    failed = _returned_id(message) or next(iter(common["parents"]), None)
+    delivered = action in ("delivered", "relayed", "expanded")
+    return InboundEvent(
+        **common,
+        kind="delivery" if delivered else "bounce",
+        direction="system",
+        sender_id=sender or None,
+        target_id=failed if delivered else None,
+        failed_message_id=None if delivered else failed,
+        failed_recipient=recipient.rpartition(";")[2].strip().strip("<>").lower() or None,
+        permanent=None if delivered else status.startswith("5") or (not status and action == "failed"),
+        error_code=status or None,
+        reason=action if action in _FINAL_ACTIONS else None,
+        delivery_id=_as_uuid((failed or "").partition("@")[0]),
+    )
+
+
+def _parents(message: Message) -> list[str]:
+    """Earlier messages of the thread, its root first."""
+    found = dict.fromkeys(message_ids(message, "References") + message_ids(message, "In-Reply-To"))
+    known = list(found)
+    return known if len(known) <= _MOST_PARENTS else [known[0], *known[1 - _MOST_PARENTS :]]
+
+
+def _sender(message: Message, own: Collection[str]) -> tuple[str, str]:
+    """Who is to be answered, (name, address): Reply-To before From; ours only if nobody else is named."""
+    named = addresses(message, "Reply-To") + addresses(message, "From")
+    others = [one for one in named if one[1] not in own]
+    from_us = bool(named) and named[-1][1] in own
+    if from_us and not addresses(message, "Reply-To"):
+        return named[-1]
+    return next(iter(others or named), ("", ""))
+
+
+def _is_ours(message_id: str, own: Collection[str]) -> bool:
+    """Whether a Message-ID is one that we gave to an answer."""
+    return _own_mark(message_id, own) is not None
+
+
+def _own_mark(message_id: str, own: Collection[str]) -> str | None:
+    local, _, domain = message_id.rpartition("@")
+    ours = {address.rpartition("@")[2] for address in own}
+    return _as_uuid(local) if domain.lower() in ours else None
+
+
+def _as_uuid(text: str) -> str | None:
+    # As we write them: a hexadecimal number of that length is not yet an id of ours.
+    try:
+        return text if str(UUID(text)) == text else None
+    except ValueError:
+        return None
+
+
+def _report(message: Message) -> Message | None:
+    """The part of a delivery report that machines read."""
+    for part in _parts(message):
+        if part.get_content_type() in ("message/delivery-status", "message/global-delivery-status"):
+            return part
+    return None
+
+
+def _parts(message: Message) -> list[Message]:
+    payload = message.get_payload()
+    return cast("list[Message]", payload) if message.is_multipart() and isinstance(payload, list) else []
+
+
+def _status_fields(report: Message) -> dict[str, str]:
+    """The fields of the first recipient's group in a delivery report, names in lower case."""
+    payload = report.get_payload()
+    groups = [each for each in payload if isinstance(each, Message)] if isinstance(payload, list) else []
+    if not groups and isinstance(payload, str):
+        groups = [message_from_bytes(each.encode(errors="replace")) for each in re.split(r"\r?\n\r?\n", payload)]
+    for group in groups:
+        fields = {str(name).lower(): str(value).strip() for name, value in group.items()}
+        if "action" in fields or "final-recipient" in fields:
+            # A status may be followed by words.
+            return {**fields, "status": fields.get("status", "").split(" ")[0][:20]}
+    return {}
+
+
+def _returned_id(message: Message) -> str | None:
+    """The Message-ID of the mail that comes back, whole or its headers only."""
+    for part in _parts(message):
+        kind = part.get_content_type()
+        if kind in ("message/rfc822", "message/global"):
+            inner = part.get_payload()
+            first = inner[0] if isinstance(inner, list) and inner else None
+            found = message_ids(first, "Message-ID") if isinstance(first, Message) else []
+        elif kind in ("text/rfc822-headers", "message/global-headers"):
+            payload = part.get_payload(decode=True)
+            found = message_ids(message_from_bytes(payload if isinstance(payload, bytes) else b""), "Message-ID")
+        else:
+            continue
+        if found:
+            return found[0]
+    return None

@@ -1,0 +1,45 @@
+"""What providers of polled accounts do besides: the `Mailboxes` protocol and its values."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import httpx
+
+from app.channels.base import Credentials, InboundEvent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mailbox:
+    """A polled account: its own and the tenant's other addresses, lower case, and where the last fetch ended.
+
+    `position` is the provider's own text; None for an account that was connected just now, whose old mail is left
+    alone.
+    """
+
+    account_id: str
+    own_addresses: frozenset[str]
+    position: str | None = None
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What is new in a mailbox, oldest first, and the position to keep once it is stored; `more` if it goes on."""
+
+    events: tuple[InboundEvent, ...]
+    position: str
+    more: bool = False
+
+
+class Mailboxes(Protocol):
+    """What a provider of polled accounts does besides (`Capabilities.polled`)."""
+
+    async def fetch(self, client: httpx.AsyncClient, credentials: Credentials, mailbox: Mailbox) -> Fetched:
+        """What came since the mailbox's position, a bounded number of mails at a time.
+
+        Raises ConnectRefused when the owner has to let us in again, ProviderUnavailable when trying again may help.
+        """
+        ...
+
+    async def wait(self, credentials: Credentials, seconds: float) -> bool:
+        """Wait for new mail for so long at most; whether there may be some. Raises as `fetch` does."""
+        ...
