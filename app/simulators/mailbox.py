@@ -173,6 +173,11 @@ class MailSimulator:
             self._writers.discard(writer)
             writer.close()
 
+    @property
+    def idling(self) -> int:
+        """How many connections are in IDLE."""
+        return len(self._idle)
+
     def waiting(self, event: asyncio.Event, *, begins: bool) -> None:
         """A connection enters or leaves IDLE."""
         (self._idle.add if begins else self._idle.discard)(event)
