@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from app.channels.registry import set_up
-from app.egress.destinations import DESTINATIONS, MODELS
+from app.egress.destinations import DESTINATIONS, MODELS, channel
 from app.errors import ConfigurationError
 from app.privacy.inventory import places
 from app.privacy.places import RULES, Place
@@ -117,7 +117,9 @@ def _roles(settings: Settings) -> dict[str, str]:
     }
     others = [one.name for one in DESTINATIONS if one.sub_processor and one.origins(settings)]
     roles |= {name: "" for name in others if name != MODELS.name and not name.startswith("channel ")}
-    roles |= {f"channel {name}": name.capitalize() for name in set_up(settings)}
+    # A mailbox's provider is its tenant's own.
+    ours = [name for name in set_up(settings) if channel(name).sub_processor]
+    roles |= {f"channel {name}": name.capitalize() for name in ours}
     return roles | {"hosting of the service": "", "backups": ""}
 
 

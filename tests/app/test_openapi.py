@@ -28,7 +28,10 @@ async def test_bodies_have_examples(api):
             schema = content["schema"]
             name = schema.get("$ref", "").rpartition("/")[2]
             schema = api["components"]["schemas"][name] if name else schema
-            if "examples" not in schema and method != "patch":
+            # One of several forms has an example of its own.
+            forms = [one["$ref"].rpartition("/")[2] for one in schema.get("oneOf", [])]
+            known = [api["components"]["schemas"][form] for form in forms] or [schema]
+            if not all("examples" in one for one in known) and method != "patch":
                 missing.append((method, path))
     assert missing == []
 
