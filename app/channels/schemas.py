@@ -55,7 +55,7 @@ class WhatsAppConnect(BaseModel):
     token: Annotated[SecretStr, Field(min_length=1, max_length=2000)]
     waba_id: Annotated[str, Field(min_length=1, max_length=100)]
     phone_number_id: Annotated[str, Field(min_length=1, max_length=100)]
-    pin: Annotated[SecretStr, Field(pattern=r"^[0-9]{6}$")] | None = None
+    pin: Annotated[SecretStr, Field(min_length=6, max_length=6)] | None = None
 
     def credentials(self) -> Credentials:
         """As the provider takes them."""
