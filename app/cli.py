@@ -42,7 +42,7 @@ cli.add_typer(privacy, name="privacy")
 operator.add_typer(tenant, name="tenant")
 console = Console(highlight=False, soft_wrap=True, markup=False)
 
-Simulated = Literal["telegram", "tiktok", "messenger", "instagram", "whatsapp"]
+Simulated = Literal["telegram", "tiktok", "messenger", "instagram", "whatsapp", "gmail", "email"]
 _EXPECTED = (JobxError, EmbeddedPostgresError, VectorStoreError, EmbeddingError, UnsupportedVersion)
 
 

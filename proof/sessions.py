@@ -191,6 +191,11 @@ _ARGUMENTS: dict[str, Callable[[random.Random, Party, Party], list[Any]]] = {
         UUID(int=rng.getrandbits(128)),
         *(one for ids in victim.ids.values() for one in ids),
     ],
+    "uuid[]": lambda rng, _, victim: [
+        [],
+        [UUID(int=rng.getrandbits(128))],
+        list(victim.ids["tenant.connections"]),
+    ],
     "bytea": lambda rng, _, victim: [
         b"",
         rng.randbytes(32),

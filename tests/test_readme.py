@@ -5,12 +5,14 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import BaseModel
 from typer.testing import CliRunner
 
-from app.cli import cli
+from app.channels.registry import CHANNELS
+from app.cli import Simulated, cli
 from app.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -79,3 +81,10 @@ def test_every_command_of_jobx_exists():
 def test_every_page_it_names_is_there():
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_every_channel_is_in_the_table_and_can_be_simulated():
+    table = README.partition("## Channels")[2].partition("## ")[0]
+    for channel in CHANNELS:
+        assert {"email": "other mailboxes"}.get(channel, channel) in table.lower()
+    assert set(get_args(Simulated)) == set(CHANNELS)

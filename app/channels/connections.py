@@ -61,6 +61,9 @@ async def connect_account(runtime: Runtime, tenant_id: UUID, channel: str, agent
             renew_credentials(connection, credentials)
             # One that is connected anew goes on where it was.
             connection.position = connection.position or position
+            if position is not None:
+                # At once, as something may wait since it worked last.
+                connection.polled_at = datetime.fromtimestamp(0, UTC)
             await note_subscribed(session, runtime, connection)
             return connection
     except Exception as error:

@@ -9,10 +9,12 @@ import logging
 import re
 import ssl
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from typing import Any
+from weakref import WeakSet
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
@@ -42,7 +44,7 @@ class Letter:
 class Folder:
     """A folder and its mails."""
 
-    validity: int = 1
+    validity: int = field(default_factory=lambda: int(time.time()))
     letters: list[Letter] = field(default_factory=list)
     next_uid: int = 1
 
@@ -72,6 +74,7 @@ class MailSimulator:
         self._tls = tls
         self._idle: set[asyncio.Event] = set()
         self._writers: set[asyncio.StreamWriter] = set()
+        self._smtp_sessions: WeakSet[SMTP] = WeakSet()
 
     def start(self) -> "MailSimulator":
         """Listen on free ports of loopback."""
@@ -127,11 +130,21 @@ class MailSimulator:
     async def _close(self) -> None:
         for server in self._servers:
             server.close()
-        for writer in list(self._writers):
+        writers = list(self._writers)
+        for writer in writers:
             writer.close()
+        for session in self._smtp_sessions:
+            if session.transport is not None:
+                session.transport.close()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, *(writer.wait_closed() for writer in writers), return_exceptions=True)
+        # The transports are closed in the loop's next rounds.
+        await asyncio.sleep(0.01)
 
     def _smtp(self) -> SMTP:
-        return SMTP(
+        session = SMTP(
             self,
             hostname="simulated.test",
             auth_require_tls=False,
@@ -139,6 +152,8 @@ class MailSimulator:
             data_size_limit=64 * 1024 * 1024,
             loop=self._loop,
         )
+        self._smtp_sessions.add(session)
+        return session
 
     def _authenticate(self, _server: SMTP, _session: Session, _envelope: Envelope, _how: str, given: Any) -> AuthResult:
         right = isinstance(given, LoginPassword) and (given.login.decode(), given.password.decode()) == (

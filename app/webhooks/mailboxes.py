@@ -36,7 +36,7 @@ _LEASE_ROUND_SECONDS = 5.0
 _MOST_WATCHED = 200
 # RFC 2177 wants a new IDLE before 29 minutes; many home routers forget a silent connection after five.
 _IDLE_SECONDS = 280.0
-_PAUSE_SECONDS = 60.0
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 5.0, 300.0
 # In so long an IDLE has begun; what came before it is looked for then.
 _SETTLING_SECONDS = 2.0
 
@@ -153,6 +153,7 @@ async def _share(runtime: Runtime, watching: dict[UUID, asyncio.Task[None]]) -> 
 
 
 async def _watch_one(runtime: Runtime, tenant_id: UUID, connection_id: UUID) -> None:
+    pause = _FIRST_PAUSE_SECONDS
     while True:
         async with runtime.vault.session(tenant_id) as session:
             connection = await session.get(Connection, connection_id)
@@ -166,11 +167,25 @@ async def _watch_one(runtime: Runtime, tenant_id: UUID, connection_id: UUID) -> 
             await _look_into(runtime, tenant_id, connection_id)
             if await waiting:
                 await _look_into(runtime, tenant_id, connection_id)
+            pause = _FIRST_PAUSE_SECONDS
         except (ConnectRefused, ProviderUnavailable):
             # Its next fetch finds out what is wrong.
-            await asyncio.sleep(_PAUSE_SECONDS)
+            await _sleep_unless_renewed(runtime, tenant_id, connection_id, credentials, pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
         finally:
             waiting.cancel()
+
+
+async def _sleep_unless_renewed(
+    runtime: Runtime, tenant_id: UUID, connection_id: UUID, credentials: Credentials, seconds: float
+) -> None:
+    """Wait for so long, or until the owner has connected the mailbox anew."""
+    for _ in range(round(seconds / _FIRST_PAUSE_SECONDS)):
+        await asyncio.sleep(_FIRST_PAUSE_SECONDS)
+        async with runtime.vault.session(tenant_id) as session:
+            connection = await session.get(Connection, connection_id)
+            if connection is None or connection.credentials != dict(credentials):
+                return
 
 
 async def _look_into(runtime: Runtime, tenant_id: UUID, connection_id: UUID) -> None:
