@@ -53,7 +53,7 @@ def _by_people(message: Message, sender: str, own_addresses: Collection[str]) ->
     if not sender:
         return "no_sender"
     if not any(address in own_addresses for _, address in addresses(message, "To", "Cc")):
-        return "not_in_to_or_cc"
+        return "not_in_to_cc"
     return None
 
 

@@ -166,8 +166,7 @@ def _fits(want: Event, have: Event, field: str) -> bool:
     if field == "dedup_id" and want.get("dedup_exact") is False:
         return bool(value)
     if field == "reason" and f"{field}_any_of" in want:
-        # The name of a rule, however it is spelled.
-        return _plain_name(value) in map(_plain_name, want[f"{field}_any_of"])
+        return any(_same_rule(str(value), name) for name in want[f"{field}_any_of"])
     if f"{field}_any_of" in want:
         return value in want[f"{field}_any_of"]
     if field == "media":
@@ -175,8 +174,10 @@ def _fits(want: Event, have: Event, field: str) -> bool:
     return bool(_list(value) == _list(want[field]))
 
 
-def _plain_name(value: Any) -> str:
-    return "".join(each for each in str(value).lower() if each.isalnum())
+def _same_rule(one: str, other: str) -> bool:
+    """Whether two names are of the same rule, however they are spelled: "noreply_sender", "No-Reply"."""
+    first, second = ("".join(filter(str.isalnum, name.lower())) for name in (one, other))
+    return first in second or second in first
 
 
 def _list(value: Any) -> Any:

@@ -132,7 +132,13 @@ def test_mail(case):
     wanted = expected.get("events") or [
         {name: value for name, value in expected.items() if name not in _SAID_OF_A_MAIL}
     ]
-    assert differences(case | {"expected": {"events": wanted}}, Outcome(events=[plain(event)])) == []
+    # How many blanks and line ends HTML makes is nobody's to say.
+    found = [_flat(plain(event))]
+    assert differences(case | {"expected": {"events": list(map(_flat, wanted))}}, Outcome(events=found)) == []
+
+
+def _flat(event):
+    return {name: " ".join(value.split()) if name == "text" and value else value for name, value in event.items()}
 
 
 @pytest.mark.skipif(not ANSWERS, reason=f"no API answers among the channel cases in {FOLDER}; set CHANNEL_CASES")

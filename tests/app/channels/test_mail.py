@@ -139,6 +139,7 @@ QUOTED = [
     "út 3. 11. 2026 v 10:00 odesílatel Salon <hello@salon.example> napsal:\n> 30 EUR",
     "Den tis 3 nov. 2026 kl 10:00 skrev Salon <hello@salon.example>:\n> 30 EUR",
     "вт, 3 лист. 2026 р. о 10:00 Salon <hello@salon.example> пише:\n> 30 EUR",
+    "3 листопада 2026 р. о 10:00 Salon <hello@salon.example> написав(-ла):\n> 30 EUR",
     "3.11.2026 10:00, Salon пишет:\n> 30 EUR",
     "вт, 3 нояб. 2026 г. в 10:00, Salon <hello@salon.example>:\n> 30 EUR",
     "03.11.2026, 10:00, Salon <hello@salon.example> написал(а):\n> 30 EUR",
@@ -218,8 +219,8 @@ def test_an_answer_below_or_between_quotes_is_kept():
                 "bounces",
             )
         ),
-        ({"To": "someone@else.example"}, "not_in_to_or_cc"),
-        ({"To": "undisclosed-recipients:;"}, "not_in_to_or_cc"),
+        ({"To": "someone@else.example"}, "not_in_to_cc"),
+        ({"To": "undisclosed-recipients:;"}, "not_in_to_cc"),
         ({"Authentication-Results": "mx.example; spf=pass; dmarc=fail (p=none)"}, "dmarc_fail"),
         ({"X-Spam-Flag": "YES"}, "spam"),
     ],
