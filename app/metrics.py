@@ -25,16 +25,18 @@ OTHER = "other"
 WEBHOOK_ROUTES = ("/webhooks/{channel}", "/webhooks/{channel}/{connection_id}")
 WEBHOOK_RESULTS = frozenset({"recorded", "duplicate", "ignored", "unknown_connection", "bad_signature"})
 JOB_OUTCOMES = frozenset({"succeeded", "retried", "failed", "aborted"})
-TURN_OUTCOMES = frozenset({"replied", "handed_off", "superseded", "skipped"})
+TURN_OUTCOMES = frozenset({"replied", "drafted", "handed_off", "superseded", "skipped"})
 TURN_REASONS = frozenset(
     {
         "none",
+        "agent_off",
         "asked_for_person",
         "connection_needs_reauthorisation",
         "connection_stopped",
         "guardrail",
         "injection",
         "internal_error",
+        "loop",
         "model_unavailable",
         "no_passages",
         "oversize",

@@ -30,8 +30,11 @@ _ELSEWHERE = {
     "/callbacks/meta/deauthorise",
     "/deletions/{code}",
 }
-# Takes what an owner granted, which no chance gives; tests/app/channels/test_consents.py shows that it works.
-_NOT_BY_CHANCE = {"POST /v1/consents/{consent_id}/accounts"}
+# Take what an owner granted, a draft that waits, or a connection that none of the others has stopped, which no chance
+# gives; tests/app/channels/test_consents.py and tests/app/conversations/test_people.py show that they work.
+_WRITE = "POST /v1/conversations/{conversation_id}/messages"
+_DRAFT = "/v1/conversations/{conversation_id}/draft"
+_NOT_BY_CHANCE = {"POST /v1/consents/{consent_id}/accounts", f"POST {_DRAFT}", f"DELETE {_DRAFT}", _WRITE}
 _NOT_FOUND, _FAILED = 404, 500
 _RIGHT_KIND = 0.9
 

@@ -37,7 +37,9 @@ async def get(agent_id: UUID, session: CurrentSession) -> AgentOut:
 @router.patch("/{agent_id}", dependencies=[needs("agents:write")])
 async def update(agent_id: UUID, body: AgentUpdate, session: CurrentSession) -> AgentOut:
     """Change an agent; absent fields stay as they are."""
-    values = {name: value for name, value in body.model_dump(exclude_unset=True).items() if value is not None}
+    # Only where it means something is null taken.
+    told = body.model_dump(exclude_unset=True).items()
+    values = {name: value for name, value in told if value is not None or name == "resume_after_minutes"}
     return _out(await service.update_agent(session, agent_id, _values(values)))
 
 
@@ -67,4 +69,6 @@ def _out(agent: Agent) -> AgentOut:
         allowed_urls=agent.allowed_urls,
         knowledge=Knowledge(document_ids=agent.document_ids),
         groundedness_threshold=agent.groundedness_threshold,
+        mode=agent.mode,
+        resume_after_minutes=agent.resume_after_minutes,
     )

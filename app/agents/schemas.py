@@ -1,7 +1,7 @@
 """Agents over HTTP."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +14,8 @@ Tone = Annotated[CleanText, Field(min_length=1, max_length=200)]
 Template = Annotated[CleanText, Field(min_length=1, max_length=1000)]
 UrlPrefix = Annotated[CleanText, Field(pattern=r"^https?://[^\s/]+(/\S*)?$", max_length=2000)]
 UrlPrefixes = Annotated[list[UrlPrefix], Field(max_length=100)]
+Mode = Literal["autopilot", "copilot", "off"]
+Minutes = Annotated[int, Field(ge=1, le=43_200)]
 Threshold = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -41,6 +43,10 @@ class AgentCreate(BaseModel):
     allowed_urls: UrlPrefixes = Field(default_factory=list)
     knowledge: Knowledge = Field(default_factory=Knowledge)
     groundedness_threshold: Threshold = 0.5
+    mode: Mode = Field("autopilot", description="copilot: a person approves each answer; off: the agent says nothing")
+    resume_after_minutes: Minutes | None = Field(
+        720, description="after so long without a word of the person who took over; null: only by hand"
+    )
 
 
 class AgentUpdate(BaseModel):
@@ -55,6 +61,8 @@ class AgentUpdate(BaseModel):
     allowed_urls: UrlPrefixes | None = None
     knowledge: Knowledge | None = None
     groundedness_threshold: Threshold | None = None
+    mode: Mode | None = None
+    resume_after_minutes: Minutes | None = None
 
 
 class AgentOut(AgentCreate):

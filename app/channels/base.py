@@ -249,7 +249,8 @@ class Outgoing:
     """One message to be sent: a plain text that fits `capabilities`, an image, or a template.
 
     `reply_to` is the message to quote. `delivery_id` is our own id, attached where the channel returns such a mark
-    on its echo. `by_person`: a person wrote it, which opens wider windows on some channels.
+    on its echo. `by_person`: a person wrote it, which opens wider windows on some channels; `outside_window`: and only
+    such a window is open.
     """
 
     to: Recipient
@@ -257,6 +258,7 @@ class Outgoing:
     delivery_id: str = ""
     reply_to: str | None = None
     by_person: bool = False
+    outside_window: bool = False
     image: Image | None = None
     template: Template | None = None
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import aliased
 from app.channels.base import Credentials, Outgoing, Provider, SendResult, Template
 from app.channels.care import defer_care
 from app.channels.connections import get_connection
-from app.channels.gate import hindrance_to_send, is_live, recipient
+from app.channels.gate import hindrance_to_send, is_live, recipient, window_is_open
 from app.channels.registry import client_for, provider_for
 from app.crypto import current_keyring
 from app.db import DatabaseUnavailable
@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 MAX_SENDS = 8
 INTERRUPTED = "interrupted"
+PERSON = "person"
 _TURN_WAIT_SECONDS = 1.0
 _FIRST_WAIT_SECONDS = 2.0
 _LONGEST_WAIT_SECONDS = 300.0
@@ -78,13 +79,25 @@ class Parcel:
 
 
 def pack(
-    runtime: Runtime, connection: Connection, conversation: Conversation, delivery_id: UUID, message: Message
+    runtime: Runtime,
+    connection: Connection,
+    conversation: Conversation,
+    delivery_id: UUID,
+    message: Message,
+    *,
+    outside_window: bool = False,
 ) -> Parcel:
     """What is sent, read while the transaction that marks it `sending` is open."""
     to, mark = recipient(conversation), str(delivery_id)
     template = connection.template if message.kind == "template" else None
     outgoing = (
-        Outgoing(to=to, text=message.text, delivery_id=mark)
+        Outgoing(
+            to=to,
+            text=message.text,
+            delivery_id=mark,
+            by_person=message.author == PERSON,
+            outside_window=outside_window,
+        )
         if template is None
         else Outgoing(to=to, delivery_id=mark, template=Template(name=template["name"], language=template["language"]))
     )
@@ -116,7 +129,9 @@ async def take(session: AsyncSession, runtime: Runtime, delivery_id: UUID) -> Pa
     delivery.attempts += 1
     delivery.trace_id = trace_id()
     await _mark(session, delivery, "sending")
-    return pack(runtime, connection, conversation, delivery.id, message)
+    limits = provider_for(connection.channel, runtime.settings).capabilities
+    outside = message.author == PERSON and not await window_is_open(session, conversation, limits)
+    return pack(runtime, connection, conversation, delivery.id, message, outside_window=outside)
 
 
 async def deliver(runtime: Runtime, parcel: Parcel) -> None:
@@ -186,19 +201,19 @@ async def _may_go(
     message: Message,
 ) -> bool:
     """Whether a delivery may be sent now; if not, what follows from that is done."""
-    limits = provider_for(connection.channel, runtime.settings).capabilities
+    limits, by_person = provider_for(connection.channel, runtime.settings).capabilities, message.author == PERSON
     if delivery.state == "sending":
         # The process that took it died before it could write down the answer: it may have been sent.
         await close(session, runtime, delivery, "unknown", INTERRUPTED)
     elif delivery.state != "queued":
         return False
-    elif conversation.agent_paused_at or conversation.blocked_at:
+    elif conversation.blocked_at or (conversation.agent_paused_at and not by_person):
         await _cancel_rest(session, delivery)
     elif await _has_predecessor(session, delivery):
         await defer(session, runtime, delivery.id, _TURN_WAIT_SECONDS)
-    elif (hindrance := await hindrance_to_send(session, connection, conversation, limits)) and not (
-        hindrance == "window_closed" and message.kind == "template" and connection.template
-    ):
+    elif (
+        hindrance := await hindrance_to_send(session, connection, conversation, limits, by_person=by_person)
+    ) and not (hindrance == "window_closed" and message.kind == "template" and connection.template):
         await close(session, runtime, delivery, "failed", hindrance)
     else:
         return True
@@ -237,8 +252,8 @@ async def settle(session: AsyncSession, runtime: Runtime, parcel: Parcel, result
         await confirm(session, delivery, result.message_id)
         if next_part is not None:
             await defer(session, runtime, next_part)
-        if delivery.part == 0:
-            runtime.metrics.confirmed(connection.channel, 0.0 if stored is None else (now() - stored).total_seconds())
+        if delivery.part == 0 and stored is not None:
+            runtime.metrics.confirmed(connection.channel, (now() - stored).total_seconds())
     elif (result.outcome == "retry" or renewed) and delivery.attempts < MAX_SENDS:
         await _try_later(session, runtime, delivery, result.retry_after)
     elif result.outcome == "reconnect" and delivery.attempts == 1 and parcel.credentials.get("refresh_token"):

@@ -42,14 +42,24 @@ def recipient(conversation: Conversation) -> Recipient:
 
 
 async def hindrance_to_send(
-    session: AsyncSession, connection: Connection, conversation: Conversation, limits: Capabilities, parts: int = 1
+    session: AsyncSession,
+    connection: Connection,
+    conversation: Conversation,
+    limits: Capabilities,
+    parts: int = 1,
+    *,
+    by_person: bool = False,
 ) -> str | None:
-    """Why so many automatic messages cannot be sent though the turn is to be answered: a reason code, or None."""
+    """Why so many messages cannot be sent though the turn is to be answered: a reason code, or None.
+
+    What a person wrote has wider windows on some channels, and no brake.
+    """
     if connection.state == "needs_reauthorisation":
         return "connection_needs_reauthorisation"
-    if await _is_loop(session, conversation, limits):
+    if not by_person and await _is_loop(session, conversation, limits):
         return "loop"
-    return None if await _window_is_open(session, conversation, limits, parts) else "window_closed"
+    is_open = await window_is_open(session, conversation, limits, parts, by_person=by_person)
+    return None if is_open else "window_closed"
 
 
 async def _is_loop(session: AsyncSession, conversation: Conversation, limits: Capabilities) -> bool:
@@ -77,9 +87,13 @@ async def _is_loop(session: AsyncSession, conversation: Conversation, limits: Ca
     return len(newest) > 1 and newest[0] == newest[1] != ""
 
 
-async def _window_is_open(session: AsyncSession, conversation: Conversation, limits: Capabilities, parts: int) -> bool:
+async def window_is_open(
+    session: AsyncSession, conversation: Conversation, limits: Capabilities, parts: int = 1, *, by_person: bool = False
+) -> bool:
     """Whether the channel still takes a reply, with a margin for the way there, and so many messages of one."""
     hours = limits.business_window_hours if conversation.business_connection_id else limits.window_hours
+    if by_person:
+        hours = hours and max(hours, limits.person_window_hours or 0)
     if hours is None:
         return True
     theirs = select(func.max(Message.sent_at)).where(
@@ -97,4 +111,4 @@ async def _window_is_open(session: AsyncSession, conversation: Conversation, lim
         Message.sent_at >= last,
     )
     used = await session.scalar(ours) or 0
-    return used + parts <= limits.messages_per_window - limits.kept_for_person
+    return used + parts <= limits.messages_per_window - (0 if by_person else limits.kept_for_person)

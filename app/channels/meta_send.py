@@ -15,9 +15,6 @@ from app.channels.calls import Reply
 from app.channels.meta_graph import error_of, graph, refused, undocumented
 from app.text import clean
 
-# The address of a message that a person wrote after the window for automatic replies has closed.
-OUTSIDE_WINDOW = "outside_window"
-
 _SUCCESS = range(200, 300)
 _SERVER_ERRORS = range(500, 600)
 _USAGE = "x-business-use-case-usage"
@@ -79,7 +76,7 @@ async def send(
     `kind` is the messaging_type of an ordinary reply, `mark` the metadata that comes back on the message's echo.
     """
     payload: dict[str, Any] = {"recipient": {"id": clean(message.to.conversation_id)}}
-    if message.by_person and message.to.address.get(OUTSIDE_WINDOW) == "yes":
+    if message.by_person and message.outside_window:
         payload |= {"messaging_type": "MESSAGE_TAG", "tag": "HUMAN_AGENT"}
     elif kind is not None:
         payload["messaging_type"] = kind

@@ -13,10 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.channels.base import SendResult
 from app.channels.delivery import Parcel, call, defer, note, pack, settle
 from app.channels.gate import hindrance_to_send, lock_connection
+from app.channels.handoffs import DRAFT, open_handoff
 from app.channels.registry import provider_for
 from app.channels.split import split_text
 from app.crypto import current_keyring
-from app.models import Connection, Conversation, Delivery, Handoff, Message, Turn, now
+from app.models import Agent, Connection, Conversation, Delivery, Message, Turn, now
 from app.runtime import Runtime
 from graphs.spans import trace_id
 from graphs.support.context import ChannelInput
@@ -25,8 +26,9 @@ QUEUED, SUPERSEDED, SKIPPED = "queued", "superseded", "skipped"
 _STOPPED = ("skipped", "connection_stopped", SKIPPED)
 _ID: BindParameter[UUID] = bindparam("id")
 _LOCKED = (
-    select(Conversation, Turn)
+    select(Conversation, Turn, Agent.mode)
     .join(Turn, Turn.conversation_id == Conversation.id)
+    .outerjoin(Agent, Agent.id == Turn.agent_id)
     .where(Turn.id == _ID)
     .with_for_update(of=(Conversation, Turn))
 )
@@ -90,12 +92,13 @@ class Outbox:
             if found is None:
                 # Erased meanwhile.
                 return SKIPPED
-            conversation, turn = found
+            conversation, turn, agent_mode = found
             if turn.state != "running":
                 return SUPERSEDED if turn.state == "superseded" else SKIPPED
             newer, behind = (await session.execute(_SURROUNDINGS, {"id": conversation.id})).one()
             known = connection or await session.get(Connection, turning.connection_id)
-            obstacle = _obstacle(connection, conversation, newer=newer)
+            mode = conversation.mode or agent_mode
+            obstacle = _obstacle(connection, conversation, mode, newer=newer)
             waited: float | None = None
             parcel: Parcel | None = None
             if connection is None or obstacle is not None:
@@ -105,24 +108,35 @@ class Outbox:
                 parts = split_text(text, limits.max_length, limits.unit)
                 hindrance = await hindrance_to_send(session, connection, conversation, limits, len(parts))
                 reason = hindrance or handoff_reason or (None if parts else "internal_error")
-                promised = reason is not None and not await _open_handoff(session, turning, reason)
+                drafts = mode == "copilot" and reason is None
+                promised = reason is not None and not await self._hand_off(session, reason)
                 kind = "text"
                 if hindrance == "window_closed" and limits.templates and connection.template is not None:
                     # What may go at any time: it asks the customer to write again.
                     hindrance, kind, parts = None, "template", [connection.template["name"]]
-                # A promise that stands is not made again.
-                if parts and hindrance is None and not promised:
-                    first = await _queue_reply(session, runtime, turning, parts, kind, waits=behind)
+                if drafts:
+                    await self._hand_off(session, DRAFT)
+                    await _add_drafts(session, turning, parts)
+                    turn.record = {"citations": list(citations)}
+                # A promise that stands is not made again; where a person reads along, the agent makes none.
+                elif parts and hindrance is None and not promised and mode != "copilot":
+                    first = await queue_reply(session, runtime, turning, parts, kind, waits=behind)
                     if not behind:
                         parcel = pack(runtime, connection, conversation, *first)
                     turn.record = {"citations": list(citations)}
                     waited = (now() - turning.since).total_seconds()
-                answer = _finish(turn, "handed_off" if reason else "replied", reason, QUEUED)
+                state = "handed_off" if reason else "drafted" if drafts else "replied"
+                answer = _finish(turn, state, reason, QUEUED)
         self.ended = True
         runtime.metrics.turn(known.channel if known else "other", turn.state, turn.reason, waited)
         if parcel is not None:
             self._called = parcel, await call(runtime, parcel)
         return answer
+
+    async def _hand_off(self, session: AsyncSession, reason: str) -> bool:
+        turning = self._turning
+        ids = turning.connection_id, turning.conversation_id, turning.turn_id
+        return await open_handoff(session, *ids, reason)
 
     async def settle(self, session: AsyncSession) -> None:
         """Note what the provider said, if it was called."""
@@ -136,42 +150,33 @@ class Outbox:
 
 
 def _obstacle(
-    connection: Connection | None, conversation: Conversation, *, newer: bool
+    connection: Connection | None, conversation: Conversation, mode: str | None, *, newer: bool
 ) -> tuple[str, str | None, str] | None:
     """What ends a turn without a word of ours: its state, reason and the answer to the graph."""
     if connection is None:
         return _STOPPED
     if conversation.agent_paused_at or conversation.blocked_at:
         return "skipped", "person_took_over", SKIPPED
+    if mode == "off":
+        return "skipped", "agent_off", SKIPPED
     if newer:
         return "superseded", None, SUPERSEDED
     return None
 
 
-async def _open_handoff(session: AsyncSession, turning: Turning, reason: str) -> bool:
-    """Open a handoff; False when the conversation waits for a person already."""
-    waiting = select(Handoff.id).where(
-        Handoff.conversation_id == turning.conversation_id, Handoff.resolved_at.is_(None)
-    )
-    if await session.scalar(waiting) is not None:
-        return False
-    session.add(
-        Handoff(
-            connection_id=turning.connection_id,
-            conversation_id=turning.conversation_id,
-            turn_id=turning.turn_id,
-            reason=reason,
-        )
-    )
-    return True
-
-
-async def _queue_reply(
-    session: AsyncSession, runtime: Runtime, turning: Turning, parts: list[str], kind: str, *, waits: bool
+async def queue_reply(
+    session: AsyncSession,
+    runtime: Runtime,
+    turning: Turning,
+    parts: list[str],
+    kind: str = "text",
+    *,
+    waits: bool,
+    author: str = "agent",
 ) -> tuple[UUID, Message]:
     """Store a reply's parts; the first is `sending`, or has a job if it `waits`. Returns the first delivery's id, and
     its message."""
-    messages = [_message(turning, number, part, kind) for number, part in enumerate(parts)]
+    messages = [_message(turning, number, part, kind, author) for number, part in enumerate(parts)]
     deliveries = [_delivery(turning, number, message.id) for number, message in enumerate(messages)]
     first = deliveries[0]
     if not waits:
@@ -184,13 +189,30 @@ async def _queue_reply(
     return first.id, messages[0]
 
 
-def _message(turning: Turning, number: int, text: str, kind: str) -> Message:
+async def _add_drafts(session: AsyncSession, turning: Turning, parts: list[str]) -> None:
+    """Store a reply that waits for a person's word."""
+    messages = [_message(turning, number, part, "text", "agent") for number, part in enumerate(parts)]
+    for message in messages:
+        message.status = "draft"
+    await session.execute(_ADD_MESSAGES, [message.column_values() for message in messages])
+
+
+async def queue_drafts(session: AsyncSession, runtime: Runtime, turning: Turning, drafts: Sequence[Message]) -> None:
+    """Let a reply go that a person has approved."""
+    deliveries = [_delivery(turning, number, message.id) for number, message in enumerate(drafts)]
+    for message in drafts:
+        message.status = "queued"
+    await session.execute(_ADD_DELIVERIES, [delivery.column_values() for delivery in deliveries])
+    await defer(session, runtime, deliveries[0].id)
+
+
+def _message(turning: Turning, number: int, text: str, kind: str, author: str) -> Message:
     return Message(
         connection_id=turning.connection_id,
         conversation_id=turning.conversation_id,
         turn_id=turning.turn_id,
         direction="out",
-        author="agent",
+        author=author,
         kind=kind,
         status="queued",
         text=text,

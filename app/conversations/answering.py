@@ -130,7 +130,7 @@ async def _show_typing(runtime: Runtime, due: Due) -> None:
     provider = provider_for(due.connection.channel, runtime.settings)
     client = client_for(due.connection, runtime)
     await asyncio.sleep(_TYPING_AFTER_SECONDS)
-    while provider.capabilities.typing:
+    while provider.capabilities.typing and due.shows_typing:
         await provider.typing(client, due.credentials, due.to)
         await asyncio.sleep(_TYPING_SECONDS)
 

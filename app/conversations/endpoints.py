@@ -11,15 +11,18 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from app.auth.route import CurrentPrincipal, CurrentSession, LongRoute, TenantRoute, needs
-from app.conversations import service
+from app.auth.route import CurrentPrincipal, CurrentSession, LongRoute, TenantRoute, needs, repeatable
+from app.conversations import people, service
 from app.conversations.schemas import (
     ConversationList,
     ConversationOut,
     ConversationUpdate,
+    DraftApproval,
     HandoffOut,
     MessageList,
     MessageOut,
+    MessagesOut,
+    PersonMessage,
     ReplyOut,
     ReplyRequest,
     TurnOut,
@@ -59,7 +62,11 @@ async def get(conversation_id: UUID, session: CurrentSession) -> ConversationOut
 async def update(conversation_id: UUID, body: ConversationUpdate, session: CurrentSession) -> ConversationOut:
     """Pause the agent in a conversation or let it answer again; close the handoff once a person has taken care."""
     changed = await service.update_conversation(
-        session, conversation_id, agent_paused=body.agent_paused, handoff_resolved=body.handoff_resolved
+        session,
+        conversation_id,
+        agent_paused=body.agent_paused,
+        handoff_resolved=body.handoff_resolved,
+        modes=body.model_dump(include={"mode"}, exclude_unset=True),
     )
     return _conversation(*changed)
 
@@ -71,6 +78,24 @@ async def messages(conversation_id: UUID, session: CurrentSession, page: Annotat
     cursor = next_cursor([message.id for message, _ in found], page.limit)
     shown = [_message(message, turn) for message, turn in reversed(found[: page.limit])]
     return MessageList(messages=shown, next_cursor=cursor)
+
+
+@router.post("/{conversation_id}/messages", status_code=202, dependencies=[needs("conversations:write"), repeatable])
+async def write(conversation_id: UUID, body: PersonMessage, session: CurrentSession, request: Request) -> MessagesOut:
+    """Write to the customer as a person: the agent is paused in this conversation until it is let go on."""
+    return _messages(await people.write(session, of_request(request), conversation_id, body.text))
+
+
+@router.post("/{conversation_id}/draft", status_code=202, dependencies=[needs("conversations:write"), repeatable])
+async def approve(conversation_id: UUID, body: DraftApproval, session: CurrentSession, request: Request) -> MessagesOut:
+    """Send the draft that waits, as it is or edited."""
+    return _messages(await people.approve(session, of_request(request), conversation_id, body.text))
+
+
+@router.delete("/{conversation_id}/draft", status_code=204, dependencies=[needs("conversations:write")])
+async def reject(conversation_id: UUID, session: CurrentSession) -> None:
+    """Drop the draft that waits; the conversation waits for a person."""
+    await people.reject(session, conversation_id)
 
 
 @replies.post("/{agent_id}/reply", response_model=ReplyOut, dependencies=[needs("agents:reply")])
@@ -131,10 +156,15 @@ def _conversation(conversation: Conversation, handoff: Handoff | None) -> Conver
         connection_id=conversation.connection_id,
         contact_id=conversation.contact_id,
         agent_paused=conversation.agent_paused_at is not None,
+        mode=conversation.mode,
         handoff=None if handoff is None else HandoffOut(reason=handoff.reason, created_at=handoff.created_at),
         created_at=conversation.created_at,
         last_message_at=conversation.last_message_at,
     )
+
+
+def _messages(messages: list[Message]) -> MessagesOut:
+    return MessagesOut(messages=[_message(message, None) for message in messages])
 
 
 def _message(message: Message, turn: Turn | None) -> MessageOut:

@@ -12,6 +12,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from app.channels.base import InboundEvent
 from app.channels.gate import MESSAGE_ID
+from app.channels.handoffs import DRAFT, resolve_handoff
 from app.conversations.lookups import (
     conversation_hash,
     customer_hash,
@@ -19,6 +20,7 @@ from app.conversations.lookups import (
     find_conversation,
     message_hashes,
 )
+from app.conversations.people import drop_drafts, supersede_draft
 from app.conversations.statuses import settle_echo
 from app.crypto import current_keyring
 from app.errors import NotFound
@@ -110,6 +112,7 @@ async def _message(session: AsyncSession, queue: Queue, conversation: Conversati
     if await _is_known(session, message):
         return
     if await _defer_answer(session, queue, message, once=_insertion(message)):
+        await supersede_draft(session, conversation)
         conversation.last_message_at = now()
 
 
@@ -203,8 +206,9 @@ async def _delete(session: AsyncSession, queue: Queue, conversation: Conversatio
 async def _start_over(session: AsyncSession, queue: Queue, message: Message) -> None:
     """A turn that is being answered does not know of the change: it ends here, and its messages get another."""
     turn = None if message.turn_id is None else await session.get(Turn, message.turn_id, with_for_update=True)
-    if turn is not None and turn.state == "running":
-        turn.state, turn.finished_at = "superseded", now()
+    if turn is not None and turn.state in ("running", "drafted"):
+        await drop_drafts(session, turn, "superseded")
+        await resolve_handoff(session, message.conversation_id, DRAFT)
         await _defer_answer(session, queue, message)
 
 

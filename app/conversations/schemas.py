@@ -6,8 +6,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.web import AnyText
+from app.web import AnyText, CleanText
 
+Mode = Literal["autopilot", "copilot", "off"]
 Text = Annotated[AnyText, Field(max_length=100_000)]
 
 
@@ -89,6 +90,29 @@ class ConversationUpdate(BaseModel):
 
     agent_paused: bool | None = None
     handoff_resolved: Literal[True] | None = None
+    mode: Mode | None = Field(None, description="null: as the agent's settings say")
+
+
+class PersonMessage(BaseModel):
+    """What a person of the business writes to the customer."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "I have sent you another one today."}]})
+
+    text: Annotated[CleanText, Field(min_length=1, max_length=50_000)]
+
+
+class DraftApproval(BaseModel):
+    """A draft goes as it is, or with these words in its place."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "You have 30 days, until 3 December."}]})
+
+    text: Annotated[CleanText, Field(min_length=1, max_length=50_000)] | None = None
+
+
+class MessagesOut(BaseModel):
+    """The messages into which a text was put; they are sent one after another."""
+
+    messages: list["MessageOut"]
 
 
 class ConversationOut(BaseModel):
@@ -98,6 +122,7 @@ class ConversationOut(BaseModel):
     connection_id: UUID
     contact_id: UUID
     agent_paused: bool
+    mode: Mode | None
     handoff: HandoffOut | None
     created_at: datetime
     last_message_at: datetime | None
@@ -122,7 +147,7 @@ class TurnOut(BaseModel):
 
 
 class MessageOut(BaseModel):
-    """A message; `direction` is in or out, `author` customer, agent or person."""
+    """A message; `direction` is in or out, `author` customer, agent or person; a `draft` waits for a person's word."""
 
     id: UUID
     direction: str

@@ -1,5 +1,6 @@
 """Rules and queries of conversations."""
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from sqlalchemy import Select, and_, select
@@ -35,13 +36,19 @@ async def get_conversation(session: AsyncSession, conversation_id: UUID) -> List
 
 
 async def update_conversation(
-    session: AsyncSession, conversation_id: UUID, *, agent_paused: bool | None, handoff_resolved: bool | None
+    session: AsyncSession,
+    conversation_id: UUID,
+    *,
+    agent_paused: bool | None,
+    handoff_resolved: bool | None,
+    modes: Mapping[str, str | None],
 ) -> Listed:
-    """Pause or resume the agent, and close the open handoff."""
+    """Pause or resume the agent, close the open handoff, and set the conversation's own mode if `modes` has one."""
     await session.get(Conversation, conversation_id, with_for_update=True)
     conversation, handoff = await get_conversation(session, conversation_id)
     if agent_paused is not None:
         conversation.agent_paused_at = (conversation.agent_paused_at or now()) if agent_paused else None
+    conversation.mode = modes.get("mode", conversation.mode)
     if handoff_resolved and handoff is not None:
         handoff.resolved_at = now()
         handoff = None

@@ -13,10 +13,11 @@ from app.agents.service import profile_of
 from app.channels.base import Credentials, Recipient
 from app.channels.connections import LIVE
 from app.channels.gate import recipient
+from app.channels.handoffs import open_handoff
 from app.channels.outbox import Turning
 from app.channels.registry import provider_for
 from app.crypto import current_keyring
-from app.models import Agent, Connection, Conversation, Delivery, Handoff, Message, Turn, now
+from app.models import Agent, Connection, Conversation, Delivery, Message, Turn, now
 from app.settings import Settings
 from graphs.spans import trace_id
 from graphs.support.context import AgentProfile
@@ -66,6 +67,7 @@ class Due:
     connection: Connection
     credentials: Credentials
     to: Recipient
+    shows_typing: bool
 
 
 async def burst_wait(session: AsyncSession, message_id: UUID, burst: timedelta, cap: timedelta) -> timedelta | None:
@@ -106,8 +108,15 @@ async def begin_turn(
     if connection.state not in LIVE:
         return None
     turn = await _turn_for(session, conversation, connection, waiting)
+    if _pause_is_over(conversation, agent):
+        conversation.agent_paused_at = None
+    mode = conversation.mode or agent.mode
     if conversation.agent_paused_at is not None or conversation.blocked_at is not None:
         turn.state, turn.reason, turn.finished_at = "skipped", "person_took_over", now()
+        return None
+    if mode == "off":
+        turn.state, turn.reason, turn.finished_at = "skipped", "agent_off", now()
+        await open_handoff(session, connection.id, conversation.id, turn.id, "agent_off")
         return None
     return Due(
         turning=Turning(
@@ -127,7 +136,14 @@ async def begin_turn(
         # None once it was disconnected; a person is told then, and nothing is sent.
         credentials=Credentials(connection.credentials or {}),
         to=recipient(conversation),
+        shows_typing=mode == "autopilot",
     )
+
+
+def _pause_is_over(conversation: Conversation, agent: Agent) -> bool:
+    """Whether the person who took over has been silent for as long as the agent's settings say."""
+    since, minutes = conversation.agent_paused_at, agent.resume_after_minutes
+    return since is not None and minutes is not None and now() >= since + timedelta(minutes=minutes)
 
 
 async def hand_off_delivery(session: AsyncSession, delivery_id: UUID) -> None:
@@ -141,18 +157,7 @@ async def hand_off_delivery(session: AsyncSession, delivery_id: UUID) -> None:
         return
     reason = f"send_{delivery.state}"
     turn.state, turn.reason = "handed_off", reason
-    waiting = select(Handoff.id).where(
-        Handoff.conversation_id == delivery.conversation_id, Handoff.resolved_at.is_(None)
-    )
-    if await session.scalar(waiting) is None:
-        session.add(
-            Handoff(
-                connection_id=delivery.connection_id,
-                conversation_id=delivery.conversation_id,
-                turn_id=delivery.turn_id,
-                reason=reason,
-            )
-        )
+    await open_handoff(session, delivery.connection_id, delivery.conversation_id, delivery.turn_id, reason)
 
 
 async def _waiting(session: AsyncSession, message_id: UUID) -> tuple[Message | None, list[Message]]:

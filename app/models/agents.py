@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Float
+from sqlalchemy import ARRAY, Float, Text
 from sqlalchemy import Uuid as UuidType
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -36,3 +36,5 @@ class Agent(TenantScoped):
     )
     document_ids: Mapped[list[UUID]] = mapped_column(ARRAY(UuidType), default=list)
     groundedness_threshold: Mapped[float] = mapped_column(Float, default=0.5)
+    mode: Mapped[str] = mapped_column(Text, default="autopilot", server_default="autopilot")
+    resume_after_minutes: Mapped[int | None] = mapped_column(default=720)

@@ -49,7 +49,8 @@ class Contact(ConnectionScoped):
 
 
 class Conversation(ConnectionScoped):
-    """A thread of the provider. `agent_paused_at` is set while a person has taken over.
+    """A thread of the provider. `agent_paused_at` is when a person took over, or wrote last since; None while nobody
+    has. `mode` is its own, None for its agent's.
 
     `address` is what a reply needs beside `provider_id`, as the newest message of the customer told it.
     """
@@ -74,6 +75,7 @@ class Conversation(ConnectionScoped):
     address_sealed: Mapped[bytes | None] = sealed()
     address: Encrypted[dict[str, str] | None] = optional_json("address_sealed")
     agent_paused_at: Mapped[datetime | None]
+    mode: Mapped[str | None] = mapped_column(Text)
     blocked_at: Mapped[datetime | None]
     last_message_at: Mapped[datetime | None] = mapped_column(index=True)
 

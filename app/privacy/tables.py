@@ -95,6 +95,7 @@ _CONVERSATIONS = _customers(
     *hashed("provider_hash"),
     *sealed("provider_id", "business_connection_id", "address"),
     *clear(TIME, "agent_paused_at", "blocked_at", "last_message_at"),
+    *clear(STATE, "mode"),
 )
 _CONTACTS = _customers(
     "contacts",
@@ -197,7 +198,8 @@ _AGENTS = Table(
     SHARED
     + sealed("name", "instructions", "tone", "greeting_message", "thanks_message", "handoff_message", "allowed_urls")
     + clear("the ids of the documents it may use", "document_ids", erasure="cut")
-    + clear(COUNT, "groundedness_threshold"),
+    + clear(COUNT, "groundedness_threshold", "resume_after_minutes")
+    + clear(STATE, "mode"),
     _ALL_OF_TENANT,
 )
 _REPLAYS = Table(

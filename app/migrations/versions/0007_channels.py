@@ -1,4 +1,4 @@
-"""By which ids events of shared webhooks find their connection; what replies need; consents on their way; templates."""
+"""Channels: routes of shared webhooks, what replies need, consents, templates, mailboxes; and modes of agents."""
 
 from collections.abc import Sequence
 
@@ -83,6 +83,8 @@ def upgrade() -> None:
     access.protect("tenant.connection_routes", "tenant.consents")
     for table, column, kind in (
         ("contacts", "alias_hash", sa.LargeBinary()),
+        ("conversations", "mode", sa.Text()),
+        ("agents", "resume_after_minutes", sa.Integer()),
         ("conversations", "address_sealed", sa.LargeBinary()),
         ("connections", "template_sealed", sa.LargeBinary()),
         ("connections", "refresh_at", sa.DateTime(timezone=True)),
@@ -92,6 +94,7 @@ def upgrade() -> None:
         ("connections", "position", sa.Text()),
     ):
         op.add_column(table, sa.Column(column, kind, nullable=True), schema="tenant")
+    op.add_column("agents", sa.Column("mode", sa.Text(), server_default="autopilot", nullable=False), schema="tenant")
     access.route_shared_webhooks()
     access.look_after_mailboxes()
 
@@ -104,7 +107,8 @@ def downgrade() -> None:
     op.execute("drop policy router_looks_after on tenant.connections")
     for table, columns in {
         "contacts": ["alias_hash"],
-        "conversations": ["address_sealed"],
+        "conversations": ["address_sealed", "mode"],
+        "agents": ["resume_after_minutes", "mode"],
         "connections": [
             *("template_sealed", "refresh_at", "checked_at"),
             *("polled_at", "watched_until", "position"),

@@ -298,7 +298,7 @@ async def test_length_is_counted_in_bytes(wire):
 @pytest.mark.parametrize(("by_person", "tag"), [(True, "HUMAN_AGENT"), (False, None)])
 async def test_only_a_person_may_write_outside_of_the_window(wire, by_person, tag):
     wire.simulator.closed.add(IGSID)
-    result = await send(wire, by_person=by_person, address={"outside_window": "yes"})
+    result = await send(wire, by_person=by_person, outside_window=True)
     assert (result.outcome, result.code) == (("ok", None) if tag else ("fatal", "10/2534022"))
     assert [sent.tag for sent in wire.simulator.sent] == ([tag] if tag else [])
 

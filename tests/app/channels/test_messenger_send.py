@@ -77,17 +77,12 @@ async def test_send_as_little_as_possible(wire):
 
 
 @pytest.mark.parametrize(
-    ("by_person", "address", "tag"),
-    [
-        (True, {"outside_window": "yes"}, "HUMAN_AGENT"),
-        (True, {}, None),
-        (True, {"outside_window": "no"}, None),
-        (False, {"outside_window": "yes"}, None),
-    ],
+    ("by_person", "outside_window", "tag"),
+    [(True, True, "HUMAN_AGENT"), (True, False, None), (False, True, None)],
 )
-async def test_only_a_person_may_write_outside_of_the_window(wire, by_person, address, tag):
+async def test_only_a_person_may_write_outside_of_the_window(wire, by_person, outside_window, tag):
     wire.simulator.closed.add(PSID)
-    result = await send(wire, by_person=by_person, address=address)
+    result = await send(wire, by_person=by_person, outside_window=outside_window)
     assert result.outcome == ("ok" if tag else "fatal")
     assert result.code == (None if tag else "10/2018278")
     assert [sent.tag for sent in wire.simulator.sent] == ([tag] if tag else [])

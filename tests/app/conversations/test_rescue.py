@@ -152,7 +152,7 @@ async def test_a_change_while_the_draft_is_made_starts_the_turn_again(shop, tele
         return await search(*args, **kwargs)
 
     monkeypatch.setattr(shop.runtime.index, "search", slow_search)
-    monkeypatch.setattr("app.channels.gate._window_is_open", _always)
+    monkeypatch.setattr("app.channels.gate.window_is_open", _always)
     await shop.post(shop.connection, {"update_id": 1, "business_message": first})
     await run_jobs()
     texts = [sent.text for sent in telegram.sent]
@@ -160,7 +160,7 @@ async def test_a_change_while_the_draft_is_made_starts_the_turn_again(shop, tele
     assert (await _rows(shop, Turn))[0].state == "superseded"
 
 
-async def _always(*_args):
+async def _always(*_args, **_names):
     return True
 
 
@@ -239,7 +239,7 @@ async def test_an_edit_of_the_first_of_a_burst_while_the_draft_is_made_is_answer
     shop, telegram, run_jobs, monkeypatch
 ):
     search, changed = shop.runtime.index.search, asyncio.Event()
-    monkeypatch.setattr("app.channels.gate._window_is_open", _always)
+    monkeypatch.setattr("app.channels.gate.window_is_open", _always)
     first, second = business(1, "Do you sell spaceships?"), business(2, "Tell me please")
 
     async def slow_search(*args, **kwargs):
