@@ -24,11 +24,16 @@ MAX_MAIL_BYTES = 25 * 1024 * 1024
 _MOST_PARENTS = 50
 _MOST_REFERENCES = 20
 _UNNAMED = "sha256."
+_OURS = "jobx."
 _FINAL_ACTIONS = ("failed", "delayed", "delivered", "relayed", "expanded")
 
 
-def read_mail(raw: bytes, channel: str, account_id: str, own_addresses: Collection[str]) -> InboundEvent:
+def read_mail(
+    raw: bytes, channel: str, account_id: str, own_addresses: Collection[str], *, sent: bool = False
+) -> InboundEvent:
     """The event that a mail is; never raises. `own_addresses` are all of the tenant's, in lower case.
+
+    `sent`: it lies among those that the account sent, whoever it says that it is from.
 
     Ids are Message-IDs without brackets; one that is missing is made of the mail's SHA-256. The conversation is the
     thread's root. Of a mail of which only the headers were fetched, the text is empty.
@@ -50,11 +55,11 @@ def read_mail(raw: bytes, channel: str, account_id: str, own_addresses: Collecti
         "subject": decoded(raw_value(message, "Subject")),
         "per_customer": True,
     }
-    if sender in own or _is_ours(message_id, own):
+    if sent or sender in own or _own_mark(message_id) is not None:
         return _echo(message, common, sender, own)
     report = _report(message)
     if report is not None:
-        return _delivery_report(message, report, common, sender)
+        return _delivery_report(message, report, common, sender, own)
     return _received(message, common, sender_name, sender, own)
 
 
@@ -88,6 +93,11 @@ def references_of(message: Message) -> str:
         # The root finds the thread, the last ones its place in it.
         chain = [chain[0], *chain[1 - _MOST_REFERENCES :]]
     return " ".join(f"<{one}>" for one in chain)
+
+
+def own_message_id(delivery_id: str, sender: str) -> str:
+    """The Message-ID of an answer, without its brackets."""
+    return f"{_OURS}{delivery_id}@{sender.rpartition('@')[2]}"
 
 
 def is_unnamed(message_id: str) -> bool:
@@ -126,7 +136,7 @@ def _received(
 
 def _echo(message: Message, common: dict[str, Any], sender: str, own: Collection[str]) -> InboundEvent:
     """A mail of our own: what we sent, what a person of the business wrote, or what another robot of theirs did."""
-    mark = _own_mark(common["message_id"], own)
+    mark = _own_mark(common["message_id"])
     robot = raw_value(message, "Auto-Submitted").strip().lower() not in ("", "no")
     origin: EchoOrigin = "api" if mark else "automation" if robot else "human"
     customer = next((one for _, one in addresses(message, "To", "Cc", "Bcc") if one not in own), None)
@@ -143,12 +153,14 @@ def _echo(message: Message, common: dict[str, Any], sender: str, own: Collection
     )
 
 
-def _delivery_report(message: Message, report: Message, common: dict[str, Any], sender: str) -> InboundEvent:
+def _delivery_report(
+    message: Message, report: Message, common: dict[str, Any], sender: str, own: Collection[str]
+) -> InboundEvent:
     """What a mail server says of a mail of ours (RFC 3464): the first recipient's fate, as we write to one only."""
     fields = _status_fields(report)
     action, status = fields.get("action", "").lower(), fields.get("status", "")
     recipient = fields.get("final-recipient") or fields.get("original-recipient", "")
-    failed = _returned_id(message) or next(iter(common["parents"]), None)
+    failed = _returned_id(message) or _ours_among(message, own)
     delivered = action in ("delivered", "relayed", "expanded")
     return InboundEvent(
         **common,
@@ -161,7 +173,7 @@ def _delivery_report(message: Message, report: Message, common: dict[str, Any], 
         permanent=None if delivered else status.startswith("5") or (not status and action == "failed"),
         error_code=status or None,
         reason=action if action in _FINAL_ACTIONS else None,
-        delivery_id=_as_uuid((failed or "").partition("@")[0]),
+        delivery_id=_own_mark(failed or ""),
     )
 
 
@@ -182,21 +194,23 @@ def _sender(message: Message, own: Collection[str]) -> tuple[str, str]:
     return next(iter(others or named), ("", ""))
 
 
-def _is_ours(message_id: str, own: Collection[str]) -> bool:
-    """Whether a Message-ID is one that we gave to an answer."""
-    return _own_mark(message_id, own) is not None
+def _ours_among(message: Message, own: Collection[str]) -> str | None:
+    """Of the messages that a mail names as its parents, the one that was most likely ours."""
+    parents = message_ids(message, "References") + message_ids(message, "In-Reply-To")
+    domains = {address.rpartition("@")[2] for address in own}
+    ours = [one for one in parents if _own_mark(one)]
+    ours = ours or [one for one in parents if one.rpartition("@")[2].lower() in domains]
+    return next(iter(reversed(ours or parents)), None)
 
 
-def _own_mark(message_id: str, own: Collection[str]) -> str | None:
-    local, _, domain = message_id.rpartition("@")
-    ours = {address.rpartition("@")[2] for address in own}
-    return _as_uuid(local) if domain.lower() in ours else None
-
-
-def _as_uuid(text: str) -> str | None:
-    # As we write them: a hexadecimal number of that length is not yet an id of ours.
+def _own_mark(message_id: str) -> str | None:
+    """Our id of the delivery, if a Message-ID is one that we gave to an answer (`own_message_id`)."""
+    local = message_id.rpartition("@")[0]
+    # Other mail programs put ids of that form there as well; only ours have the word in front.
+    if not local.startswith(_OURS):
+        return None
     try:
-        return text if str(UUID(text)) == text else None
+        return str(UUID(local.removeprefix(_OURS)))
     except ValueError:
         return None
 

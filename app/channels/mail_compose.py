@@ -9,7 +9,7 @@ from email.utils import format_datetime
 import idna
 
 from app.channels.base import Outgoing
-from app.channels.mail import is_unnamed
+from app.channels.mail import is_unnamed, own_message_id
 
 _BREAKS = re.compile(r"[\r\n\x00-\x1f\x7f]+")
 _RE = re.compile(r"^(?:\s*(?:re|aw|antw|sv|vs|odp|rif|ref|res|ynt|re\[\d+\]|відп|отв)\s*:)+\s*", re.IGNORECASE)
@@ -30,7 +30,7 @@ def compose_reply(message: Outgoing, sender: str, now: float, name: str | None =
     mail["To"] = _mailbox(to, None)
     mail["Subject"] = _subject(message.to.address.get("subject", ""))
     mail["Date"] = format_datetime(datetime.fromtimestamp(now, UTC))
-    mail["Message-ID"] = f"<{_one_line(message.delivery_id)}@{sender.rpartition('@')[2]}>"
+    mail["Message-ID"] = f"<{own_message_id(_one_line(message.delivery_id), sender)}>"
     parent = message.to.message_id or ""
     chain = _ID.findall(_one_line(message.to.address.get("references", "")))
     if parent and not is_unnamed(parent):

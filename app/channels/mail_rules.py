@@ -52,9 +52,15 @@ def _by_people(message: Message, sender: str, own_addresses: Collection[str]) ->
         return "noreply_sender"
     if not sender:
         return "no_sender"
-    if not any(address in own_addresses for _, address in addresses(message, "To", "Cc")):
+    if not any(_base(address) in own_addresses for _, address in addresses(message, "To", "Cc")):
         return "not_in_to_cc"
     return None
+
+
+def _base(address: str) -> str:
+    """An address without what its owner added to it ("hello+shop@salon.example")."""
+    local, _, domain = address.rpartition("@")
+    return f"{local.partition('+')[0]}@{domain}"
 
 
 def _first_token(value: str) -> str:

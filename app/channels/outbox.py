@@ -126,6 +126,8 @@ class Outbox:
                     turn.record = {"citations": list(citations)}
                     waited = (now() - turning.since).total_seconds()
                 state = "handed_off" if reason else "drafted" if drafts else "replied"
+                if state == "replied":
+                    conversation.waiting_since = None
                 answer = _finish(turn, state, reason, QUEUED)
         self.ended = True
         runtime.metrics.turn(known.channel if known else "other", turn.state, turn.reason, waited)

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
+from pydantic import AwareDatetime
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from app.auth.route import CurrentPrincipal, CurrentSession, LongRoute, TenantRoute, needs, repeatable
@@ -27,6 +28,7 @@ from app.conversations.schemas import (
     ReplyRequest,
     TurnOut,
 )
+from app.conversations.service import Status
 from app.errors import JobxError
 from app.models import Conversation, Handoff, Message, Turn
 from app.runtime import of_request
@@ -44,10 +46,15 @@ replies = APIRouter(prefix="/v1/agents", tags=["Agents"], route_class=LongRoute)
 async def list_all(
     session: CurrentSession,
     page: Annotated[Page, Depends(page)],
-    waiting: Annotated[bool, Query(description="Only those that wait for a person.")] = False,
+    status: Annotated[Status | None, Query(description="Only those that stand like that.")] = None,
+    contact_id: Annotated[UUID | None, Query(description="Only those with one customer.")] = None,
+    connection_id: Annotated[UUID | None, Query(description="Only those of one connection.")] = None,
+    since: Annotated[AwareDatetime | None, Query(description="Only with a last message from then on.")] = None,
+    until: Annotated[AwareDatetime | None, Query(description="Only with a last message before then.")] = None,
 ) -> ConversationList:
     """List conversations, newest first."""
-    found = await service.list_conversations(session, page, waiting=waiting)
+    wanted = service.Wanted(status=status, contact_id=contact_id, connection_id=connection_id, since=since, until=until)
+    found = await service.list_conversations(session, page, wanted)
     cursor = next_cursor([conversation.id for conversation, _ in found], page.limit)
     return ConversationList(conversations=[_conversation(*item) for item in found[: page.limit]], next_cursor=cursor)
 
@@ -66,6 +73,7 @@ async def update(conversation_id: UUID, body: ConversationUpdate, session: Curre
         conversation_id,
         agent_paused=body.agent_paused,
         handoff_resolved=body.handoff_resolved,
+        resolved=body.resolved,
         modes=body.model_dump(include={"mode"}, exclude_unset=True),
     )
     return _conversation(*changed)
@@ -155,6 +163,8 @@ def _conversation(conversation: Conversation, handoff: Handoff | None) -> Conver
         id=conversation.id,
         connection_id=conversation.connection_id,
         contact_id=conversation.contact_id,
+        status=service.status_of(conversation, handoff),
+        waiting_since=conversation.waiting_since,
         agent_paused=conversation.agent_paused_at is not None,
         mode=conversation.mode,
         handoff=None if handoff is None else HandoffOut(reason=handoff.reason, created_at=handoff.created_at),

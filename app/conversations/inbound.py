@@ -113,6 +113,9 @@ async def _message(session: AsyncSession, queue: Queue, conversation: Conversati
         return
     if await _defer_answer(session, queue, message, once=_insertion(message)):
         await supersede_draft(session, conversation)
+        conversation.waiting_since = conversation.waiting_since or now()
+        # Who writes again has not been served yet.
+        conversation.resolved_at = None
         conversation.last_message_at = now()
 
 
@@ -123,7 +126,7 @@ async def _echo(session: AsyncSession, conversation: Conversation, event: Inboun
     if event.echo_origin in ("human", "unknown") and await _insert(
         session, conversation, _row(conversation, event, "out", "person", "sent")
     ):
-        conversation.agent_paused_at = now()
+        conversation.agent_paused_at, conversation.waiting_since = now(), None
 
 
 async def _insert(session: AsyncSession, conversation: Conversation, message: Message) -> bool:

@@ -35,8 +35,8 @@ async def write(session: AsyncSession, runtime: Runtime, conversation_id: UUID, 
     """
     connection, conversation = await _locked(session, conversation_id)
     parts = await _parts(session, runtime, connection, conversation, text, by_person=True)
-    conversation.agent_paused_at = now()
-    await _stop_agent(session, conversation)
+    conversation.agent_paused_at, conversation.waiting_since = now(), None
+    await stop_agent(session, conversation)
     await resolve_handoff(session, conversation.id)
     turn = Turn(
         connection_id=connection.id,
@@ -69,6 +69,7 @@ async def approve(
         await session.execute(delete(Message).where(Message.turn_id == turn.id, Message.status == "draft"))
         await queue_reply(session, runtime, turning, parts, author="person", waits=True)
     turn.state, turn.finished_at = "replied", now()
+    conversation.waiting_since = None
     await resolve_handoff(session, conversation.id, DRAFT)
     return await _of_turn(session, turn.id)
 
@@ -130,7 +131,7 @@ async def _parts(
     return parts
 
 
-async def _stop_agent(session: AsyncSession, conversation: Conversation) -> None:
+async def stop_agent(session: AsyncSession, conversation: Conversation) -> None:
     """What the agent has begun ends here; what is on its way to the provider cannot be called back."""
     open_turns = select(Turn).where(Turn.conversation_id == conversation.id, Turn.state.in_(("running", "drafted")))
     for turn in list(await session.scalars(open_turns.with_for_update())):

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.conversations.service import Status
 from app.web import AnyText, CleanText
 
 Mode = Literal["autopilot", "copilot", "off"]
@@ -91,6 +92,7 @@ class ConversationUpdate(BaseModel):
     agent_paused: bool | None = None
     handoff_resolved: Literal[True] | None = None
     mode: Mode | None = Field(None, description="null: as the agent's settings say")
+    resolved: bool | None = Field(None, description="true: done, the agent may answer what comes next; false: reopen")
 
 
 class PersonMessage(BaseModel):
@@ -116,11 +118,17 @@ class MessagesOut(BaseModel):
 
 
 class ConversationOut(BaseModel):
-    """A conversation with one contact; `handoff` is there while it waits for a person."""
+    """A conversation with one contact; `handoff` is there while it waits for a person.
+
+    `status` is handed_off while a person is asked for, resolved until the customer writes again, waiting while the
+    customer waits for an answer (`waiting_since`), else open.
+    """
 
     id: UUID
     connection_id: UUID
     contact_id: UUID
+    status: Status
+    waiting_since: datetime | None
     agent_paused: bool
     mode: Mode | None
     handoff: HandoffOut | None

@@ -1,28 +1,67 @@
 """Rules and queries of conversations."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import Select, and_, select
+from sqlalchemy import ColumnElement, Select, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.conversations.people import stop_agent
 from app.errors import NotFound
 from app.models import Conversation, Handoff, Message, Turn, now
 from app.web import Page
 
+Status = Literal["open", "waiting", "handed_off", "resolved"]
+_NOBODY_ASKED = Handoff.id.is_(None)
+_STATUS: Mapping[Status, tuple[ColumnElement[bool], ...]] = {
+    "handed_off": (Handoff.id.is_not(None),),
+    "resolved": (_NOBODY_ASKED, Conversation.resolved_at.is_not(None)),
+    "waiting": (_NOBODY_ASKED, Conversation.resolved_at.is_(None), Conversation.waiting_since.is_not(None)),
+    "open": (_NOBODY_ASKED, Conversation.resolved_at.is_(None), Conversation.waiting_since.is_(None)),
+}
 Listed = tuple[Conversation, Handoff | None]
 
 
-async def list_conversations(session: AsyncSession, page: Page, *, waiting: bool = False) -> list[Listed]:
-    """A page of conversations with their open handoffs, newest first, and one more if there is one.
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Which conversations are listed: None for any. Times are those of the last message."""
 
-    `waiting` leaves out those that wait for nobody.
-    """
+    status: Status | None = None
+    contact_id: UUID | None = None
+    connection_id: UUID | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def status_of(conversation: Conversation, handoff: Handoff | None) -> Status:
+    """How a conversation stands: a person is asked for, it is resolved, its customer waits, or it is open."""
+    if handoff is not None:
+        return "handed_off"
+    if conversation.resolved_at is not None:
+        return "resolved"
+    return "open" if conversation.waiting_since is None else "waiting"
+
+
+async def list_conversations(session: AsyncSession, page: Page, wanted: Wanted) -> list[Listed]:
+    """A page of conversations with their open handoffs, newest first, and one more if there is one."""
     query = _with_handoff().order_by(Conversation.id.desc()).limit(page.limit + 1)
     if page.after is not None:
         query = query.where(Conversation.id < page.after)
-    if waiting:
-        query = query.where(Handoff.id.is_not(None))
+    if wanted.status is not None:
+        query = query.where(*_STATUS[wanted.status])
+    for column, value in (
+        (Conversation.contact_id, wanted.contact_id),
+        (Conversation.connection_id, wanted.connection_id),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.since is not None:
+        query = query.where(Conversation.last_message_at >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(Conversation.last_message_at < wanted.until)
     return [(row[0], row[1]) for row in await session.execute(query)]
 
 
@@ -42,14 +81,21 @@ async def update_conversation(
     agent_paused: bool | None,
     handoff_resolved: bool | None,
     modes: Mapping[str, str | None],
+    resolved: bool | None,
 ) -> Listed:
-    """Pause or resume the agent, close the open handoff, and set the conversation's own mode if `modes` has one."""
+    """Pause or resume the agent, close the open handoff, resolve or reopen, and set its own mode if `modes` has one."""
     await session.get(Conversation, conversation_id, with_for_update=True)
     conversation, handoff = await get_conversation(session, conversation_id)
     if agent_paused is not None:
         conversation.agent_paused_at = (conversation.agent_paused_at or now()) if agent_paused else None
     conversation.mode = modes.get("mode", conversation.mode)
-    if handoff_resolved and handoff is not None:
+    if resolved is not None:
+        conversation.resolved_at = (conversation.resolved_at or now()) if resolved else None
+    if resolved:
+        # What comes next is another matter: the agent may answer that.
+        await stop_agent(session, conversation)
+        conversation.agent_paused_at, conversation.waiting_since = None, None
+    if (handoff_resolved or resolved) and handoff is not None:
         handoff.resolved_at = now()
         handoff = None
     return conversation, handoff

@@ -50,7 +50,7 @@ class Contact(ConnectionScoped):
 
 class Conversation(ConnectionScoped):
     """A thread of the provider. `agent_paused_at` is when a person took over, or wrote last since; None while nobody
-    has. `mode` is its own, None for its agent's.
+    has. `mode` is its own, None for its agent's. A customer waits for an answer since `waiting_since`.
 
     `address` is what a reply needs beside `provider_id`, as the newest message of the customer told it.
     """
@@ -76,6 +76,8 @@ class Conversation(ConnectionScoped):
     address: Encrypted[dict[str, str] | None] = optional_json("address_sealed")
     agent_paused_at: Mapped[datetime | None]
     mode: Mapped[str | None] = mapped_column(Text)
+    waiting_since: Mapped[datetime | None]
+    resolved_at: Mapped[datetime | None]
     blocked_at: Mapped[datetime | None]
     last_message_at: Mapped[datetime | None] = mapped_column(index=True)
 

@@ -94,7 +94,7 @@ _CONVERSATIONS = _customers(
     *clear(ID, "contact_id"),
     *hashed("provider_hash"),
     *sealed("provider_id", "business_connection_id", "address"),
-    *clear(TIME, "agent_paused_at", "blocked_at", "last_message_at"),
+    *clear(TIME, "agent_paused_at", "blocked_at", "last_message_at", "waiting_since", "resolved_at"),
     *clear(STATE, "mode"),
 )
 _CONTACTS = _customers(

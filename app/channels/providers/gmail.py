@@ -251,9 +251,8 @@ class Gmail(ProviderDefaults):
             raw = _decoded((await self._message(client, credentials, message_id, "raw")).get("raw"))
         if raw is None:
             return None
-        event = read_mail(raw, self.channel, mailbox.account_id, mailbox.own_addresses)
-        if "SENT" in labels and event.kind != "echo":
-            return None
+        sent = "SENT" in labels and "INBOX" not in labels
+        event = read_mail(raw, self.channel, mailbox.account_id, mailbox.own_addresses, sent=sent)
         beside = {"thread": as_id(known.get("threadId")) or "", "gmail": message_id}
         return replace(event, address={**event.address, **beside}) if event.direction == "in" else event
 

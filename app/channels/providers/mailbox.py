@@ -226,8 +226,7 @@ def _read(
                 return last, True
             taken += size * whole
             raw = session.mail(uid, headers_only=not whole)
-            event = None if raw is None else read_mail(raw, "email", mailbox.account_id, mailbox.own_addresses)
-            if event is not None and (event.kind == "echo" or not sent):
-                events.append(event)
+            if raw is not None:
+                events.append(read_mail(raw, "email", mailbox.account_id, mailbox.own_addresses, sent=sent))
         last = uid
     return last, len(uids) > len(batch)

@@ -84,6 +84,8 @@ def upgrade() -> None:
     for table, column, kind in (
         ("contacts", "alias_hash", sa.LargeBinary()),
         ("conversations", "mode", sa.Text()),
+        ("conversations", "waiting_since", sa.DateTime(timezone=True)),
+        ("conversations", "resolved_at", sa.DateTime(timezone=True)),
         ("agents", "resume_after_minutes", sa.Integer()),
         ("conversations", "address_sealed", sa.LargeBinary()),
         ("connections", "template_sealed", sa.LargeBinary()),
@@ -107,7 +109,7 @@ def downgrade() -> None:
     op.execute("drop policy router_looks_after on tenant.connections")
     for table, columns in {
         "contacts": ["alias_hash"],
-        "conversations": ["address_sealed", "mode"],
+        "conversations": ["address_sealed", "mode", "waiting_since", "resolved_at"],
         "agents": ["resume_after_minutes", "mode"],
         "connections": [
             *("template_sealed", "refresh_at", "checked_at"),

@@ -168,7 +168,7 @@ async def test_statuses_move_forward_only_and_a_late_failure_goes_to_a_person(sh
     await write(shop, shop.whatsapp.status(sent, "failed", 131026))
     await run_jobs()
     assert (await shop.messages())[-1]["status"] == "failed"
-    [waiting] = (await shop.http.get("/v1/conversations", params={"waiting": True})).json()["conversations"]
+    [waiting] = (await shop.http.get("/v1/conversations", params={"status": "handed_off"})).json()["conversations"]
     assert waiting["id"]
 
 
@@ -192,7 +192,7 @@ async def test_outside_of_the_window_a_template_goes_or_nothing(shop, number, ru
     await write(shop, old)
     await run_jobs()
     assert [sent.content["type"] for sent in shop.whatsapp.sent] == (["template"] if named else [])
-    [waiting] = (await shop.http.get("/v1/conversations", params={"waiting": True})).json()["conversations"]
+    [waiting] = (await shop.http.get("/v1/conversations", params={"status": "handed_off"})).json()["conversations"]
     assert waiting["handoff"]["reason"] == "window_closed"
     async with shop.runtime.vault.session(shop.id) as session:
         states = list(await session.scalars(select(Delivery.state)))

@@ -232,7 +232,7 @@ async def fetched(gmail, client, sim, granted):
 async def test_an_answer(gmail, client, sim, granted):
     event, message = await fetched(gmail, client, sim, granted)
     result = await gmail.send(client, granted.credentials, message)
-    assert (result.outcome, result.message_id) == ("ok", f"{MARK}@salon.test")
+    assert (result.outcome, result.message_id) == ("ok", f"jobx.{MARK}@salon.test")
     [sent] = sim.sent
     assert (sent.thread_id, sim.said()) == (event.address["thread"], ["30 EUR."])
     assert f"In-Reply-To: <{event.message_id}>".encode() in sent.raw

@@ -248,7 +248,7 @@ async def test_an_owner_who_has_to_let_us_in_again_loses_nothing(shop, connectio
     await moved()
     assert len(sim.sent) == 0
     assert (await shop.http.get(f"/v1/connections/{connection}")).json()["state"] == "needs_reauthorisation"
-    waiting = (await shop.http.get("/v1/conversations", params={"waiting": True})).json()["conversations"]
+    waiting = (await shop.http.get("/v1/conversations", params={"status": "handed_off"})).json()["conversations"]
     assert len(waiting) == 1
     consent = await start(shop)
     await agree(shop, consent)

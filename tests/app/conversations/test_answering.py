@@ -312,7 +312,7 @@ async def test_a_tenant_sees_who_waits_and_says_when_it_took_care(shop, telegram
     await shop.write(shop.connection, "Do you sell spaceships to Mars?", chat_id=1)
     await shop.write(shop.connection, "How many days do I have to return an item?", chat_id=2)
     await run_jobs()
-    (waiting,) = (await shop.http.get("/v1/conversations", params={"waiting": True})).json()["conversations"]
+    (waiting,) = (await shop.http.get("/v1/conversations", params={"status": "handed_off"})).json()["conversations"]
     assert waiting["handoff"]["reason"] in ("ungrounded", "no_passages")
     path = f"/v1/conversations/{waiting['id']}"
     assert (await shop.http.patch(path, json={"handoff_resolved": True})).json()["handoff"] is None

@@ -99,9 +99,9 @@ async def test_the_same_request_twice_is_one_message(shop, talk, telegram, run_j
 async def test_a_person_ends_the_wait_for_one(shop, telegram, run_jobs):
     await ask(shop, "Do you sell spaceships to Mars?")
     await run_jobs()
-    [one] = (await shop.http.get("/v1/conversations", params={"waiting": True})).json()["conversations"]
+    [one] = (await shop.http.get("/v1/conversations", params={"status": "handed_off"})).json()["conversations"]
     await say(shop, f"/v1/conversations/{one['id']}")
-    assert (await shop.http.get("/v1/conversations", params={"waiting": True})).json()["conversations"] == []
+    assert (await shop.http.get("/v1/conversations", params={"status": "handed_off"})).json()["conversations"] == []
 
 
 @pytest.mark.parametrize("moment", ["drafting", "queued"])
@@ -204,7 +204,7 @@ async def test_an_agent_that_is_off_says_nothing_and_a_person_is_asked(shop, tel
     await ask(shop, QUESTION)
     await run_jobs()
     assert list(telegram.sent) == []
-    [one] = (await shop.http.get("/v1/conversations", params={"waiting": True})).json()["conversations"]
+    [one] = (await shop.http.get("/v1/conversations", params={"status": "handed_off"})).json()["conversations"]
     assert one["handoff"]["reason"] == "agent_off"
     # A conversation's own mode outranks its agent's.
     answer = await shop.http.patch(f"/v1/conversations/{one['id']}", json={"mode": "autopilot"})
@@ -229,7 +229,7 @@ async def draft(shop, talk, run_jobs):
 
 
 async def waits_for(shop):
-    found = (await shop.http.get("/v1/conversations", params={"waiting": True})).json()["conversations"]
+    found = (await shop.http.get("/v1/conversations", params={"status": "handed_off"})).json()["conversations"]
     return [one["handoff"]["reason"] for one in found]
 
 
@@ -304,3 +304,66 @@ async def test_a_copilot_promises_nothing(shop, talk, telegram, run_jobs):
     await run_jobs()
     assert len(telegram.sent) == 1
     assert (await waits_for(shop))[0] in ("ungrounded", "no_passages")
+
+
+async def stands(shop, talk):
+    """A conversation's status, and that it is listed under this one and no other."""
+    known = (await shop.http.get(talk)).json()
+    for status in ("open", "waiting", "handed_off", "resolved"):
+        found = (await shop.http.get("/v1/conversations", params={"status": status})).json()["conversations"]
+        assert (known["id"] in [one["id"] for one in found]) == (known["status"] == status)
+    return known["status"]
+
+
+async def test_how_a_conversation_stands(shop, talk, telegram, run_jobs):
+    assert await stands(shop, talk) == "open"
+    await say(shop, talk)
+    await ask(shop, QUESTION)
+    await run_jobs()
+    # The agent is paused: the customer waits for the person.
+    assert await stands(shop, talk) == "waiting"
+    assert (await shop.http.get(talk)).json()["waiting_since"] is not None
+    await say(shop, talk)
+    assert await stands(shop, talk) == "open"
+    done = (await shop.http.patch(talk, json={"resolved": True})).json()
+    assert (done["status"], done["agent_paused"]) == ("resolved", False)
+    assert await stands(shop, talk) == "resolved"
+    await run_jobs()
+    await ask(shop, "Do you sell spaceships to Mars?")
+    await run_jobs()
+    assert await stands(shop, talk) == "handed_off"
+    done = (await shop.http.patch(talk, json={"resolved": True})).json()
+    assert (done["status"], done["handoff"]) == ("resolved", None)
+    assert (await shop.http.patch(talk, json={"resolved": False})).json()["status"] == "open"
+    await shop.http.patch(talk, json={"resolved": True})
+    await ask(shop, QUESTION)
+    await run_jobs()
+    # It came up again, and was answered.
+    assert await stands(shop, talk) == "open"
+
+
+async def test_resolving_drops_a_draft(shop, talk, draft, telegram, run_jobs):
+    assert await stands(shop, talk) == "handed_off"
+    await shop.http.patch(talk, json={"resolved": True})
+    assert (await shop.http.post(draft, json={})).json()["code"] == "no_draft"
+    await run_jobs()
+    assert len(telegram.sent) == 1
+
+
+async def test_conversations_are_found_by_customer_connection_and_time(shop, talk, run_jobs):
+    await shop.write(shop.connection, QUESTION, chat_id=77, update_id=next(_numbers))
+    await run_jobs()
+    newest, oldest = (await shop.http.get("/v1/conversations")).json()["conversations"]
+    between = newest["last_message_at"]
+    for wanted, found in (
+        ({"contact_id": oldest["contact_id"]}, [oldest]),
+        ({"connection_id": shop.connection}, [newest, oldest]),
+        ({"connection_id": shop.agent}, []),
+        ({"since": between}, [newest]),
+        ({"until": between}, [oldest]),
+        ({"status": "open", "contact_id": newest["contact_id"], "since": between}, [newest]),
+    ):
+        answer = await shop.http.get("/v1/conversations", params=wanted)
+        assert answer.json()["conversations"] == found, wanted
+    for wrong in ({"status": "lost"}, {"since": "yesterday"}, {"contact_id": "x"}):
+        assert (await shop.http.get("/v1/conversations", params=wrong)).status_code == 422

@@ -101,7 +101,7 @@ async def test_a_customer_is_not_met_with_silence_while_the_token_is_dead(shop, 
         "send_failed",
         "connection_needs_reauthorisation",
     ]
-    waiting = (await shop.http.get("/v1/conversations", params={"waiting": True})).json()["conversations"]
+    waiting = (await shop.http.get("/v1/conversations", params={"status": "handed_off"})).json()["conversations"]
     assert len(waiting) == 2
 
 
