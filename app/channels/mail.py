@@ -29,14 +29,21 @@ _FINAL_ACTIONS = ("failed", "delayed", "delivered", "relayed", "expanded")
 
 
 def read_mail(
-    raw: bytes, channel: str, account_id: str, own_addresses: Collection[str], *, sent: bool = False
+    raw: bytes,
+    channel: str,
+    account_id: str,
+    own_addresses: Collection[str],
+    *,
+    sent: bool = False,
+    whole: bool = True,
 ) -> InboundEvent:
     """The event that a mail is; never raises. `own_addresses` are all of the tenant's, in lower case.
 
-    `sent`: it lies among those that the account sent, whoever it says that it is from.
+    `sent`: it lies among those that the account sent, whoever it says that it is from. A mail that is not `whole` is
+    its headers only: what was written is for a person to read.
 
     Ids are Message-IDs without brackets; one that is missing is made of the mail's SHA-256. The conversation is the
-    thread's root. Of a mail of which only the headers were fetched, the text is empty.
+    thread's root.
     """
     message = message_from_bytes(raw)
     own = {address.lower() for address in (*own_addresses, account_id)}
@@ -60,7 +67,9 @@ def read_mail(
     report = _report(message)
     if report is not None:
         return _delivery_report(message, report, common, sender, own)
-    return _received(message, common, sender_name, sender, own)
+    event = _received(message, common, sender_name, sender, own)
+    unread = event.may_reply and not whole
+    return dataclasses.replace(event, kind="unsupported", text=None, may_reply=False) if unread else event
 
 
 def dump_event(event: InboundEvent) -> bytes:

@@ -172,9 +172,9 @@ def _row(conversation: Conversation, event: InboundEvent, direction: str, author
 def _written(event: InboundEvent) -> str:
     """What was written; a thread's first mail begins with its subject, which often says what it is about."""
     text = event.text or event.payload or ""
-    if event.subject and event.direction == "in" and not event.parents and event.subject != text:
-        return f"{event.subject}\n\n{text}".strip()
-    return text
+    begins = event.direction == "in" and not event.parents and event.kind in ("text", "media")
+    # Who wrote nothing else said it there: then it is the text already.
+    return f"{event.subject}\n\n{text}".strip() if begins and event.subject and event.subject != text else text
 
 
 async def _edit(session: AsyncSession, queue: Queue, conversation: Conversation, event: InboundEvent) -> None:

@@ -245,14 +245,16 @@ class Gmail(ProviderDefaults):
         if not known or labels & _HIDDEN_LABELS:
             return None
         size = known.get("sizeEstimate")
-        if isinstance(size, int) and size > MAX_MAIL_BYTES:
+        whole = not (isinstance(size, int) and size > MAX_MAIL_BYTES)
+        if not whole:
             raw = _headers_only(await self._message(client, credentials, message_id, "metadata"))
         else:
             raw = _decoded((await self._message(client, credentials, message_id, "raw")).get("raw"))
         if raw is None:
             return None
         sent = "SENT" in labels and "INBOX" not in labels
-        event = read_mail(raw, self.channel, mailbox.account_id, mailbox.own_addresses, sent=sent)
+        own = mailbox.own_addresses
+        event = read_mail(raw, self.channel, mailbox.account_id, own, sent=sent, whole=whole)
         beside = {"thread": as_id(known.get("threadId")) or "", "gmail": message_id}
         return replace(event, address={**event.address, **beside}) if event.direction == "in" else event
 

@@ -227,6 +227,7 @@ def _read(
             taken += size * whole
             raw = session.mail(uid, headers_only=not whole)
             if raw is not None:
-                events.append(read_mail(raw, "email", mailbox.account_id, mailbox.own_addresses, sent=sent))
+                own = mailbox.own_addresses
+                events.append(read_mail(raw, "email", mailbox.account_id, own, sent=sent, whole=whole))
         last = uid
     return last, len(uids) > len(batch)

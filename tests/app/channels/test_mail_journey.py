@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from app.channels.base import ProviderUnavailable
+from app.channels.mail import MAX_MAIL_BYTES
 from app.channels.providers.mailbox import MailboxProvider
 from app.settings import GmailSettings
 from app.simulators.gmail import GmailSimulator, customer_mail
@@ -139,6 +140,13 @@ async def test_robots_get_no_answer_and_people_see_them(shop, mail, look):
     assert not mail.sent
     found = await conversations(shop)
     assert [await written(shop, number) for number in range(len(found))] == [[("customer", "noted")]] * 2
+
+
+async def test_a_mail_that_is_too_large_is_for_a_person(shop, mail, look):
+    mail.deliver(_mail(ANN, QUESTION), size=MAX_MAIL_BYTES + 1)
+    await look()
+    assert await waiting_for(shop) == {"unsupported_content"}
+    assert mail.said() == ["Thank you for your message. A colleague will get back to you here."]
 
 
 async def test_the_same_mail_twice_stops_the_agent(shop, mail, look):

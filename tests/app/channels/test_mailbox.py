@@ -195,7 +195,8 @@ async def test_a_large_mail_is_not_read(provider, sim):
     sim.deliver(raw, size=MAX_MAIL_BYTES + 1)
     sim.commands.clear()
     [event] = (await fetch(provider, sim, position)).events
-    assert (event.customer_id, event.subject, event.text) == ("ann@client.test", "My holiday", "My holiday")
+    assert (event.kind, event.customer_id, event.subject) == ("unsupported", "ann@client.test", "My holiday")
+    assert (event.text, event.may_reply) == (None, False)
 
 
 async def test_a_server_that_sends_without_end_is_left(provider, sim):
