@@ -14,6 +14,8 @@ from app.channels.consents import router as consents_router
 from app.channels.endpoints import connecting
 from app.channels.endpoints import router as connections_router
 from app.channels.registry import max_webhook_bytes
+from app.conversations.desk import contacts as contacts_router
+from app.conversations.desk import router as notes_router
 from app.conversations.endpoints import replies
 from app.conversations.endpoints import router as conversations_router
 from app.documents.endpoints import router as documents_router
@@ -70,6 +72,8 @@ def create_app(runtime: Runtime) -> FastAPI:
         consents_router,
         consent_callbacks,
         conversations_router,
+        notes_router,
+        contacts_router,
         keys_router,
         privacy_router,
     ):

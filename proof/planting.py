@@ -25,6 +25,7 @@ from app.models import (
     Handoff,
     InboundEvent,
     Message,
+    Note,
     StoredResponse,
     Turn,
     new_id,
@@ -90,6 +91,7 @@ async def plant_conversation(session: AsyncSession, canary: Canaries, connection
     )
     conversation = await ensure_conversation(session, connection_id, event)
     conversation.address = {"to": canary("address")}
+    conversation.labels, conversation.label_hashes = [canary("label")], [_hash("label", connection_id)]
     (await session.get_one(Contact, conversation.contact_id)).alias_hash = _hash("customer", connection_id)
     scope = {"connection_id": connection_id, "conversation_id": conversation.id}
     turn = Turn(**scope, state="handed_off", reason="no_passages", finished_at=now(), trace_id=uuid4().hex)
@@ -97,7 +99,9 @@ async def plant_conversation(session: AsyncSession, canary: Canaries, connection
     session.add(turn)
     await session.flush()
     asked, said = _message(canary, scope, turn.id, "in"), _message(canary, scope, turn.id, "out")
-    session.add_all([asked, said, Handoff(**scope, turn_id=turn.id, reason="no_passages")])
+    session.add_all(
+        [asked, said, Handoff(**scope, turn_id=turn.id, reason="no_passages"), Note(**scope, text=canary("note"))]
+    )
     await session.flush()
     delivery = Delivery(**scope, turn_id=turn.id, message_id=said.id, part=0, epoch=0, state="sent", sent_at=now())
     delivery.provider_message_id = canary("sent")

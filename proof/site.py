@@ -79,10 +79,15 @@ def record(site: Site, scope: Scope, target: UUID, members: Sequence[UUID] = ())
             if scope in table.scopes:
                 found = _rows(connection, table, scope, target, members)
                 rows[table.name] = len(found)
-                own = {name: [row[name] for row in found if row[name] is not None] for name in _own(table)}
+                own = {name: [value for row in found for value in _each(row[name])] for name in _own(table)}
                 values += [value for column in own.values() for value in column]
                 empty += [f"{table.name}.{name}" for name, column in own.items() if not column]
     return Recorded(values, rows, empty)
+
+
+def _each(value: Any) -> list[Any]:
+    """The values in a column: several in an array, none in one that is empty."""
+    return [] if value is None else value if isinstance(value, list) else [value]
 
 
 def left(site: Site, scope: Scope, target: UUID, members: Sequence[UUID] = ()) -> int:

@@ -107,9 +107,10 @@ async def note_subscribed(session: AsyncSession, runtime: Runtime, connection: C
     limits = provider_for(connection.channel, runtime.settings).capabilities
     if limits.polled and connection.polled_at is None:
         connection.polled_at = now()
-    if limits.shared_webhook:
+    if limits.shared_webhook or limits.polled:
         others = str(connection.credentials.get(ROUTES, "")).split()
-        await write_routes(session, master, connection.channel, connection.id, connection.account_id, others)
+        place = connection.channel, connection.id, connection.account_id
+        await write_routes(session, master, *place, others, mailbox=limits.polled)
 
 
 def webhook_url(runtime: Runtime, channel: str, connection_id: UUID) -> str:

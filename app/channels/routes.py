@@ -21,13 +21,24 @@ async def routed(runtime: Runtime, channel: str, name: str) -> Sequence[UUID]:
 
 
 async def write_routes(
-    session: AsyncSession, master: MasterKey, channel: str, connection_id: UUID, account_id: str, others: Iterable[str]
+    session: AsyncSession,
+    master: MasterKey,
+    channel: str,
+    connection_id: UUID,
+    account_id: str,
+    others: Iterable[str],
+    *,
+    mailbox: bool = False,
 ) -> None:
-    """Have events of an account come to a connection from now on; IntegrityError if they go to another one."""
+    """Have events of an account come to a connection from now on; IntegrityError if they go to another one.
+
+    A mailbox is connected once by whichever channel: it would be answered twice.
+    """
     await session.execute(delete(ConnectionRoute).where(ConnectionRoute.connection_id == connection_id))
-    for name in (account_id, *others):
-        hashed = master.route_hash(channel, name)
-        session.add(ConnectionRoute(connection_id=connection_id, route_hash=hashed, exclusive=name == account_id))
+    routes = [(channel, name, name == account_id) for name in (account_id, *others)]
+    for kind, name, exclusive in (*routes, ("mailbox", account_id, True)) if mailbox else routes:
+        hashed = master.route_hash(kind, name)
+        session.add(ConnectionRoute(connection_id=connection_id, route_hash=hashed, exclusive=exclusive))
     await session.flush()
 
 

@@ -49,11 +49,14 @@ async def list_all(
     status: Annotated[Status | None, Query(description="Only those that stand like that.")] = None,
     contact_id: Annotated[UUID | None, Query(description="Only those with one customer.")] = None,
     connection_id: Annotated[UUID | None, Query(description="Only those of one connection.")] = None,
+    label: Annotated[str | None, Query(description="Only those with a label.", max_length=50)] = None,
     since: Annotated[AwareDatetime | None, Query(description="Only with a last message from then on.")] = None,
     until: Annotated[AwareDatetime | None, Query(description="Only with a last message before then.")] = None,
 ) -> ConversationList:
     """List conversations, newest first."""
-    wanted = service.Wanted(status=status, contact_id=contact_id, connection_id=connection_id, since=since, until=until)
+    wanted = service.Wanted(
+        status=status, contact_id=contact_id, connection_id=connection_id, label=label, since=since, until=until
+    )
     found = await service.list_conversations(session, page, wanted)
     cursor = next_cursor([conversation.id for conversation, _ in found], page.limit)
     return ConversationList(conversations=[_conversation(*item) for item in found[: page.limit]], next_cursor=cursor)
@@ -74,6 +77,7 @@ async def update(conversation_id: UUID, body: ConversationUpdate, session: Curre
         agent_paused=body.agent_paused,
         handoff_resolved=body.handoff_resolved,
         resolved=body.resolved,
+        labels=body.labels,
         modes=body.model_dump(include={"mode"}, exclude_unset=True),
     )
     return _conversation(*changed)
@@ -165,6 +169,7 @@ def _conversation(conversation: Conversation, handoff: Handoff | None) -> Conver
         contact_id=conversation.contact_id,
         status=service.status_of(conversation, handoff),
         waiting_since=conversation.waiting_since,
+        labels=conversation.labels or [],
         agent_paused=conversation.agent_paused_at is not None,
         mode=conversation.mode,
         handoff=None if handoff is None else HandoffOut(reason=handoff.reason, created_at=handoff.created_at),

@@ -10,6 +10,8 @@ from app.conversations.service import Status
 from app.web import AnyText, CleanText
 
 Mode = Literal["autopilot", "copilot", "off"]
+Label = Annotated[CleanText, Field(min_length=1, max_length=50)]
+Labels = Annotated[list[Label], Field(max_length=20)]
 Text = Annotated[AnyText, Field(max_length=100_000)]
 
 
@@ -92,7 +94,47 @@ class ConversationUpdate(BaseModel):
     agent_paused: bool | None = None
     handoff_resolved: Literal[True] | None = None
     mode: Mode | None = Field(None, description="null: as the agent's settings say")
+    labels: Labels | None = Field(None, description="all of its labels; an empty list takes them away")
     resolved: bool | None = Field(None, description="true: done, the agent may answer what comes next; false: reopen")
+
+
+class NoteIn(BaseModel):
+    """A note for colleagues."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "Prefers to be called in the morning."}]})
+
+    text: Annotated[CleanText, Field(min_length=1, max_length=10_000)]
+
+
+class NoteOut(NoteIn):
+    """A note."""
+
+    id: UUID
+    created_at: datetime
+
+
+class NoteList(BaseModel):
+    """A page of notes, newest first."""
+
+    notes: list[NoteOut]
+    next_cursor: str | None
+
+
+class ContactOut(BaseModel):
+    """A customer, as one connection knows them; `customer_id` is the channel's name for them, such as an address."""
+
+    id: UUID
+    connection_id: UUID
+    name: str | None
+    customer_id: str
+    created_at: datetime
+
+
+class ContactList(BaseModel):
+    """A page of customers, newest first."""
+
+    contacts: list[ContactOut]
+    next_cursor: str | None
 
 
 class PersonMessage(BaseModel):
@@ -129,6 +171,7 @@ class ConversationOut(BaseModel):
     contact_id: UUID
     status: Status
     waiting_since: datetime | None
+    labels: list[str]
     agent_paused: bool
     mode: Mode | None
     handoff: HandoffOut | None

@@ -1,6 +1,6 @@
 """Rules and queries of conversations."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Select, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.conversations.people import stop_agent
+from app.crypto import current_keyring
 from app.errors import NotFound
 from app.models import Conversation, Handoff, Message, Turn, now
 from app.web import Page
@@ -32,8 +33,14 @@ class Wanted:
     status: Status | None = None
     contact_id: UUID | None = None
     connection_id: UUID | None = None
+    label: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+
+
+def label_hash(label: str) -> bytes:
+    """By which conversations with a label are found, however it is capitalised."""
+    return current_keyring().lookup("label", label.casefold())
 
 
 def status_of(conversation: Conversation, handoff: Handoff | None) -> Status:
@@ -58,6 +65,8 @@ async def list_conversations(session: AsyncSession, page: Page, wanted: Wanted) 
     ):
         if value is not None:
             query = query.where(column == value)
+    if wanted.label is not None:
+        query = query.where(Conversation.label_hashes.contains([label_hash(wanted.label)]))
     if wanted.since is not None:
         query = query.where(Conversation.last_message_at >= wanted.since)
     if wanted.until is not None:
@@ -82,13 +91,21 @@ async def update_conversation(
     handoff_resolved: bool | None,
     modes: Mapping[str, str | None],
     resolved: bool | None,
+    labels: Sequence[str] | None,
 ) -> Listed:
-    """Pause or resume the agent, close the open handoff, resolve or reopen, and set its own mode if `modes` has one."""
+    """Pause or resume the agent, close the open handoff, resolve or reopen, and set its own mode if `modes` has one.
+
+    `labels` are all that it has from now on.
+    """
     await session.get(Conversation, conversation_id, with_for_update=True)
     conversation, handoff = await get_conversation(session, conversation_id)
     if agent_paused is not None:
         conversation.agent_paused_at = (conversation.agent_paused_at or now()) if agent_paused else None
     conversation.mode = modes.get("mode", conversation.mode)
+    if labels is not None:
+        named = {label.casefold(): label for label in labels}
+        conversation.labels = list(named.values()) or None
+        conversation.label_hashes = [label_hash(label) for label in named]
     if resolved is not None:
         conversation.resolved_at = (conversation.resolved_at or now()) if resolved else None
     if resolved:

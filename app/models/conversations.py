@@ -6,7 +6,7 @@ from uuid import UUID
 
 import orjson
 from sqlalchemy import BigInteger, Identity, Index, LargeBinary, Text, UniqueConstraint, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import (
@@ -22,9 +22,20 @@ from app.models.base import (
     sealed,
 )
 
-TurnState = Literal["running", "replied", "handed_off", "superseded", "skipped"]
+TurnState = Literal["running", "replied", "drafted", "rejected", "written", "handed_off", "superseded", "skipped"]
 MessageStatus = Literal[
-    "received", "noted", "queued", "sending", "sent", "delivered", "read", "failed", "unknown", "cancelled", "deleted"
+    "received",
+    "noted",
+    "draft",
+    "queued",
+    "sending",
+    "sent",
+    "delivered",
+    "read",
+    "failed",
+    "unknown",
+    "cancelled",
+    "deleted",
 ]
 
 
@@ -78,6 +89,9 @@ class Conversation(ConnectionScoped):
     mode: Mapped[str | None] = mapped_column(Text)
     waiting_since: Mapped[datetime | None]
     resolved_at: Mapped[datetime | None]
+    labels_sealed: Mapped[bytes | None] = sealed()
+    labels: Encrypted[list[str] | None] = optional_json("labels_sealed")
+    label_hashes: Mapped[list[bytes]] = mapped_column(ARRAY(LargeBinary), default=list, server_default="{}")
     blocked_at: Mapped[datetime | None]
     last_message_at: Mapped[datetime | None] = mapped_column(index=True)
 
@@ -175,3 +189,19 @@ class Handoff(ConnectionScoped):
     turn_id: Mapped[UUID | None]
     reason: Mapped[str] = mapped_column(Text)
     resolved_at: Mapped[datetime | None]
+
+
+class Note(ConnectionScoped):
+    """What people of the business tell each other of a conversation; the customer never sees it."""
+
+    __tablename__ = "conversation_notes"
+    __table_args__ = (
+        in_connection(),
+        in_tenant("conversation_id", "conversations"),
+        found_by("conversation_id"),
+        {"schema": "tenant"},
+    )
+
+    conversation_id: Mapped[UUID]
+    text_sealed: Mapped[bytes] = sealed()
+    text: Encrypted[str] = encrypted_text("text_sealed")

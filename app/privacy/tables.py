@@ -63,6 +63,7 @@ _HANDOFFS = _customers(
     *clear(CODE, "reason"),
     *clear(TIME, "resolved_at"),
 )
+_NOTES = _customers("conversation_notes", "message", _OF_CONVERSATION, *clear(ID, "conversation_id"), *sealed("text"))
 _MESSAGES = _customers(
     "messages",
     "message",
@@ -92,8 +93,8 @@ _CONVERSATIONS = _customers(
     "customer",
     {**_OF_CONNECTION, **dict.fromkeys(_OF_MEMBERS, "id = any(:members)")},
     *clear(ID, "contact_id"),
-    *hashed("provider_hash"),
-    *sealed("provider_id", "business_connection_id", "address"),
+    *hashed("provider_hash", "label_hashes"),
+    *sealed("provider_id", "business_connection_id", "address", "labels"),
     *clear(TIME, "agent_paused_at", "blocked_at", "last_message_at", "waiting_since", "resolved_at"),
     *clear(STATE, "mode"),
 )
@@ -344,6 +345,7 @@ _QUEUE = (
 TABLES: tuple[Table, ...] = (
     _DELIVERIES,
     _HANDOFFS,
+    _NOTES,
     _MESSAGES,
     _TURNS,
     _CONVERSATIONS,

@@ -143,7 +143,7 @@ async def test_only_requests_that_can_be_repeated_say_so(tenant):
         if any(parameter["name"] == "Idempotency-Key" for parameter in operation.get("parameters", []))
     }
     made = ("/v1/documents", "/v1/agents", "/v1/api-keys")
-    said = ("/v1/conversations/{conversation_id}/messages", "/v1/conversations/{conversation_id}/draft")
+    said = [f"/v1/conversations/{{conversation_id}}/{what}" for what in ("messages", "draft", "notes")]
     assert repeatable == {(path, "post") for path in (*made, *said)}
 
 

@@ -140,8 +140,18 @@ async def test_fault_that_stays_is_an_error_in_time(
     qdrant.heal()
     await stored(sound)
     for name, call in CALLS.items():
-        await call(index)
+        await _once_it_is_well(call, index)
         assert await sound.count(TENANT, DOCUMENT) == LEFT[name]
+
+
+async def _once_it_is_well(call, index):
+    """A client in such haste may run out of time on a machine that has much to do, and then its circuit is open."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                return await call(index)
+            except VectorStoreUnavailable:
+                await asyncio.sleep(0.05)
 
 
 STEPS = {

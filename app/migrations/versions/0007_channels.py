@@ -13,6 +13,8 @@ branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 stage = "pre"
 
+_LABELS = ("labels_sealed", "label_hashes")
+
 
 def upgrade() -> None:
     op.create_table(
@@ -86,6 +88,7 @@ def upgrade() -> None:
         ("conversations", "mode", sa.Text()),
         ("conversations", "waiting_since", sa.DateTime(timezone=True)),
         ("conversations", "resolved_at", sa.DateTime(timezone=True)),
+        ("conversations", "labels_sealed", sa.LargeBinary()),
         ("agents", "resume_after_minutes", sa.Integer()),
         ("conversations", "address_sealed", sa.LargeBinary()),
         ("connections", "template_sealed", sa.LargeBinary()),
@@ -97,6 +100,45 @@ def upgrade() -> None:
     ):
         op.add_column(table, sa.Column(column, kind, nullable=True), schema="tenant")
     op.add_column("agents", sa.Column("mode", sa.Text(), server_default="autopilot", nullable=False), schema="tenant")
+    op.add_column(
+        "conversations",
+        sa.Column("label_hashes", sa.ARRAY(sa.LargeBinary()), server_default="{}", nullable=False),
+        schema="tenant",
+    )
+    op.create_table(
+        "conversation_notes",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("connection_id", sa.Uuid(), nullable=False),
+        sa.Column("conversation_id", sa.Uuid(), nullable=False),
+        sa.Column("text_sealed", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_conversation_notes")),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"], ["platform.tenants.id"], name=op.f("fk_conversation_notes_tenant_id"), ondelete="CASCADE"
+        ),
+        *(
+            sa.ForeignKeyConstraint(
+                ["tenant_id", f"{one}_id"],
+                [f"tenant.{one}s.tenant_id", f"tenant.{one}s.id"],
+                name=op.f(f"fk_conversation_notes_tenant_id_{one}_id"),
+                ondelete="CASCADE",
+            )
+            for one in ("connection", "conversation")
+        ),
+        schema="tenant",
+    )
+    for column in ("tenant_id", "connection_id"):
+        op.create_index(
+            op.f(f"ix_conversation_notes_{column}"), "conversation_notes", [column], unique=False, schema="tenant"
+        )
+    op.create_index(
+        op.f("ix_conversation_notes_tenant_id_conversation_id"),
+        "conversation_notes",
+        ["tenant_id", "conversation_id"],
+        schema="tenant",
+    )
+    access.protect("tenant.conversation_notes")
     access.route_shared_webhooks()
     access.look_after_mailboxes()
 
@@ -109,7 +151,7 @@ def downgrade() -> None:
     op.execute("drop policy router_looks_after on tenant.connections")
     for table, columns in {
         "contacts": ["alias_hash"],
-        "conversations": ["address_sealed", "mode", "waiting_since", "resolved_at"],
+        "conversations": ["address_sealed", "mode", "waiting_since", "resolved_at", *_LABELS],
         "agents": ["resume_after_minutes", "mode"],
         "connections": [
             *("template_sealed", "refresh_at", "checked_at"),
@@ -118,5 +160,5 @@ def downgrade() -> None:
     }.items():
         for column in columns:
             op.drop_column(table, column, schema="tenant")
-    for table in ("consents", "connection_routes"):
+    for table in ("conversation_notes", "consents", "connection_routes"):
         op.drop_table(table, schema="tenant")

@@ -304,7 +304,15 @@ async def test_a_form_that_is_wrong_says_why(shop, mail):
 
 @pytest.fixture
 async def gmail(shop):
-    """The simulator behind the runtime's Gmail client."""
+    """The simulator behind the runtime's Gmail client, its mailbox connected."""
+    async with granting(shop) as (simulator, page):
+        assert page.status_code == 200
+        yield simulator
+
+
+@asynccontextmanager
+async def granting(shop):
+    """A simulator of Gmail whose owner has agreed, and the page to which they came back."""
     simulator = GmailSimulator("client", "secret", ADDRESS)
     own = GmailSettings(
         client_id="client",
@@ -323,8 +331,7 @@ async def gmail(shop):
         consent = (await shop.http.post("/v1/consents", json={"channel": "gmail", "agent_id": shop.agent})).json()
         page = await client.get(consent["url"])
         back = urlsplit(page.headers["location"])
-        assert (await shop.http.get(f"{back.path}?{back.query}")).status_code == 200
-        yield simulator
+        yield simulator, await shop.http.get(f"{back.path}?{back.query}")
 
 
 async def push(shop, gmail, **claims):
@@ -380,3 +387,18 @@ async def test_a_push_of_an_unknown_mailbox_is_acknowledged(shop, gmail, run_job
     gmail.address = "someone@else.test"
     assert await push(shop, gmail) == 200
     assert not await shop.runtime.queue.app.job_manager.list_jobs_async(status="todo")
+
+
+async def test_a_mailbox_is_connected_once(shop, mail, connection, make_tenant):
+    other = await make_tenant("Other")
+    agent = await other.add_agent()
+    answer = await other.http.post("/v1/connections", json=mail.form(agent_id=agent))
+    assert (answer.status_code, answer.json()["code"]) == (409, "account_taken")
+    assert (await other.http.get("/v1/connections")).json()["connections"] == []
+    async with granting(shop) as (_, page):
+        # The same mailbox by Gmail's API would be answered twice.
+        assert "connected already" in page.text
+    assert len((await shop.http.get("/v1/connections")).json()["connections"]) == 1
+    await shop.http.delete(f"/v1/connections/{connection}")
+    answer = await other.http.post("/v1/connections", json=mail.form(agent_id=agent))
+    assert answer.status_code == 201

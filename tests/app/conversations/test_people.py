@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from app.channels import gate
 from app.conversations import answering, turns
-from app.models import Conversation, Delivery, Handoff, Message, Turn, now
+from app.models import Conversation, Delivery, Handoff, Message, Note, Turn, now
 from app.simulators.faults import cut
 from app.simulators.telegram import refused
 
@@ -367,3 +367,49 @@ async def test_conversations_are_found_by_customer_connection_and_time(shop, tal
         assert answer.json()["conversations"] == found, wanted
     for wrong in ({"status": "lost"}, {"since": "yesterday"}, {"contact_id": "x"}):
         assert (await shop.http.get("/v1/conversations", params=wrong)).status_code == 422
+
+
+async def test_notes_are_for_colleagues_only(shop, talk, telegram, run_jobs):
+    for text in ("Prefers mornings.", "Is a regular."):
+        made = await shop.http.post(f"{talk}/notes", json={"text": text})
+        assert (made.status_code, made.json()["text"]) == (201, text)
+    found = (await shop.http.get(f"{talk}/notes")).json()["notes"]
+    assert [note["text"] for note in found] == ["Is a regular.", "Prefers mornings."]
+    first = (await shop.http.get(f"{talk}/notes", params={"limit": 1})).json()
+    rest = (await shop.http.get(f"{talk}/notes", params={"limit": 1, "cursor": first["next_cursor"]})).json()
+    assert [note["text"] for note in rest["notes"]] == ["Prefers mornings."]
+    assert (await shop.http.delete(f"/v1/notes/{found[0]['id']}")).status_code == 204
+    assert (await shop.http.delete(f"/v1/notes/{found[0]['id']}")).status_code == 404
+    await run_jobs()
+    assert len(telegram.sent) == 1
+    # They go with the conversation.
+    await shop.http.delete(talk)
+    await run_jobs()
+    assert await all_of(shop, Note.id) == []
+    assert (await shop.http.post(f"{talk}/notes", json={"text": "x"})).status_code == 404
+
+
+async def test_labels_find_conversations(shop, talk, run_jobs):
+    changed = await shop.http.patch(talk, json={"labels": ["VIP", "Rückfrage", "vip"]})
+    assert changed.json()["labels"] == ["vip", "Rückfrage"]
+    for label, count in (("Vip", 1), ("rückfrage", 1), ("vi", 0)):
+        found = await shop.http.get("/v1/conversations", params={"label": label})
+        assert len(found.json()["conversations"]) == count
+    assert (await shop.http.patch(talk, json={"agent_paused": True})).json()["labels"] == ["vip", "Rückfrage"]
+    assert (await shop.http.patch(talk, json={"labels": []})).json()["labels"] == []
+    assert (await shop.http.get("/v1/conversations", params={"label": "vip"})).json()["conversations"] == []
+    for wrong in ([""], ["x" * 51], ["x"] * 21):
+        assert (await shop.http.patch(talk, json={"labels": wrong})).status_code == 422
+
+
+async def test_customers_are_listed(shop, talk, make_tenant, run_jobs):
+    await shop.write(shop.connection, QUESTION, chat_id=77, update_id=next(_numbers))
+    await run_jobs()
+    newest, oldest = (await shop.http.get("/v1/contacts")).json()["contacts"]
+    assert (newest["customer_id"], newest["connection_id"]) == ("77", shop.connection)
+    assert (await shop.http.get(f"/v1/contacts/{oldest['id']}")).json() == oldest
+    found = await shop.http.get("/v1/contacts", params={"connection_id": shop.agent})
+    assert found.json()["contacts"] == []
+    other = await make_tenant("Other")
+    assert (await other.http.get(f"/v1/contacts/{oldest['id']}")).status_code == 404
+    assert (await other.http.get("/v1/contacts")).json()["contacts"] == []
