@@ -7,6 +7,7 @@ as tenants name their servers.
 import asyncio
 import contextlib
 import imaplib
+import math
 import re
 import socket
 import ssl
@@ -14,52 +15,64 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from imap_tools import BaseMailBox
-from imap_tools.errors import MailboxLoginError
+from imap_tools.errors import ImapToolsError, MailboxLoginError
 
 from app.channels.base import ConnectRefused, ProviderUnavailable
 from app.channels.mail import MAX_MAIL_BYTES
 
 T = TypeVar("T")
 
+# In English whatever the process's own language.
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_AT_ONCE = 500
+
 _STEP_SECONDS = 30.0
 _SESSION_SECONDS = 120.0
-# A mail and the protocol around it; no server has more to say at once.
-_MOST_BYTES = MAX_MAIL_BYTES + 1024 * 1024
+# Two large mails and the protocol around them; a server has no more to say in one session.
+_MOST_BYTES = 2 * MAX_MAIL_BYTES + 4 * 1024 * 1024
 _MOST_LINE = 4 * 1024 * 1024
 _SLICE_SECONDS = 2.0
 _THREADS = 256
-_LOST_DAYS = 7
+# Until a session that is to end has said good-bye.
+_GRACE_SECONDS = 3.0
 _SIZE = re.compile(rb"RFC822\.SIZE (\d{1,15})")
+_ARRIVED = re.compile(rb'INTERNALDATE "([ \w:+-]{20,40})"')
 _UID = re.compile(rb"UID (\d{1,12})")
-# RFC 5530: the server is not able to just now.
-_FOR_NOW = re.compile(r"\[(UNAVAILABLE|INUSE|LIMIT|SERVERBUG|OVERQUOTA)", re.IGNORECASE)
-_BROKEN = (OSError, EOFError, imaplib.IMAP4.error, ValueError)
+# RFC 5530: the server is not able to just now; and what others say instead.
+_FOR_NOW = re.compile(
+    r"\[(UNAVAILABLE|INUSE|LIMIT|SERVERBUG|OVERQUOTA)|too many|try again|temporar|rate limit", re.IGNORECASE
+)
+# imaplib and imap-tools take answers apart without looking whether they are whole.
+_BROKEN = (OSError, EOFError, imaplib.IMAP4.error, ImapToolsError, ValueError, LookupError, TypeError, AttributeError)
 
 _threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="imap")
 
 
 class _Client(imaplib.IMAP4):
-    """imaplib over a socket that is connected already, which reads no more than a mail."""
+    """imaplib over a socket that is connected already, which reads no more than a session may bring."""
 
     def __init__(self, connected: socket.socket, host: str) -> None:
         self._connected = connected
+        self._left = _MOST_BYTES
         super().__init__(host)
 
     def _create_socket(self, timeout: float | None) -> socket.socket:
         return self._connected
 
     def read(self, size: int) -> bytes:
-        if size > _MOST_BYTES:
-            raise self.abort("the server announces more than a mail")
+        self._left -= size
+        if self._left < 0:
+            raise self.abort("the server announces more than was asked for")
         return super().read(size)
 
     def readline(self) -> bytes:
         line: bytes = self.file.readline(_MOST_LINE + 1)  # type: ignore[assignment]
-        if len(line) > _MOST_LINE:
+        self._left -= len(line)
+        if len(line) > _MOST_LINE or self._left < 0:
             raise self.abort("the server sends a line without end")
         return line
 
@@ -99,10 +112,19 @@ class Session:
         """The UIDs of mails in the selected folder that came after one; the server's last mail is always named."""
         return [uid for uid in self._search(f"UID {last + 1}:*") if uid > last]
 
-    def recent_uids(self) -> list[int]:
-        """The UIDs of the last days' mails in the selected folder."""
-        since: date = (datetime.now(UTC) - timedelta(days=_LOST_DAYS)).date()
-        return self._search(f"SINCE {since.strftime('%d-%b-%Y')}")
+    def uids_since(self, moment: float) -> list[int]:
+        """The UIDs of mails in the selected folder that arrived at a moment (Unix seconds) or later."""
+        # A search has days only, in the server's own time zone.
+        day = datetime.fromtimestamp(moment, UTC) - timedelta(days=1)
+        found: list[int] = []
+        uids = self._search(f"SINCE {day.day}-{_MONTHS[day.month - 1]}-{day.year}")
+        for first in range(0, len(uids), _AT_ONCE):
+            for answer in self._uid("FETCH", ",".join(map(str, uids[first : first + _AT_ONCE])), "(UID INTERNALDATE)"):
+                told = answer if isinstance(answer, bytes) else b" ".join(answer)
+                uid, arrived = _UID.search(told), _ARRIVED.search(told)
+                if uid and (arrived is None or _as_time(arrived[1]) >= moment):
+                    found.append(int(uid[1]))
+        return sorted(found)
 
     def find(self, message_id: str) -> list[int]:
         """The UIDs of mails in the selected folder with a Message-ID."""
@@ -173,8 +195,9 @@ async def in_session(
 ) -> T:
     """Log in with (host, user, password) over a connected socket, do some work in a thread, and log out.
 
-    After `seconds`, or once it is cancelled, the connection is cut, whatever the server does. Raises ConnectRefused
-    when the login is refused, ProviderUnavailable for anything else that goes wrong.
+    After `seconds`, or once it is cancelled, the connection is cut, whatever the server does; work that ends when
+    `stopped` is set has a moment to do so. Raises ConnectRefused when the login is refused, ProviderUnavailable for
+    anything else that goes wrong.
     """
     held = _Held(connected)
 
@@ -182,7 +205,8 @@ async def in_session(
         try:
             box = _log_in(held, credentials, security, context)
             done = work(Session(box))
-            box.logout()
+            with contextlib.suppress(*_BROKEN):
+                box.logout()
             return done
         finally:
             held.close()
@@ -201,6 +225,10 @@ async def in_session(
         if not working.done():
             if stopped is None:
                 held.cut()
+            else:
+                grace = threading.Timer(_GRACE_SECONDS, held.cut)
+                grace.daemon = True
+                grace.start()
             working.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
 
 
@@ -210,16 +238,30 @@ class _Held:
     def __init__(self, connected: socket.socket) -> None:
         self.socket = connected
         self.client: imaplib.IMAP4 | None = None
+        # TLS takes the socket over, also in the middle of its handshake; this one stays.
+        self._line = connected.dup()
 
     def cut(self) -> None:
         with contextlib.suppress(OSError):
-            self.socket.shutdown(socket.SHUT_RDWR)
+            self._line.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
+        self._line.close()
         if self.client is not None:
             with contextlib.suppress(OSError):
                 self.client.shutdown()
         self.socket.close()
+
+
+def _as_time(told: bytes) -> float:
+    """INTERNALDATE (RFC 3501: " 7-Nov-2026 10:00:00 +0200") as Unix seconds; the end of time if it is not one."""
+    day, _, rest = told.decode("ascii", errors="replace").strip().partition("-")
+    month, _, rest = rest.partition("-")
+    try:
+        number = _MONTHS.index(month.title()) + 1
+        return datetime.strptime(f"{day} {number} {rest}", "%d %m %Y %H:%M:%S %z").timestamp()
+    except ValueError:
+        return math.inf
 
 
 def _log_in(held: _Held, credentials: tuple[str, str, str], security: str, context: ssl.SSLContext) -> BaseMailBox:

@@ -9,22 +9,32 @@ import hashlib
 import json
 import re
 from collections.abc import Collection
-from email import message_from_bytes
 from email.message import Message
-from typing import Any, cast
+from email.parser import BytesParser
+from typing import Any
 from uuid import UUID
 
 from app.channels.base import EchoOrigin, InboundEvent, Kind, Media
-from app.channels.mail_headers import addresses, decoded, message_ids, raw_value, sent_ms
-from app.channels.mail_rules import rule_against_answer
-from app.channels.mail_text import attachment_names, body_text
+from app.channels.mail_headers import Mail, addresses, decoded, message_ids, raw_value, sent_ms
+from app.channels.mail_rules import is_own, is_postmaster, rule_against_answer
+from app.channels.mail_text import attachment_names, body_text, leaves, plain_text
+from app.text import clean
 
 # A mail that says it is larger is not fetched but for its headers.
 MAX_MAIL_BYTES = 25 * 1024 * 1024
+# More than these no mail program writes; what the library does with them takes many times their size.
+_MOST_HEAD_BYTES = 256 * 1024
+_MOST_LINES = 600_000
+_MOST_CONTAINERS = 40
+_CONTAINER = re.compile(rb"(?:^|[\r\n])content-type:[\s\x1c-\x1f]*(?:multipart|message)/", re.IGNORECASE)
+_HEAD_ENDS = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_SOMEBODY = re.compile(rb"^(?:reply-to|from):.{0,500}?([\w.+-]{1,64}@[\w.-]{1,255})", re.IGNORECASE | re.MULTILINE)
 _MOST_PARENTS = 50
 _MOST_REFERENCES = 20
 _UNNAMED = "sha256."
 _OURS = "jobx."
+_MARKED = re.compile(r"<(jobx\.[0-9a-f-]{36}@[^<>\s]{1,255})>")
+_STATUS = re.compile(r"\b([45]\.\d{1,3}\.\d{1,3}|[45][0-5]\d(?=[ -]))")
 _FINAL_ACTIONS = ("failed", "delayed", "delivered", "relayed", "expanded")
 
 
@@ -40,12 +50,22 @@ def read_mail(
     """The event that a mail is; never raises. `own_addresses` are all of the tenant's, in lower case.
 
     `sent`: it lies among those that the account sent, whoever it says that it is from. A mail that is not `whole` is
-    its headers only: what was written is for a person to read.
+    its headers only: what was written is for a person to read. So is one that is made to be hard to read.
 
     Ids are Message-IDs without brackets; one that is missing is made of the mail's SHA-256. The conversation is the
     thread's root.
     """
-    message = message_from_bytes(raw)
+    readable = whole and not _is_excessive(raw)
+    try:
+        return _read(raw if readable else _head(raw), channel, account_id, own_addresses, sent=sent, whole=readable)
+    except Exception:  # one mail must not keep a mailbox from the next, whatever the library makes of it
+        return _unreadable(raw, channel, account_id)
+
+
+def _read(
+    raw: bytes, channel: str, account_id: str, own_addresses: Collection[str], *, sent: bool, whole: bool
+) -> InboundEvent:
+    message = BytesParser(Mail).parsebytes(raw)
     own = {address.lower() for address in (*own_addresses, account_id)}
     ids = message_ids(message, "Message-ID")
     message_id = ids[0] if ids else f"{_UNNAMED}{hashlib.sha256(raw).hexdigest()}"
@@ -62,13 +82,18 @@ def read_mail(
         "subject": decoded(raw_value(message, "Subject")),
         "per_customer": True,
     }
-    if sent or sender in own or _own_mark(message_id) is not None:
-        return _echo(message, common, sender, own)
+    if sent or _own_mark(message_id) is not None:
+        return _echo(message, common, sender, own, sent=sent)
     report = _report(message)
     if report is not None:
         return _delivery_report(message, report, common, sender, own)
+    returned = _bounce_in_words(message, common, sender) if is_postmaster(sender) else None
+    if returned is not None:
+        return returned
+    if is_own(sender, own):
+        return _echo(message, common, sender, own, sent=False)
     event = _received(message, common, sender_name, sender, own)
-    unread = event.may_reply and not whole
+    unread = event.reason is None and not whole
     return dataclasses.replace(event, kind="unsupported", text=None, may_reply=False) if unread else event
 
 
@@ -143,12 +168,58 @@ def _received(
     )
 
 
-def _echo(message: Message, common: dict[str, Any], sender: str, own: Collection[str]) -> InboundEvent:
-    """A mail of our own: what we sent, what a person of the business wrote, or what another robot of theirs did."""
+def _is_excessive(raw: bytes) -> bool:
+    """Whether a mail has more of something than the library reads in good time."""
+    return (
+        _head_bytes(raw) > _MOST_HEAD_BYTES
+        or raw.count(b"\n") + raw.count(b"\r") > 2 * _MOST_LINES
+        or raw.count(b"\n") > _MOST_LINES
+        or sum(1 for _ in _CONTAINER.finditer(raw)) > _MOST_CONTAINERS
+    )
+
+
+def _head_bytes(raw: bytes) -> int:
+    found = _HEAD_ENDS.search(raw, 0, _MOST_HEAD_BYTES + 4)
+    return min(len(raw), _MOST_HEAD_BYTES + 4) if found is None else found.end()
+
+
+def _head(raw: bytes) -> bytes:
+    """A mail's headers, the first of them if there are too many."""
+    size = _head_bytes(raw)
+    return raw[:size] if size <= _MOST_HEAD_BYTES else raw[: raw.rfind(b"\n", 0, _MOST_HEAD_BYTES) + 1] + b"\n"
+
+
+def _unreadable(raw: bytes, channel: str, account_id: str) -> InboundEvent:
+    """A mail that only a person can read, from whoever seems to have sent it."""
+    message_id = f"{_UNNAMED}{hashlib.sha256(raw).hexdigest()}"
+    found = _SOMEBODY.search(_head(raw))
+    sender = found[1].decode(errors="replace").lower() if found else None
+    return InboundEvent(
+        channel=channel,
+        account_id=account_id,
+        kind="unsupported",
+        direction="in",
+        dedup_id=message_id,
+        message_id=message_id,
+        conversation_id=message_id,
+        customer_id=sender,
+        sender_id=sender,
+        reply_address=sender,
+        address={"to": sender} if sender else {},
+        per_customer=True,
+    )
+
+
+def _echo(message: Message, common: dict[str, Any], sender: str, own: Collection[str], *, sent: bool) -> InboundEvent:
+    """A mail of our own: what we sent, what a person of the business wrote, or what another robot of theirs did.
+
+    Anybody can put our address into From. What came in from outside is no word of a person of ours, in nobody's thread.
+    """
     mark = _own_mark(common["message_id"])
     robot = raw_value(message, "Auto-Submitted").strip().lower() not in ("", "no")
-    origin: EchoOrigin = "api" if mark else "automation" if robot else "human"
-    customer = next((one for _, one in addresses(message, "To", "Cc", "Bcc") if one not in own), None)
+    origin: EchoOrigin = "api" if mark else "automation" if robot or not sent else "human"
+    others = (one for _, one in addresses(message, "To", "Cc", "Bcc") if not is_own(one, own))
+    customer = next(others, None) if sent or mark else None
     return InboundEvent(
         **common,
         kind="echo",
@@ -186,6 +257,28 @@ def _delivery_report(
     )
 
 
+def _bounce_in_words(message: Message, common: dict[str, Any], sender: str) -> InboundEvent | None:
+    """A mail server's report without a part for machines, as Exim and qmail write it; None if no mail is told of."""
+    named = [address for _, address in addresses(message, "X-Failed-Recipients")]
+    text = plain_text(message)
+    parents = message_ids(message, "References") + message_ids(message, "In-Reply-To")
+    ours = next((one for one in [*reversed(parents), *_MARKED.findall(text)] if _own_mark(one)), None)
+    if not named and ours is None:
+        return None
+    status = next((found[1] for found in _STATUS.finditer(text)), None)
+    return InboundEvent(
+        **common,
+        kind="bounce",
+        direction="system",
+        sender_id=sender,
+        failed_message_id=ours or next(iter(reversed(parents)), None),
+        failed_recipient=next(iter(named), None),
+        permanent=bool(named) or (status or "").startswith("5"),
+        error_code=status,
+        delivery_id=_own_mark(ours or ""),
+    )
+
+
 def _parents(message: Message) -> list[str]:
     """Earlier messages of the thread, its root first."""
     found = dict.fromkeys(message_ids(message, "References") + message_ids(message, "In-Reply-To"))
@@ -196,8 +289,8 @@ def _parents(message: Message) -> list[str]:
 def _sender(message: Message, own: Collection[str]) -> tuple[str, str]:
     """Who is to be answered, (name, address): Reply-To before From; ours only if nobody else is named."""
     named = addresses(message, "Reply-To") + addresses(message, "From")
-    others = [one for one in named if one[1] not in own]
-    from_us = bool(named) and named[-1][1] in own
+    others = [one for one in named if not is_own(one[1], own)]
+    from_us = bool(named) and is_own(named[-1][1], own)
     if from_us and not addresses(message, "Reply-To"):
         return named[-1]
     return next(iter(others or named), ("", ""))
@@ -225,16 +318,9 @@ def _own_mark(message_id: str) -> str | None:
 
 
 def _report(message: Message) -> Message | None:
-    """The part of a delivery report that machines read."""
-    for part in _parts(message):
-        if part.get_content_type() in ("message/delivery-status", "message/global-delivery-status"):
-            return part
-    return None
-
-
-def _parts(message: Message) -> list[Message]:
-    payload = message.get_payload()
-    return cast("list[Message]", payload) if message.is_multipart() and isinstance(payload, list) else []
+    """The part of a delivery report that machines read; servers on the way put a footer around some."""
+    kinds = ("message/delivery-status", "message/global-delivery-status")
+    return next((part for part in leaves(message) if part.get_content_type() in kinds), None)
 
 
 def _status_fields(report: Message) -> dict[str, str]:
@@ -242,9 +328,10 @@ def _status_fields(report: Message) -> dict[str, str]:
     payload = report.get_payload()
     groups = [each for each in payload if isinstance(each, Message)] if isinstance(payload, list) else []
     if not groups and isinstance(payload, str):
-        groups = [message_from_bytes(each.encode(errors="replace")) for each in re.split(r"\r?\n\r?\n", payload)]
+        blocks = re.split(r"\r?\n\r?\n", payload)
+        groups = [BytesParser(Mail).parsebytes(each.encode(errors="replace")) for each in blocks[:_MOST_PARENTS]]
     for group in groups:
-        fields = {str(name).lower(): str(value).strip() for name, value in group.items()}
+        fields = {str(name).lower(): clean(str(value)).strip() for name, value in group.items()}
         if "action" in fields or "final-recipient" in fields:
             # A status may be followed by words.
             return {**fields, "status": fields.get("status", "").split(" ")[0][:20]}
@@ -253,7 +340,7 @@ def _status_fields(report: Message) -> dict[str, str]:
 
 def _returned_id(message: Message) -> str | None:
     """The Message-ID of the mail that comes back, whole or its headers only."""
-    for part in _parts(message):
+    for part in leaves(message):
         kind = part.get_content_type()
         if kind in ("message/rfc822", "message/global"):
             inner = part.get_payload()
@@ -261,7 +348,8 @@ def _returned_id(message: Message) -> str | None:
             found = message_ids(first, "Message-ID") if isinstance(first, Message) else []
         elif kind in ("text/rfc822-headers", "message/global-headers"):
             payload = part.get_payload(decode=True)
-            found = message_ids(message_from_bytes(payload if isinstance(payload, bytes) else b""), "Message-ID")
+            head = BytesParser(Mail).parsebytes(payload if isinstance(payload, bytes) else b"")
+            found = message_ids(head, "Message-ID")
         else:
             continue
         if found:

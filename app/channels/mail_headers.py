@@ -5,20 +5,59 @@ Sources: RFC 5322 (addresses, message ids, dates), RFC 2047 (encoded words).
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from email.errors import HeaderParseError
 from email.header import decode_header
 from email.message import Message
-from email.utils import getaddresses, parsedate_to_datetime
+from email.utils import collapse_rfc2231_value, getaddresses, parsedate_to_datetime
+from typing import Any
 
 from app.text import clean
 from ingestion.charsets import web_charset
 
 _BREAKS = re.compile(r"[\r\n\t\x00-\x1f\x7f]+")
 _ID = re.compile(r"<([^<>\s]{1,900})>")
-_BARE_ID = re.compile(r"[^<>\s,]{1,900}@[^<>\s,]{1,900}")
+_LONGEST_ID = 900
 _MOST_CHARACTERS = 20_000
+# A header with parameters; the library's parsing of them takes the square of its length.
+_MOST_PARAMETERS = 2_000
 _LONGEST_ADDRESS = 320
 _LAST_MS = 4_102_444_800_000  # the year 2100
+
+
+class Mail(Message):
+    """A mail, or a part of one, whose parameters can be asked for whatever they are."""
+
+    def get(self, name: str, failobj: Any = None) -> Any:
+        """The first value of a header, unfolded, and no more of it than a mail program writes."""
+        values = raw_values(self, name)
+        return values[0][:_MOST_PARAMETERS] if values else failobj
+
+    def get_param(
+        self, param: str, failobj: Any = None, header: str = "content-type", unquote: bool = True
+    ) -> Any:  # the library's
+        """A parameter of a header; a charset as the codec for it; `failobj` for what cannot be read or used."""
+        try:
+            found = super().get_param(param, failobj, header, unquote)
+            if param.lower() != "charset" or found is failobj:
+                return found
+            return web_charset(collapse_rfc2231_value(found)) or failobj
+        except (ValueError, LookupError, TypeError):
+            return failobj
+
+    def get_filename(self, failobj: Any = None) -> Any:
+        """The name of an attached file; `failobj` for one that cannot be read."""
+        try:
+            return super().get_filename(failobj)
+        except (ValueError, LookupError, TypeError):
+            return failobj
+
+    def get_boundary(self, failobj: Any = None) -> Any:
+        """What stands between the parts; `failobj` for what cannot be read."""
+        try:
+            return super().get_boundary(failobj)
+        except (ValueError, LookupError, TypeError):
+            return failobj
 
 
 def raw_values(message: Message, name: str) -> list[str]:
@@ -50,18 +89,19 @@ def decoded(value: str) -> str:
 
 def addresses(message: Message, *names: str) -> list[tuple[str, str]]:
     """(display name, address in lower case) of every mailbox in these headers; what has no @ is none."""
-    values = [value for name in names for value in raw_values(message, name)]
-    try:
-        found = getaddresses(values)
-    except (ValueError, IndexError, TypeError):
-        return []
+    found: list[tuple[str, str]] = []
+    for value in (value for name in names for value in raw_values(message, name)):
+        # The library reads comments within comments by recursion.
+        with suppress(ValueError, IndexError, TypeError, RecursionError):
+            found += getaddresses([value])
     return [(decoded(name), cleaned) for name, address in found if (cleaned := _address(address))]
 
 
 def message_ids(message: Message, name: str) -> list[str]:
     """The message ids in a header, without their brackets, in order and once each."""
     values = " ".join(raw_values(message, name))
-    return list(dict.fromkeys(clean(one) for one in _ID.findall(values) or _BARE_ID.findall(values)))
+    found = _ID.findall(values) or [one for one in re.split(r"[<>\s,]+", values) if "@" in one.strip("@")]
+    return list(dict.fromkeys(clean(one) for one in found if len(one) <= _LONGEST_ID))
 
 
 def sent_ms(message: Message) -> int | None:
@@ -86,7 +126,9 @@ def _as_ms(value: str) -> int | None:
 
 
 def _address(value: str) -> str | None:
-    value = _one_line(value).replace(" ", "").lower()
+    value = _one_line(value).lower()
+    if not value.startswith('"'):
+        value = value.replace(" ", "")
     local, _, domain = value.rpartition("@")
     return value if local and domain and len(value) <= _LONGEST_ADDRESS and not set("<>") & set(value) else None
 

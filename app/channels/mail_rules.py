@@ -4,13 +4,20 @@ import re
 from collections.abc import Callable, Collection
 from email.message import Message
 
-from app.channels.mail_headers import addresses, parameters, raw_value, raw_values
+from app.channels.mail_headers import addresses, decoded, parameters, raw_value, raw_values
 
 _ROBOT = re.compile(
     r"(?:no[-_.]?reply|do[-_.]?not[-_.]?reply|not?ifications?|bounces?|auto[-_.]?reply|autoresponder)(?:[-+_.=\d].*)?"
-    r"|.*[-_.+](?:no[-_.]?reply|donotreply|bounces?)|bounce.*",
+    r"|.*[-_.+](?:no[-_.]?reply|donotreply|notifications?|bounces?)|bounce.*",
 )
 _POSTMASTER = ("mailer-daemon", "postmaster")
+# What Exchange writes before the subject of a note of absence, should its headers have been lost on the way.
+_AUTO_SUBJECT = re.compile(
+    r"\s*(?:automatic reply|automatische antwort|réponse automatique|respuesta automática|risposta automatica|"
+    r"resposta automática|automatisch antwoord|odpowiedź automatyczna|automatická odpověď|automatiskt svar|"
+    r"автоматический ответ|автоматична відповідь|otomatik yanıt)\s*:",
+    re.IGNORECASE,
+)
 _DMARC_FAIL = re.compile(r"\bdmarc\s*=\s*fail\b", re.IGNORECASE)
 
 
@@ -52,15 +59,15 @@ def _by_people(message: Message, sender: str, own_addresses: Collection[str]) ->
         return "noreply_sender"
     if not sender:
         return "no_sender"
-    if not any(_base(address) in own_addresses for _, address in addresses(message, "To", "Cc")):
+    if not any(is_own(address, own_addresses) for _, address in addresses(message, "To", "Cc")):
         return "not_in_to_cc"
     return None
 
 
-def _base(address: str) -> str:
-    """An address without what its owner added to it ("hello+shop@salon.example")."""
+def is_own(address: str, own_addresses: Collection[str]) -> bool:
+    """Whether an address is one of ours, with or without what its owner added ("hello+shop@salon.example")."""
     local, _, domain = address.rpartition("@")
-    return f"{local.partition('+')[0]}@{domain}"
+    return address in own_addresses or f"{local.partition('+')[0]}@{domain}" in own_addresses
 
 
 def _first_token(value: str) -> str:
@@ -76,6 +83,7 @@ _HEADER_RULES: tuple[_Rule, ...] = (
     _lists("Precedence", frozenset({"bulk", "list", "junk", "auto_reply", "auto-reply"})),
     _lists("X-Auto-Response-Suppress", frozenset({"all", "autoreply", "oof", "dr", "rn"})),
     *(_says(name, "false") for name in ("X-Autoreply", "X-Autorespond", "X-Auto-Reply", "X-Autoresponder")),
+    ("auto_reply_subject", lambda mail: _AUTO_SUBJECT.match(decoded(raw_value(mail, "Subject"))) is not None),
     ("spam", lambda message: _first_token(raw_value(message, "X-Spam-Flag")) == "yes"),
     ("dmarc_fail", lambda mail: any(map(_DMARC_FAIL.search, raw_values(mail, "Authentication-Results")))),
 )

@@ -1,11 +1,29 @@
 """What providers of polled accounts do besides: the `Mailboxes` protocol and its values."""
 
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import httpx
 
 from app.channels.base import Credentials, InboundEvent
+
+# In a position: when a fetch that left nothing over was begun, Unix seconds.
+LOOKED = "looked"
+# How far the clock of a mail server may be behind ours; what came twice is known again.
+_SLACK_SECONDS = 3600.0
+_LOST_SECONDS = 7 * 86_400.0
+
+
+def looked_before(position: Mapping[str, Any]) -> float:
+    """From when on mail may be new, Unix seconds, for a mailbox whose numbers begin anew.
+
+    What is older was fetched, or came before the account was connected, and may have been erased here since.
+    """
+    looked, now = position.get(LOOKED), time.time()
+    known = looked if isinstance(looked, int | float) and not isinstance(looked, bool) else now
+    return max(known - _SLACK_SECONDS, now - _LOST_SECONDS)
 
 
 @dataclass(frozen=True, kw_only=True)

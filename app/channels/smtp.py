@@ -86,7 +86,8 @@ async def check_login(
     try:
         client = await open_smtp(connected, credentials, security, context)
     except SMTPResponseException as error:
-        if read_code(error.code).outcome == "retry":
+        # A code that is none stands for a server that broke off, or spoke nonsense.
+        if error.code <= 0 or read_code(error.code).outcome == "retry":
             raise ProviderUnavailable("The SMTP server takes no logins just now. Try again.") from None
         raise ConnectRefused(
             f"The SMTP server refuses this user name and password (its answer {error.code}).", code="login_refused"

@@ -13,6 +13,7 @@ from app.egress.guard import Guard, Resolve
 # IMAP over TLS, SMTP over TLS, and SMTP with STARTTLS (RFC 8314).
 PORTS = (993, 465, 587)
 _CONNECT_SECONDS = 10.0
+_MOST_ADDRESSES = 3
 
 
 class MailDoor:
@@ -36,7 +37,7 @@ class MailDoor:
         addresses = await self._guard.addresses(host)
         if (clear or port not in PORTS) and not all(self._is_inside(address) for address in addresses):
             raise FetchRefused("Mail servers are reached with TLS, at port 993, 465 or 587.", code="mail_port_refused")
-        for address in addresses:
+        for address in addresses[:_MOST_ADDRESSES]:
             found = await _connected(address, port)
             if found is not None:
                 return found

@@ -44,6 +44,7 @@ class Stored:
     raw: bytes
     history_id: int
     size: int | None = None
+    arrived: float = field(default_factory=time.time)
 
 
 @dataclass
@@ -244,7 +245,8 @@ class GmailSimulator:
 
     def _list(self, request: Request) -> Response:
         first, size = int(request.query_params.get("pageToken", "0")), int(request.query_params["maxResults"])
-        found = [mail for mail in reversed(self.mails.values()) if request.query_params["labelIds"] in mail.labels]
+        label, after = request.query_params["labelIds"], float(request.query_params["q"].removeprefix("after:"))
+        found = [mail for mail in reversed(self.mails.values()) if label in mail.labels and mail.arrived >= after]
         more = {"nextPageToken": str(first + size)} if first + size < len(found) else {}
         return JSONResponse({"messages": [_brief(mail) for mail in found[first : first + size]], **more})
 

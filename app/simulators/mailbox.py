@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email import message_from_bytes
 from typing import Any
 from weakref import WeakSet
@@ -38,6 +39,7 @@ class Letter:
     seen: bool = False
     # What the server says that it measures, where that is not the truth.
     size: int | None = None
+    arrived: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 @dataclass
@@ -313,6 +315,9 @@ class _Imap:
                 continue
             if name == "STORE":
                 letter.seen = True
+            elif "INTERNALDATE" in words[1]:
+                arrived = letter.arrived.strftime("%d-%b-%Y %H:%M:%S %z")
+                self._say(f'* {number} FETCH (UID {letter.uid} INTERNALDATE "{arrived}")')
             elif "SIZE" in words[1]:
                 size = len(letter.raw) if letter.size is None else letter.size
                 self._say(f"* {number} FETCH (UID {letter.uid} RFC822.SIZE {size})")
@@ -342,4 +347,7 @@ def _searched(folder: Folder, words: list[str]) -> list[Letter]:
             return [one for one in folder.letters if one.uid >= first] or last
         case ["HEADER", "Message-ID", wanted]:
             return [one for one in folder.letters if message_from_bytes(one.raw)["Message-ID"] == wanted]
+        case ["SINCE", day]:
+            first_day = datetime.strptime(day, "%d-%b-%Y").replace(tzinfo=UTC)
+            return [one for one in folder.letters if one.arrived >= first_day]
     return list(folder.letters)

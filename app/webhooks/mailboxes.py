@@ -88,7 +88,7 @@ async def poll(runtime: Runtime, tenant_id: UUID, connection_id: UUID) -> None:
     except ProviderUnavailable:
         logger.info("a mailbox on %s does not answer; it is tried again", channel)
         return
-    await _store(runtime, channel, connection_id, fetched)
+    await _store(runtime, channel, connection_id, epoch, fetched)
     async with runtime.vault.session(tenant_id) as session:
         connection = await session.get(Connection, connection_id, with_for_update=True)
         if connection is not None and connection.epoch == epoch and connection.state in LIVE:
@@ -97,9 +97,9 @@ async def poll(runtime: Runtime, tenant_id: UUID, connection_id: UUID) -> None:
                 await defer_poll(session, runtime, tenant_id, connection_id)
 
 
-async def _store(runtime: Runtime, channel: str, connection_id: UUID, fetched: Fetched) -> None:
+async def _store(runtime: Runtime, channel: str, connection_id: UUID, epoch: int, fetched: Fetched) -> None:
     for event in fetched.events:
-        outcome = await record_event(runtime, channel, connection_id, dump_event(event))
+        outcome = await record_event(runtime, channel, connection_id, dump_event(event), epoch=epoch)
         runtime.metrics.webhook(channel, outcome)
 
 
@@ -168,7 +168,9 @@ async def _watch_one(runtime: Runtime, tenant_id: UUID, connection_id: UUID) -> 
             if await waiting:
                 await _look_into(runtime, tenant_id, connection_id)
             pause = _FIRST_PAUSE_SECONDS
-        except (ConnectRefused, ProviderUnavailable):
+        except Exception as error:
+            if not isinstance(error, ConnectRefused | ProviderUnavailable):
+                logger.exception("a mailbox on %s cannot be watched", channel)
             # Its next fetch finds out what is wrong.
             await _sleep_unless_renewed(runtime, tenant_id, connection_id, credentials, pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)

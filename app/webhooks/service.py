@@ -33,15 +33,18 @@ async def record_parts(runtime: Runtime, channel: str, body: bytes) -> Recorded:
     return next((outcome for outcome in _FIRST if outcome in found), "unknown_connection")
 
 
-async def record_event(runtime: Runtime, channel: str, connection_id: UUID, body: bytes) -> Recorded:
+async def record_event(
+    runtime: Runtime, channel: str, connection_id: UUID, body: bytes, *, epoch: int | None = None
+) -> Recorded:
     """Store a verified body and the job that handles it, in one transaction; a body that came before is a no-op.
 
+    `epoch` is the connection's when the body was asked for; what was asked for before an erasure is not stored.
     Two round trips between begin and commit: how long a provider waits is what they take.
     """
     async with runtime.vault.connection(connection_id) as (session, connection):
         if connection is None or connection.channel != channel:
             return "unknown_connection"
-        if connection.state in ("erasing", "disconnected"):
+        if connection.state in ("erasing", "disconnected") or epoch not in (None, connection.epoch):
             logger.info("webhook ignored: its connection is %s", connection.state)
             return "ignored"
         events = provider_for(channel, runtime.settings).parse(body, connection.account_id)

@@ -4,6 +4,7 @@ Source: Gmail API v1 and Google's OAuth 2 (shared reference, section 7). What a 
 that of every mailbox: app/channels/mail.py, mail_compose.py.
 """
 
+import asyncio
 import base64
 import binascii
 import hashlib
@@ -12,7 +13,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from email.message import Message
-from email.policy import SMTP
 from typing import Any
 from urllib.parse import urlencode
 
@@ -36,13 +36,12 @@ from app.channels.gmail_push import push_is_genuine, read_history, read_push
 from app.channels.google_api import Answer, ask
 from app.channels.mail import MAX_MAIL_BYTES, load_event, read_mail
 from app.channels.mail_compose import compose_reply
-from app.channels.polling import Fetched, Mailbox
+from app.channels.polling import LOOKED, Fetched, Mailbox, looked_before
 from app.channels.reading import as_id, as_list, as_object, as_text, read_object
 
 _MODIFY = "https://www.googleapis.com/auth/gmail.modify"
 _SCOPES = ("openid", "email", _MODIFY)
 _PAGE = 50
-_LOST_DAYS = "newer_than:7d"
 _HIDDEN_LABELS = frozenset({"DRAFT", "SPAM", "TRASH"})
 
 
@@ -167,7 +166,7 @@ class Gmail(ProviderDefaults):
         """One mail in its thread; what Gmail made of our Message-ID is read back."""
         try:
             mail = compose_reply(message, credentials["address"], time.time())
-            raw = base64.urlsafe_b64encode(mail.as_bytes(policy=SMTP)).decode()
+            raw = base64.urlsafe_b64encode(mail.as_bytes()).decode()
         except (ValueError, KeyError, LookupError):
             return SendResult("fatal", code="no_address")
         thread = message.to.address.get("thread")
@@ -187,10 +186,11 @@ class Gmail(ProviderDefaults):
         """There is no such sign in mail."""
 
     async def fetch(self, client: httpx.AsyncClient, credentials: Credentials, mailbox: Mailbox) -> Fetched:
-        """A page of what was added since the position; where that is too old, of the last seven days."""
+        """A page of what was added since the position; where that is too old, of what came since the last look."""
         at = read_object((mailbox.position or "").encode())
+        begun = time.time()
         if not at:
-            return Fetched((), await self._here(client, credentials))
+            return Fetched((), json.dumps({"history": await self._here(client, credentials), LOOKED: begun}))
         if "list" in at:
             return await self._recent(client, credentials, mailbox, at)
         query = {"startHistoryId": str(at.get("history")), "historyTypes": "messageAdded", "maxResults": _PAGE}
@@ -199,8 +199,8 @@ class Gmail(ProviderDefaults):
         answer = await self._ask(client, credentials, "GET", "history", params=query)
         if answer.gone:
             # Noted first: what comes while the old ones are read is not lost.
-            here = read_object((await self._here(client, credentials)).encode())
-            return await self._recent(client, credentials, mailbox, {"list": "", **here})
+            here = {"history": await self._here(client, credentials), "then": begun}
+            return await self._recent(client, credentials, mailbox, {**at, **here, "list": ""})
         if not answer.ok:
             raise answer.failed("Google does not show us this mailbox any more. Connect it again.")
         history = read_history(answer.body)
@@ -208,7 +208,7 @@ class Gmail(ProviderDefaults):
         events = await self._events(client, credentials, mailbox, (*history.new_message_ids, *own))
         if history.next_page is not None:
             return Fetched(events, json.dumps({**at, "page": history.next_page}), more=True)
-        return Fetched(events, json.dumps({"history": history.next_history_id or at.get("history")}))
+        return Fetched(events, json.dumps({"history": history.next_history_id or at.get("history"), LOOKED: begun}))
 
     async def wait(self, credentials: Credentials, seconds: float) -> bool:
         """Google tells us; nothing is to be waited for."""
@@ -217,7 +217,7 @@ class Gmail(ProviderDefaults):
     async def _recent(
         self, client: httpx.AsyncClient, credentials: Credentials, mailbox: Mailbox, at: Mapping[str, Any]
     ) -> Fetched:
-        query = {"q": _LOST_DAYS, "labelIds": "INBOX", "maxResults": _PAGE}
+        query = {"q": f"after:{int(looked_before(at))}", "labelIds": "INBOX", "maxResults": _PAGE}
         if at.get("list"):
             query["pageToken"] = str(at["list"])
         answer = await self._ask(client, credentials, "GET", "messages", params=query)
@@ -228,7 +228,7 @@ class Gmail(ProviderDefaults):
         page = as_text(answer.body.get("nextPageToken"))
         if page is not None:
             return Fetched(events, json.dumps({**at, "list": page}), more=True)
-        return Fetched(events, json.dumps({"history": at.get("history")}))
+        return Fetched(events, json.dumps({"history": at.get("history"), LOOKED: at.get("then")}))
 
     async def _events(
         self, client: httpx.AsyncClient, credentials: Credentials, mailbox: Mailbox, ids: Sequence[str]
@@ -254,7 +254,8 @@ class Gmail(ProviderDefaults):
             return None
         sent = "SENT" in labels and "INBOX" not in labels
         own = mailbox.own_addresses
-        event = read_mail(raw, self.channel, mailbox.account_id, own, sent=sent, whole=whole)
+        # A large one takes seconds.
+        event = await asyncio.to_thread(read_mail, raw, self.channel, mailbox.account_id, own, sent=sent, whole=whole)
         beside = {"thread": as_id(known.get("threadId")) or "", "gmail": message_id}
         return replace(event, address={**event.address, **beside}) if event.direction == "in" else event
 
@@ -271,8 +272,8 @@ class Gmail(ProviderDefaults):
         answer = await self._ask(client, credentials, "GET", f"messages/{sent_id}", params=query)
         return next((value.strip().strip("<>") for name, value in _headers(answer.body) if name == "message-id"), None)
 
-    async def _here(self, client: httpx.AsyncClient, credentials: Credentials) -> str:
-        return json.dumps({"history": as_id((await self._profile(client, credentials)).get("historyId"))})
+    async def _here(self, client: httpx.AsyncClient, credentials: Credentials) -> str | None:
+        return as_id((await self._profile(client, credentials)).get("historyId"))
 
     async def _profile(self, client: httpx.AsyncClient, credentials: Credentials) -> Mapping[str, Any]:
         answer = await self._ask(client, credentials, "GET", "profile")

@@ -10,7 +10,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
-from email.policy import SMTP
 from functools import partial
 from typing import TypeVar
 
@@ -30,8 +29,8 @@ from app.channels.base import (
 from app.channels.defaults import ProviderDefaults
 from app.channels.imap import Session, in_session
 from app.channels.mail import MAX_MAIL_BYTES, load_event, read_mail
-from app.channels.mail_compose import compose_reply
-from app.channels.polling import Fetched, Mailbox
+from app.channels.mail_compose import compose_reply, recipient
+from app.channels.polling import LOOKED, Fetched, Mailbox, looked_before
 from app.channels.reading import as_list, read_object
 from app.channels.smtp import check_login, submit
 from app.egress.errors import FetchError, FetchRefused
@@ -102,7 +101,7 @@ class MailboxProvider(ProviderDefaults):
         try:
             sender = credentials["address"]
             composed = compose_reply(message, sender, time.time())
-            recipient, mail = composed["To"].addresses[0].addr_spec, composed.as_bytes(policy=SMTP)
+            to, mail = recipient(message), composed.as_bytes()
         except (ValueError, KeyError, LookupError):
             return SendResult("fatal", code="no_address")
         try:
@@ -113,7 +112,7 @@ class MailboxProvider(ProviderDefaults):
             return SendResult("retry", code="connect_failed")
         security = credentials.get("smtp_security", "tls")
         login = _login(credentials, "smtp")
-        result = await submit(connected, login, security, self._door.context, sender, recipient, mail)
+        result = await submit(connected, login, security, self._door.context, sender, to, mail)
         if result.outcome != "ok":
             return result
         message_id = composed["Message-ID"].strip("<>")
@@ -191,6 +190,7 @@ def _login(credentials: Credentials, what: str) -> tuple[str, str, str]:
 
 def _fetch(mailbox: Mailbox, session: Session) -> Fetched:
     position = read_object((mailbox.position or "").encode())
+    begun, since = time.time(), looked_before(position)
     events: list[InboundEvent] = []
     reached: dict[str, list[int]] = {}
     more = False
@@ -205,11 +205,13 @@ def _fetch(mailbox: Mailbox, session: Session) -> Fetched:
             continue
         session.select(folder)
         # Numbers that begin anew name other mails: what is known is told by its Message-ID.
-        uids = session.uids_after(known[1]) if known[0] == validity else session.recent_uids()
+        uids = session.uids_after(known[1]) if known[0] == validity else session.uids_since(since)
         last, rest = _read(session, uids, mailbox, events, sent=name == "sent")
         more = more or rest
         reached[name] = [validity, last if last is not None else (known[1] if known[0] == validity else following - 1)]
-    return Fetched(tuple(events), json.dumps(reached), more)
+    # What is left over came before; the next fetch may still have to look for it by its time.
+    looked = position.get(LOOKED, begun) if more else begun
+    return Fetched(tuple(events), json.dumps({**reached, LOOKED: looked}), more)
 
 
 def _read(

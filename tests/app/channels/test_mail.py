@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from app.channels.base import InboundEvent, Outgoing, Recipient
 from app.channels.mail import dump_event, load_event, read_mail
 from app.channels.mail_compose import compose_reply
-from app.channels.mail_text import without_history
 
 OWN = ("hello@salon.example", "noreply@salon.example")
 MARK = "0199f5a8-7c7e-7d3a-9d0e-3f1f2a6b4c5d"
@@ -31,8 +30,8 @@ def raw(body="How much is it?", headers=(), *, without=(), charset="utf-8"):
     return head.encode() + b"\r\n" + (body if isinstance(body, bytes) else body.encode(charset))
 
 
-def read(body="How much is it?", headers=(), **more):
-    event = read_mail(raw(body, headers, **more), "email", "hello@salon.example", OWN)
+def read(body="How much is it?", headers=(), *, sent=False, **more):
+    event = read_mail(raw(body, headers, **more), "email", "hello@salon.example", OWN, sent=sent)
     assert load_event(dump_event(event)) == [event]
     return event
 
@@ -126,67 +125,6 @@ def test_alternatives_and_attachments():
     assert (event.kind, event.text, event.attachments, event.may_reply) == ("media", None, ("photo.jpg",), True)
 
 
-QUOTED = [
-    "On Tue, Nov 3, 2026 at 9:00 AM Salon <hello@salon.example>\nwrote:\n> 30 EUR",
-    "On 03.11.2026 09:00, Salon wrote:\n30 EUR",
-    "Am 3. Nov. 2026 um 10:00 schrieb Salon <hello@salon.example>:\n> 30 EUR",
-    "Le mar. 3 nov. 2026 à 10:00, Salon <hello@salon.example> a écrit :\n> 30 EUR",
-    "El mar, 3 nov 2026 a las 10:00, Salon (<hello@salon.example>) escribió:\n\n> 30 EUR",
-    "Il giorno mar 3 nov 2026 alle ore 10:00 Salon <hello@salon.example> ha\nscritto:\n> 30 EUR",
-    "Em ter., 3 de nov. de 2026 às 10:00, Salon <hello@salon.example> escreveu:\n> 30 EUR",
-    "Op di 3 nov 2026 om 10:00 schreef Salon <hello@salon.example>:\n> 30 EUR",
-    "wt., 3 lis 2026 o 10:00 Salon <hello@salon.example> napisał(a):\n> 30 EUR",
-    "út 3. 11. 2026 v 10:00 odesílatel Salon <hello@salon.example> napsal:\n> 30 EUR",
-    "Den tis 3 nov. 2026 kl 10:00 skrev Salon <hello@salon.example>:\n> 30 EUR",
-    "вт, 3 лист. 2026 р. о 10:00 Salon <hello@salon.example> пише:\n> 30 EUR",
-    "3 листопада 2026 р. о 10:00 Salon <hello@salon.example> написав(-ла):\n> 30 EUR",
-    "3.11.2026 10:00, Salon пишет:\n> 30 EUR",
-    "вт, 3 нояб. 2026 г. в 10:00, Salon <hello@salon.example>:\n> 30 EUR",
-    "03.11.2026, 10:00, Salon <hello@salon.example> написал(а):\n> 30 EUR",
-    "Salon <hello@salon.example>, 3 Kas 2026 Sal, 10:00 tarihinde şunu yazdı:\n> 30 EUR",
-    "2026年11月3日(火) 10:00 Salon <hello@salon.example>:\n> 30 EUR",
-    "2026년 11월 3일 (화) 10:00, Salon <hello@salon.example>님이 작성:\n> 30 EUR",
-    "在 2026年11月3日 10:00，Salon <hello@salon.example> 写道：\n> 30 EUR",
-    "-----Original Message-----\nFrom: Salon\nSent: Tuesday\n\n30 EUR",
-    "-----Ursprüngliche Nachricht-----\nVon: Salon\n\n30 EUR",
-    "________________________________\nFrom: Salon <hello@salon.example>\nSent: Tuesday\nTo: Iryna\n\n30 EUR",
-    "Von: Salon <hello@salon.example>\nGesendet: Dienstag\nAn: Iryna\nBetreff: Re\n\n30 EUR",
-    "От: Salon <hello@salon.example>\nОтправлено: вторник\nКому: Iryna\n\n30 EUR",
-    "> 30 EUR\n> and more",
-    "-- \nIryna K.\n+380 44 000 00 00",
-    "--\nIryna K.",
-    "Sent from my iPhone",
-    "Надіслано з iPhone",
-]
-
-
-@pytest.mark.parametrize("quoted", QUOTED, ids=[each.splitlines()[0][:30] for each in QUOTED])
-def test_history_and_signature_are_cut(quoted):
-    assert without_history(f"Yes, please.\n- milk\n- bread\n\n{quoted}\n") == "Yes, please.\n- milk\n- bread"
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Tak, poproszę",
-        "On Monday you wrote:\nthat is not what I bought",
-        "From: Berlin\nI want to travel to Rome",
-        "I asked him and he wrote: no.",
-        "Is it true that:\n- one\n- two",
-        "a -- b",
-        "Best regards are what I want printed on it",
-    ],
-)
-def test_what_a_person_says_is_not_cut(text):
-    assert without_history(text) == text
-
-
-def test_an_answer_below_or_between_quotes_is_kept():
-    text = "On 3 Nov 2026, Salon wrote:\n> 30 EUR\n\nToo much.\n> Monday?\nNo, Tuesday.\n-- \nIryna"
-    assert without_history(text) == "Too much.\nNo, Tuesday."
-    assert read("> only a quote").text == "> only a quote"
-
-
 @pytest.mark.parametrize(
     ("headers", "reason"),
     [
@@ -223,6 +161,8 @@ def test_an_answer_below_or_between_quotes_is_kept():
         ({"To": "undisclosed-recipients:;"}, "not_in_to_cc"),
         ({"Authentication-Results": "mx.example; spf=pass; dmarc=fail (p=none)"}, "dmarc_fail"),
         ({"X-Spam-Flag": "YES"}, "spam"),
+        ({"Subject": "=?utf-8?Q?R=C3=A9ponse_automatique?=: Price"}, "auto_reply_subject"),
+        ({"From": "security-notifications@client.example"}, "noreply_sender"),
     ],
     ids=str,
 )
@@ -267,20 +207,26 @@ def test_threads():
 
 
 def test_what_the_business_writes_is_an_echo():
-    person = read(
-        headers={"From": "hello@salon.example", "To": "iryna@client.example", "Message-ID": "<p@salon.example>"}
-    )
+    written = {"From": "hello@salon.example", "To": "iryna@client.example", "Message-ID": "<p@salon.example>"}
+    person = read(headers=written, sent=True)
     assert (person.kind, person.echo_origin, person.customer_id) == ("echo", "human", "iryna@client.example")
     ours = read(headers={"From": "forwarder@x.example", "Message-ID": f"<jobx.{MARK}@salon.example>"})
     assert (ours.kind, ours.echo_origin, ours.delivery_id) == ("echo", "api", MARK)
-    robot = read(headers={"From": "noreply@salon.example", "Auto-Submitted": "auto-generated"})
+    robot = read(headers={"From": "noreply@salon.example", "Auto-Submitted": "auto-generated"}, sent=True)
     assert (robot.kind, robot.echo_origin) == ("echo", "automation")
     # Mail programs of customers name their mails alike, perhaps at the same big provider.
     foreign = read(headers={"Message-ID": f"<{MARK}@salon.example>"})
     assert foreign.kind == "text"
     shared = {"Reply-To": "office@salon.example", "From": "hello@salon.example", "To": "iryna@client.example"}
-    kept = read_mail(raw(headers=shared), "email", "hello@salon.example", OWN, sent=True)
+    kept = read(headers=shared, sent=True)
     assert (kept.kind, kept.echo_origin, kept.customer_id) == ("echo", "human", "iryna@client.example")
+
+
+@pytest.mark.parametrize("sender", ["hello@salon.example", "Salon <HELLO+desk@salon.example>", "noreply@salon.example"])
+def test_our_address_in_a_mail_from_outside_is_no_word_of_ours(sender):
+    # Anybody can write it there: it takes over nobody's conversation.
+    event = read(headers={"From": sender, "To": "hello@salon.example, ann@client.example", "References": "<r@x>"})
+    assert (event.kind, event.echo_origin, event.customer_id, event.may_reply) == ("echo", "automation", None, False)
 
 
 def report(action="failed", status="5.1.1", returned="message/rfc822", extra=""):
@@ -379,11 +325,20 @@ def test_no_header_can_be_added():
     evil = "x\r\nBcc: all@client.example\r\n\r\nbody"
     mail = compose_reply(outgoing(evil, f"<r@x>{evil}", f"a1@client.example>{evil}"), "hello@salon.example", 0)
     again = read_mail(mail.as_bytes(), "email", "x@y.example", ())
-    lines = mail.as_bytes().split(b"\n\n")[0].splitlines()
+    lines = mail.as_bytes().split(b"\r\n\r\n")[0].splitlines()
     assert not [line for line in lines if line.lower().startswith((b"bcc", b"body"))]
     assert max(map(len, lines)) < 998
     assert again.subject == "Re: x Bcc: all@client.example body"
-    for to in ("", "iryna", "a@b\r\nBcc: c@d", "a@b, c@d", "<a@b>", "ірина@client.example"):
+    for to in (
+        "",
+        "iryna",
+        "a@b\r\nBcc: c@d",
+        "a@b\n@c.example",
+        "a@b, c d",
+        "<a@b>",
+        "ірина@client.example",
+        "a@[10.0.0.1]",
+    ):
         message = Outgoing(to=Recipient(conversation_id="a", address={"to": to}), text="x", delivery_id=MARK)
         with pytest.raises(ValueError, match="address"):
             compose_reply(message, "hello@salon.example", 0)

@@ -13,13 +13,14 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from app.channels.base import ProviderUnavailable
-from app.channels.mail import MAX_MAIL_BYTES
+from app.channels.mail import MAX_MAIL_BYTES, dump_event, read_mail
 from app.channels.providers.mailbox import MailboxProvider
 from app.settings import GmailSettings
 from app.simulators.gmail import GmailSimulator, customer_mail
 from app.simulators.mailbox import MailSimulator
 from app.webhooks import mailboxes
 from app.webhooks.mailboxes import poll_due, watch
+from app.webhooks.service import record_event
 from tests.app.until import until
 
 ADDRESS = "hello@salon.test"
@@ -202,6 +203,30 @@ async def test_a_person_who_answers_from_their_own_program_takes_over(shop, mail
     await look()
     assert len(mail.sent) == 1
     assert [author for author, _ in await written(shop)] == ["customer", "agent", "person", "customer"]
+
+
+async def test_our_address_from_outside_takes_nothing_over(shop, mail, look):
+    mail.write(ANN, QUESTION)
+    await look()
+    answer = mail.sent[0].split(b"Message-ID: ")[1].split(b"\r")[0].decode()
+    forged = f"References: {answer}\r\n"
+    mail.deliver(_mail(ADDRESS, "I do that myself.", headers=forged, to=f"{ADDRESS}, {ANN}"))
+    await look()
+    assert await written(shop) == [("customer", "received"), ("agent", "sent")]
+    mail.write(ANN, f"Hello again! {QUESTION}")
+    await look()
+    assert len(mail.sent) == 2
+
+
+async def test_what_was_fetched_before_a_disconnect_is_not_stored_after_it(shop, connection):
+    mail = customer_mail(ANN, ADDRESS, QUESTION)
+    body = dump_event(read_mail(mail, "email", ADDRESS, (ADDRESS,)))
+    async with shop.runtime.vault.session(shop.id) as session:
+        now = await session.scalar(text("select epoch from tenant.connections"))
+    outcomes = [
+        await record_event(shop.runtime, "email", UUID(connection), body, epoch=epoch) for epoch in (now - 1, now)
+    ]
+    assert outcomes == ["ignored", "recorded"]
 
 
 async def test_what_may_have_been_sent_is_settled_by_the_sent_folder(shop, mail, look):
