@@ -92,6 +92,7 @@ async def plant_conversation(session: AsyncSession, canary: Canaries, connection
     conversation = await ensure_conversation(session, connection_id, event)
     conversation.address = {"to": canary("address")}
     conversation.labels, conversation.label_hashes = [canary("label")], [_hash("label", connection_id)]
+    conversation.assignee, conversation.assignee_hash = canary("assignee"), _hash("assignee", connection_id)
     (await session.get_one(Contact, conversation.contact_id)).alias_hash = _hash("customer", connection_id)
     scope = {"connection_id": connection_id, "conversation_id": conversation.id}
     turn = Turn(**scope, state="handed_off", reason="no_passages", finished_at=now(), trace_id=uuid4().hex)

@@ -147,6 +147,9 @@ class _Values:
 
     def of(self, schema: Json, name: str) -> Any:
         schema = self._resolved(schema)
+        if name and "examples" in schema:
+            # What a part of a body has to be like is more than its description tells.
+            return self._rng.choice(schema["examples"])
         if "const" in schema or "enum" in schema:
             return schema["const"] if "const" in schema else self._rng.choice(schema["enum"])
         makers: dict[str, Callable[[Json, str], Any]] = {

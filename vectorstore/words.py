@@ -36,6 +36,9 @@ _JOINERS = re.compile(r"[@._+\-/:,]+")
 _CODE = re.compile(r"[\d@]")
 _INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
 _SURE = 0.8
+# Fewer letters may be of any language.
+_TELLING = 12
+_ADDRESSES = re.compile(r"\S+[@/]\S+")
 _local = threading.local()
 
 
@@ -55,6 +58,15 @@ def query_terms(text: str, languages: Sequence[str] | None = None) -> set[str]:
     candidates = list(languages or _query_languages(text))
     words = list(_content_words(text, candidates[0]))
     return {_stem(word, language) for language in candidates for word in words}
+
+
+def language_of(text: str) -> str | None:
+    """The language that a text is in (ISO 639-1 where there is one), None where nothing tells for sure."""
+    words = _ADDRESSES.sub(" ", text)
+    if sum(character.isalpha() for character in words) < _TELLING:
+        return None
+    language, score = _likeliest(words)[0]
+    return language if score >= _SURE else None
 
 
 def _query_languages(text: str) -> list[str]:

@@ -6,8 +6,9 @@ from uuid import UUID
 from fastapi import APIRouter, Depends
 
 from app.agents import service
-from app.agents.schemas import AgentCreate, AgentList, AgentOut, AgentUpdate, Knowledge
+from app.agents.schemas import AgentCreate, AgentList, AgentOut, AgentUpdate, Hours, Knowledge, Texts
 from app.auth.route import CurrentSession, TenantRoute, needs, repeatable
+from app.hours import CLOSED_MESSAGE
 from app.models import Agent
 from app.web import Page, next_cursor, page
 
@@ -17,7 +18,7 @@ router = APIRouter(prefix="/v1/agents", tags=["Agents"], route_class=TenantRoute
 @router.post("", status_code=201, dependencies=[needs("agents:write"), repeatable])
 async def create(body: AgentCreate, session: CurrentSession) -> AgentOut:
     """Make an agent."""
-    return _out(await service.create_agent(session, _values(body.model_dump())))
+    return _out(await service.create_agent(session, _values(body.model_dump(mode="json"))))
 
 
 @router.get("", dependencies=[needs("agents:read")])
@@ -38,8 +39,8 @@ async def get(agent_id: UUID, session: CurrentSession) -> AgentOut:
 async def update(agent_id: UUID, body: AgentUpdate, session: CurrentSession) -> AgentOut:
     """Change an agent; absent fields stay as they are."""
     # Only where it means something is null taken.
-    told = body.model_dump(exclude_unset=True).items()
-    values = {name: value for name, value in told if value is not None or name == "resume_after_minutes"}
+    told = body.model_dump(exclude_unset=True, mode="json").items()
+    values = {name: value for name, value in told if value is not None or name in _MAY_BE_NULL}
     return _out(await service.update_agent(session, agent_id, _values(values)))
 
 
@@ -49,10 +50,13 @@ async def delete(agent_id: UUID, session: CurrentSession) -> None:
     await service.delete_agent(session, agent_id)
 
 
+_MAY_BE_NULL = frozenset({"resume_after_minutes", "escalate_after_minutes", "hours"})
+
+
 def _values(fields: dict[str, Any]) -> dict[str, Any]:
     if "knowledge" in fields:
         # An empty object is the default one: all documents.
-        fields["document_ids"] = fields.pop("knowledge").get("document_ids", [])
+        fields["document_ids"] = [UUID(one) for one in fields.pop("knowledge").get("document_ids", [])]
     return fields
 
 
@@ -66,6 +70,11 @@ def _out(agent: Agent) -> AgentOut:
         greeting_message=agent.greeting_message,
         thanks_message=agent.thanks_message,
         handoff_message=agent.handoff_message,
+        closed_message=agent.closed_message or CLOSED_MESSAGE,
+        translations={language: Texts(**texts) for language, texts in (agent.translations or {}).items()},
+        hours=None if agent.hours is None else Hours(**agent.hours),
+        when_closed=agent.when_closed,
+        escalate_after_minutes=agent.escalate_after_minutes,
         allowed_urls=agent.allowed_urls,
         knowledge=Knowledge(document_ids=agent.document_ids),
         groundedness_threshold=agent.groundedness_threshold,

@@ -1,11 +1,15 @@
 """Agents over HTTP."""
 
-from datetime import datetime
+import re
+from datetime import date, datetime
+from itertools import pairwise
 from typing import Annotated, Literal
 from uuid import UUID
+from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from app.hours import CLOSED_MESSAGE, MIDNIGHT
 from app.web import CleanText
 
 Name = Annotated[CleanText, Field(min_length=1, max_length=200)]
@@ -17,6 +21,64 @@ UrlPrefixes = Annotated[list[UrlPrefix], Field(max_length=100)]
 Mode = Literal["autopilot", "copilot", "off"]
 Minutes = Annotated[int, Field(ge=1, le=43_200)]
 Threshold = Annotated[float, Field(ge=0, le=1)]
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+_CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
+
+
+def _on_clock(told: str) -> str:
+    if told != MIDNIGHT and not _CLOCK.fullmatch(told):
+        raise ValueError("a time is written as 09:00, the end of a day as 24:00")
+    return told
+
+
+def _in_order(spans: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    ordered = sorted(spans)
+    if any(start >= end for start, end in ordered) or any(one[1] > other[0] for one, other in pairwise(ordered)):
+        raise ValueError("hours end after they begin, and do not overlap")
+    return ordered
+
+
+def _known_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("this time zone is not known; one is called Europe/Kyiv")
+    return name
+
+
+Clock = Annotated[str, AfterValidator(_on_clock)]
+Spans = Annotated[list[tuple[Clock, Clock]], Field(max_length=10), AfterValidator(_in_order)]
+
+
+class Hours(BaseModel):
+    """When people are there to answer. A day that is not named is closed, and so is a holiday."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "time_zone": "Europe/Kyiv",
+                    "week": {"mon": [["09:00", "13:00"], ["14:00", "18:00"]], "sat": [["10:00", "24:00"]]},
+                    "holidays": ["2026-12-25"],
+                }
+            ]
+        }
+    )
+
+    time_zone: Annotated[str, Field(max_length=60), AfterValidator(_known_zone)]
+    week: Annotated[dict[Day, Spans], Field(min_length=1)]
+    holidays: Annotated[list[date], Field(max_length=400)] = Field(default_factory=list)
+
+
+class Texts(BaseModel):
+    """Fixed texts in another language; one that is absent is said as the agent has it."""
+
+    greeting_message: Template | None = None
+    thanks_message: Template | None = None
+    handoff_message: Template | None = None
+    closed_message: Template | None = None
+
+
+Translations = Annotated[dict[Language, Texts], Field(max_length=50)]
 
 
 class Knowledge(BaseModel):
@@ -40,6 +102,20 @@ class AgentCreate(BaseModel):
     greeting_message: Template = "Hello! I am an automated assistant. What can I help you with?"
     thanks_message: Template = "You are welcome! Just write again if there is anything else."
     handoff_message: Template = "Thank you for your message. A colleague will get back to you here."
+    closed_message: Template = Field(
+        CLOSED_MESSAGE,
+        description="said in place of the handoff message outside the hours; {opens} is when they begin next",
+    )
+    translations: Translations = Field(
+        default_factory=dict, description="by language (ISO 639-1); said to customers who write in it"
+    )
+    hours: Hours | None = Field(None, description="when people are there; null: always")
+    when_closed: Literal["answer", "hand_off"] = Field(
+        "answer", description="hand_off: outside the hours the agent answers nothing itself, reason out_of_hours"
+    )
+    escalate_after_minutes: Minutes | None = Field(
+        None, description="a handoff that nobody has taken up after so long, within the hours, is escalated"
+    )
     allowed_urls: UrlPrefixes = Field(default_factory=list)
     knowledge: Knowledge = Field(default_factory=Knowledge)
     groundedness_threshold: Threshold = 0.5
@@ -58,6 +134,11 @@ class AgentUpdate(BaseModel):
     greeting_message: Template | None = None
     thanks_message: Template | None = None
     handoff_message: Template | None = None
+    closed_message: Template | None = None
+    translations: Translations | None = None
+    hours: Hours | None = None
+    when_closed: Literal["answer", "hand_off"] | None = None
+    escalate_after_minutes: Minutes | None = None
     allowed_urls: UrlPrefixes | None = None
     knowledge: Knowledge | None = None
     groundedness_threshold: Threshold | None = None

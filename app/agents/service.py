@@ -1,5 +1,6 @@
 """Rules and queries of agents."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -7,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import Conflict, NotFound, Unprocessable
+from app.hours import CLOSED_MESSAGE, is_open, next_opening, opening_in_words
 from app.models import Agent, Connection, Document
 from app.web import Page
 from graphs.support.context import AgentProfile
@@ -58,15 +60,27 @@ async def delete_agent(session: AsyncSession, agent_id: UUID) -> None:
     await session.delete(agent)
 
 
-def profile_of(agent: Agent, max_characters: int) -> AgentProfile:
-    """The agent as the graph needs it; `max_characters` is the channel's limit."""
+def profile_of(
+    agent: Agent, max_characters: int, language: str | None = None, at: datetime | None = None
+) -> AgentProfile:
+    """The agent as the graph needs it; `max_characters` is the channel's limit.
+
+    Its fixed texts are in the customer's `language` (ISO 639-1) where it has them. `at` is the moment of the message:
+    outside the agent's hours a handoff says when they begin.
+    """
+    told = {name: text for name, text in (agent.translations or {}).get(language or "", {}).items() if text}
+    handoff_message = told.get("handoff_message", agent.handoff_message)
+    if at is not None and agent.hours is not None and not is_open(agent.hours, at):
+        closed = told.get("closed_message", agent.closed_message or CLOSED_MESSAGE)
+        opens = opening_in_words(next_opening(agent.hours, at), language if "closed_message" in told else None)
+        handoff_message = closed.replace("{opens}", opens)
     return AgentProfile(
         name=agent.name,
         instructions=agent.instructions,
         tone=agent.tone,
-        greeting_message=agent.greeting_message,
-        thanks_message=agent.thanks_message,
-        handoff_message=agent.handoff_message,
+        greeting_message=told.get("greeting_message", agent.greeting_message),
+        thanks_message=told.get("thanks_message", agent.thanks_message),
+        handoff_message=handoff_message,
         allowed_urls=tuple(agent.allowed_urls),
         groundedness_threshold=agent.groundedness_threshold,
         max_characters=max_characters,

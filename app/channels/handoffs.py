@@ -1,25 +1,48 @@
 """Handoffs: a conversation waits for a person, for one reason at a time."""
 
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.models import Handoff, now
+from app.hours import next_opening
+from app.models import Agent, Connection, Handoff, now
+from app.queue import ANSWERS, Queue
 
+_AGENT: Select[Agent] = (
+    select(Agent).join(Connection, Connection.agent_id == Agent.id).where(Connection.id == bindparam("connection_id"))
+)
 # A draft that waits for a person's word.
 DRAFT = "draft"
 
 
 async def open_handoff(
-    session: AsyncSession, connection_id: UUID, conversation_id: UUID, turn_id: UUID, reason: str
+    session: AsyncSession, queue: Queue, connection_id: UUID, conversation_id: UUID, turn_id: UUID, reason: str
 ) -> bool:
-    """Open a handoff; False when the conversation waits for a person already."""
+    """Open a handoff, which is escalated when nobody takes it up; False when a person is asked for already."""
     waiting = select(Handoff.id).where(Handoff.conversation_id == conversation_id, Handoff.resolved_at.is_(None))
     if await session.scalar(waiting) is not None:
         return False
-    session.add(Handoff(connection_id=connection_id, conversation_id=conversation_id, turn_id=turn_id, reason=reason))
+    handoff = Handoff(connection_id=connection_id, conversation_id=conversation_id, turn_id=turn_id, reason=reason)
+    session.add(handoff)
+    agent = (await session.scalars(_AGENT, {"connection_id": connection_id})).one_or_none()
+    if agent is not None and agent.escalate_after_minutes is not None:
+        await session.flush()
+        await queue.defer(
+            session,
+            "conversations:escalate",
+            ANSWERS,
+            ids={"tenant_id": handoff.tenant_id, "handoff_id": handoff.id},
+            delay_seconds=(_escalation(agent, agent.escalate_after_minutes) - now()).total_seconds(),
+        )
     return True
+
+
+def _escalation(agent: Agent, minutes: int) -> datetime:
+    """When somebody should have answered: the time begins to run when people are there."""
+    begins = now() if agent.hours is None else next_opening(agent.hours, now()) or now()
+    return begins + timedelta(minutes=minutes)
 
 
 async def resolve_handoff(session: AsyncSession, conversation_id: UUID, reason: str | None = None) -> None:

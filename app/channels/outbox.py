@@ -138,7 +138,7 @@ class Outbox:
     async def _hand_off(self, session: AsyncSession, reason: str) -> bool:
         turning = self._turning
         ids = turning.connection_id, turning.conversation_id, turning.turn_id
-        return await open_handoff(session, *ids, reason)
+        return await open_handoff(session, self._runtime.queue, *ids, reason)
 
     async def settle(self, session: AsyncSession) -> None:
         """Note what the provider said, if it was called."""

@@ -46,6 +46,9 @@ async def run_turn(runtime: Runtime, due: Due) -> None:
 
 
 async def _run_turn(runtime: Runtime, due: Due, outbox: Outbox) -> None:
+    if due.is_closed:
+        await hand_over(runtime, due, "out_of_hours")
+        return
     knowledge = retriever(runtime, due.turning.tenant_id, due.document_ids, due.index_key)
     context = build_context(runtime, due.profile, knowledge, outbox.tool)
     async with _typing(runtime, due):
@@ -67,10 +70,10 @@ async def _run_turn(runtime: Runtime, due: Due, outbox: Outbox) -> None:
         await hand_over(runtime, due)
 
 
-async def hand_over(runtime: Runtime, due: Due) -> None:
-    """End a turn that the graph could not end: a person gets the message, and the customer is told so."""
+async def hand_over(runtime: Runtime, due: Due, reason: str = "internal_error") -> None:
+    """End a turn that the graph does not end: a person gets the message, and the customer is told so."""
     outbox = Outbox(runtime, due.turning)
-    await outbox.send(due.profile.handoff_message, "internal_error")
+    await outbox.send(due.profile.handoff_message, reason)
     await outbox.note()
 
 

@@ -13,7 +13,7 @@ from pydantic import AwareDatetime
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from app.auth.route import CurrentPrincipal, CurrentSession, LongRoute, TenantRoute, needs, repeatable
-from app.conversations import people, service
+from app.conversations import people, service, summaries
 from app.conversations.schemas import (
     ConversationList,
     ConversationOut,
@@ -26,6 +26,7 @@ from app.conversations.schemas import (
     PersonMessage,
     ReplyOut,
     ReplyRequest,
+    SummaryOut,
     TurnOut,
 )
 from app.conversations.service import Status
@@ -50,12 +51,21 @@ async def list_all(
     contact_id: Annotated[UUID | None, Query(description="Only those with one customer.")] = None,
     connection_id: Annotated[UUID | None, Query(description="Only those of one connection.")] = None,
     label: Annotated[str | None, Query(description="Only those with a label.", max_length=50)] = None,
+    assignee: Annotated[str | None, Query(description="Only those of one colleague.", max_length=200)] = None,
+    escalated: Annotated[bool | None, Query(description="Only those whose handoff waits for too long.")] = None,
     since: Annotated[AwareDatetime | None, Query(description="Only with a last message from then on.")] = None,
     until: Annotated[AwareDatetime | None, Query(description="Only with a last message before then.")] = None,
 ) -> ConversationList:
     """List conversations, newest first."""
     wanted = service.Wanted(
-        status=status, contact_id=contact_id, connection_id=connection_id, label=label, since=since, until=until
+        status=status,
+        contact_id=contact_id,
+        connection_id=connection_id,
+        label=label,
+        assignee=assignee,
+        escalated=escalated,
+        since=since,
+        until=until,
     )
     found = await service.list_conversations(session, page, wanted)
     cursor = next_cursor([conversation.id for conversation, _ in found], page.limit)
@@ -78,9 +88,16 @@ async def update(conversation_id: UUID, body: ConversationUpdate, session: Curre
         handoff_resolved=body.handoff_resolved,
         resolved=body.resolved,
         labels=body.labels,
+        assignee=body.assignee,
         modes=body.model_dump(include={"mode"}, exclude_unset=True),
     )
     return _conversation(*changed)
+
+
+@router.get("/{conversation_id}/handoff", dependencies=[needs("conversations:read")])
+async def summary(conversation_id: UUID, session: CurrentSession) -> SummaryOut:
+    """Read what a person has to know to take the conversation over."""
+    return SummaryOut.model_validate(await summaries.of_handoff(session, conversation_id), from_attributes=True)
 
 
 @router.get("/{conversation_id}/messages", dependencies=[needs("conversations:read")])
@@ -170,12 +187,18 @@ def _conversation(conversation: Conversation, handoff: Handoff | None) -> Conver
         status=service.status_of(conversation, handoff),
         waiting_since=conversation.waiting_since,
         labels=conversation.labels or [],
+        language=conversation.language,
+        assignee=conversation.assignee,
         agent_paused=conversation.agent_paused_at is not None,
         mode=conversation.mode,
-        handoff=None if handoff is None else HandoffOut(reason=handoff.reason, created_at=handoff.created_at),
+        handoff=None if handoff is None else _handoff(handoff),
         created_at=conversation.created_at,
         last_message_at=conversation.last_message_at,
     )
+
+
+def _handoff(handoff: Handoff) -> HandoffOut:
+    return HandoffOut(reason=handoff.reason, created_at=handoff.created_at, escalated_at=handoff.escalated_at)
 
 
 def _messages(messages: list[Message]) -> MessagesOut:

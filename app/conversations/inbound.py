@@ -127,6 +127,7 @@ async def _echo(session: AsyncSession, conversation: Conversation, event: Inboun
         session, conversation, _row(conversation, event, "out", "person", "sent")
     ):
         conversation.agent_paused_at, conversation.waiting_since = now(), None
+        await resolve_handoff(session, conversation.id)
 
 
 async def _insert(session: AsyncSession, conversation: Conversation, message: Message) -> bool:

@@ -80,10 +80,26 @@ class ReplyOut(BaseModel):
 
 
 class HandoffOut(BaseModel):
-    """Why a conversation waits for a person, and since when."""
+    """Why a conversation waits for a person, and since when; `escalated_at` if for too long."""
 
     reason: str
     created_at: datetime
+    escalated_at: datetime | None
+
+
+class SummaryOut(BaseModel):
+    """What a person who takes over has to know: what the customer asks, what was said before, why they are asked.
+
+    `findings` are the evidence of the guardrails that failed.
+    """
+
+    customer: str | None
+    language: str | None
+    asked: list[str]
+    last_answer: str | None
+    reason: str
+    findings: list[str]
+    messages: int
 
 
 class ConversationUpdate(BaseModel):
@@ -95,6 +111,9 @@ class ConversationUpdate(BaseModel):
     handoff_resolved: Literal[True] | None = None
     mode: Mode | None = Field(None, description="null: as the agent's settings say")
     labels: Labels | None = Field(None, description="all of its labels; an empty list takes them away")
+    assignee: Annotated[CleanText, Field(max_length=200)] | None = Field(
+        None, description="the colleague who looks after it, by a name or address of yours; an empty text for nobody"
+    )
     resolved: bool | None = Field(None, description="true: done, the agent may answer what comes next; false: reopen")
 
 
@@ -172,6 +191,8 @@ class ConversationOut(BaseModel):
     status: Status
     waiting_since: datetime | None
     labels: list[str]
+    language: str | None
+    assignee: str | None
     agent_paused: bool
     mode: Mode | None
     handoff: HandoffOut | None

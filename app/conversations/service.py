@@ -34,6 +34,8 @@ class Wanted:
     contact_id: UUID | None = None
     connection_id: UUID | None = None
     label: str | None = None
+    assignee: str | None = None
+    escalated: bool | None = None
     since: datetime | None = None
     until: datetime | None = None
 
@@ -41,6 +43,11 @@ class Wanted:
 def label_hash(label: str) -> bytes:
     """By which conversations with a label are found, however it is capitalised."""
     return current_keyring().lookup("label", label.casefold())
+
+
+def assignee_hash(assignee: str) -> bytes:
+    """By which the conversations of a colleague are found."""
+    return current_keyring().lookup("assignee", assignee.casefold())
 
 
 def status_of(conversation: Conversation, handoff: Handoff | None) -> Status:
@@ -67,6 +74,10 @@ async def list_conversations(session: AsyncSession, page: Page, wanted: Wanted) 
             query = query.where(column == value)
     if wanted.label is not None:
         query = query.where(Conversation.label_hashes.contains([label_hash(wanted.label)]))
+    if wanted.assignee is not None:
+        query = query.where(Conversation.assignee_hash == assignee_hash(wanted.assignee))
+    if wanted.escalated is not None:
+        query = query.where(Handoff.escalated_at.is_not(None) if wanted.escalated else Handoff.escalated_at.is_(None))
     if wanted.since is not None:
         query = query.where(Conversation.last_message_at >= wanted.since)
     if wanted.until is not None:
@@ -92,10 +103,11 @@ async def update_conversation(
     modes: Mapping[str, str | None],
     resolved: bool | None,
     labels: Sequence[str] | None,
+    assignee: str | None,
 ) -> Listed:
     """Pause or resume the agent, close the open handoff, resolve or reopen, and set its own mode if `modes` has one.
 
-    `labels` are all that it has from now on.
+    `labels` are all that it has from now on; an `assignee` of no letters is nobody.
     """
     await session.get(Conversation, conversation_id, with_for_update=True)
     conversation, handoff = await get_conversation(session, conversation_id)
@@ -106,6 +118,9 @@ async def update_conversation(
         named = {label.casefold(): label for label in labels}
         conversation.labels = list(named.values()) or None
         conversation.label_hashes = [label_hash(label) for label in named]
+    if assignee is not None:
+        conversation.assignee = assignee or None
+        conversation.assignee_hash = assignee_hash(assignee) if assignee else None
     if resolved is not None:
         conversation.resolved_at = (conversation.resolved_at or now()) if resolved else None
     if resolved:

@@ -38,7 +38,7 @@ async def answer(context: JobContext, tenant_id: UUID, message_id: UUID) -> None
     if wait > timedelta():
         await asyncio.sleep(wait.total_seconds())
     async with runtime.vault.session(tenant_id) as session:
-        due = await begin_turn(session, message_id, runtime.settings, burst, cap)
+        due = await begin_turn(session, runtime, message_id, burst, cap)
     if due is not None:
         await _answer(runtime, due, message_id, last_attempt=context.job.attempts >= MAX_ATTEMPTS - 1)
 
@@ -60,5 +60,13 @@ async def _answer(runtime: Runtime, due: Due, message_id: UUID, *, last_attempt:
 @job(blueprint, "conversations:hand_off_delivery", ANSWERS)
 async def hand_off_delivery(context: JobContext, tenant_id: UUID, delivery_id: UUID) -> None:
     """A reply that failed, or may or may not have arrived, goes to a person; no automatic message follows it."""
+    runtime = of_job(context)
+    async with runtime.vault.session(tenant_id) as session:
+        await turns.hand_off_delivery(session, runtime.queue, delivery_id)
+
+
+@job(blueprint, "conversations:escalate", ANSWERS)
+async def escalate(context: JobContext, tenant_id: UUID, handoff_id: UUID) -> None:
+    """A handoff that nobody has taken up in the time that the agent's settings give is escalated."""
     async with of_job(context).vault.session(tenant_id) as session:
-        await turns.hand_off_delivery(session, delivery_id)
+        await turns.escalate(session, handoff_id)

@@ -1,5 +1,6 @@
 """Turns: which messages they answer, when, and what is known of each."""
 
+import logging
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -17,10 +18,15 @@ from app.channels.handoffs import open_handoff
 from app.channels.outbox import Turning
 from app.channels.registry import provider_for
 from app.crypto import current_keyring
-from app.models import Agent, Connection, Conversation, Delivery, Message, Turn, now
-from app.settings import Settings
+from app.hours import is_open
+from app.models import Agent, Connection, Conversation, Delivery, Handoff, Message, Turn, now
+from app.queue import Queue
+from app.runtime import Runtime
 from graphs.spans import trace_id
 from graphs.support.context import AgentProfile
+from vectorstore.words import language_of
+
+logger = logging.getLogger(__name__)
 
 HISTORY_MESSAGES = 20
 _SAID = ("received", "noted", "queued", "sending", "sent", "delivered", "read", "unknown")
@@ -68,6 +74,7 @@ class Due:
     credentials: Credentials
     to: Recipient
     shows_typing: bool
+    is_closed: bool
 
 
 async def burst_wait(session: AsyncSession, message_id: UUID, burst: timedelta, cap: timedelta) -> timedelta | None:
@@ -93,7 +100,7 @@ def _wait(message: Message, waiting: list[Message], burst: timedelta, cap: timed
 
 
 async def begin_turn(
-    session: AsyncSession, message_id: UUID, settings: Settings, burst: timedelta, cap: timedelta
+    session: AsyncSession, runtime: Runtime, message_id: UUID, burst: timedelta, cap: timedelta
 ) -> Due | None:
     """Put every waiting message into one turn; None when nobody may answer now, or when `burst_wait` is None.
 
@@ -116,8 +123,11 @@ async def begin_turn(
         return None
     if mode == "off":
         turn.state, turn.reason, turn.finished_at = "skipped", "agent_off", now()
-        await open_handoff(session, connection.id, conversation.id, turn.id, "agent_off")
+        await open_handoff(session, runtime.queue, connection.id, conversation.id, turn.id, "agent_off")
         return None
+    text = "\n".join(item.text for item in waiting if item.text)
+    conversation.language = language_of(text) or conversation.language
+    capabilities = provider_for(connection.channel, runtime.settings).capabilities
     return Due(
         turning=Turning(
             conversation.tenant_id,
@@ -127,16 +137,17 @@ async def begin_turn(
             connection.epoch,
             min(item.created_at for item in waiting),
         ),
-        profile=profile_of(agent, provider_for(connection.channel, settings).capabilities.max_length),
+        profile=profile_of(agent, capabilities.max_length, conversation.language, now()),
         document_ids=tuple(agent.document_ids),
         index_key=current_keyring().index_key(),
-        text="\n".join(item.text for item in waiting if item.text),
+        text=text,
         history=await _history(session, conversation.id, min(item.position for item in waiting)),
         connection=connection,
         # None once it was disconnected; a person is told then, and nothing is sent.
         credentials=Credentials(connection.credentials or {}),
         to=recipient(conversation),
         shows_typing=mode == "autopilot",
+        is_closed=agent.when_closed == "hand_off" and not is_open(agent.hours, now()),
     )
 
 
@@ -146,7 +157,7 @@ def _pause_is_over(conversation: Conversation, agent: Agent) -> bool:
     return since is not None and minutes is not None and now() >= since + timedelta(minutes=minutes)
 
 
-async def hand_off_delivery(session: AsyncSession, delivery_id: UUID) -> None:
+async def hand_off_delivery(session: AsyncSession, queue: Queue, delivery_id: UUID) -> None:
     """Open a handoff for a delivery that failed or is unknown, unless the conversation waits for a person already."""
     delivery = await session.get(Delivery, delivery_id)
     if delivery is None or delivery.state not in ("failed", "unknown"):
@@ -157,7 +168,16 @@ async def hand_off_delivery(session: AsyncSession, delivery_id: UUID) -> None:
         return
     reason = f"send_{delivery.state}"
     turn.state, turn.reason = "handed_off", reason
-    await open_handoff(session, delivery.connection_id, delivery.conversation_id, delivery.turn_id, reason)
+    await open_handoff(session, queue, delivery.connection_id, delivery.conversation_id, delivery.turn_id, reason)
+
+
+async def escalate(session: AsyncSession, handoff_id: UUID) -> None:
+    """Note that a handoff waits for too long, unless somebody took it up."""
+    handoff = await session.get(Handoff, handoff_id, with_for_update=True)
+    if handoff is None or handoff.resolved_at is not None or handoff.escalated_at is not None:
+        return
+    handoff.escalated_at = now()
+    logger.warning("a handoff waits for too long", extra={"fields": {"reason": handoff.reason}})
 
 
 async def _waiting(session: AsyncSession, message_id: UUID) -> tuple[Message | None, list[Message]]:

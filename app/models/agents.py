@@ -1,12 +1,21 @@
 """A tenant's agents: who answers, how, and from what."""
 
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Float, Text
 from sqlalchemy import Uuid as UuidType
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Encrypted, TenantScoped, encrypted_text, known_in_tenant, sealed
+from app.models.base import (
+    Encrypted,
+    TenantScoped,
+    encrypted_text,
+    known_in_tenant,
+    optional_json,
+    optional_text,
+    sealed,
+)
 
 
 class Agent(TenantScoped):
@@ -28,6 +37,14 @@ class Agent(TenantScoped):
     thanks_message: Encrypted[str] = encrypted_text("thanks_message_sealed")
     handoff_message_sealed: Mapped[bytes] = sealed()
     handoff_message: Encrypted[str] = encrypted_text("handoff_message_sealed")
+    closed_message_sealed: Mapped[bytes | None] = sealed()
+    closed_message: Encrypted[str | None] = optional_text("closed_message_sealed")
+    translations_sealed: Mapped[bytes | None] = sealed()
+    translations: Encrypted[dict[str, dict[str, str]] | None] = optional_json("translations_sealed")
+    hours_sealed: Mapped[bytes | None] = sealed()
+    hours: Encrypted[dict[str, Any] | None] = optional_json("hours_sealed")
+    when_closed: Mapped[str] = mapped_column(Text, default="answer", server_default="answer")
+    escalate_after_minutes: Mapped[int | None]
     allowed_urls_sealed: Mapped[bytes] = sealed()
     allowed_urls: Encrypted[list[str]] = Encrypted(
         "allowed_urls_sealed",

@@ -61,7 +61,8 @@ class Contact(ConnectionScoped):
 
 class Conversation(ConnectionScoped):
     """A thread of the provider. `agent_paused_at` is when a person took over, or wrote last since; None while nobody
-    has. `mode` is its own, None for its agent's. A customer waits for an answer since `waiting_since`.
+    has. `mode` is its own, None for its agent's. A customer waits for an answer since `waiting_since`, and writes in
+    `language` (ISO 639-1, None while nothing tells). `assignee` is the colleague who looks after it.
 
     `address` is what a reply needs beside `provider_id`, as the newest message of the customer told it.
     """
@@ -87,6 +88,10 @@ class Conversation(ConnectionScoped):
     address: Encrypted[dict[str, str] | None] = optional_json("address_sealed")
     agent_paused_at: Mapped[datetime | None]
     mode: Mapped[str | None] = mapped_column(Text)
+    language: Mapped[str | None] = mapped_column(Text)
+    assignee_sealed: Mapped[bytes | None] = sealed()
+    assignee: Encrypted[str | None] = optional_text("assignee_sealed")
+    assignee_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
     waiting_since: Mapped[datetime | None]
     resolved_at: Mapped[datetime | None]
     labels_sealed: Mapped[bytes | None] = sealed()
@@ -166,7 +171,7 @@ class Message(ConnectionScoped):
 
 
 class Handoff(ConnectionScoped):
-    """A conversation, or one answer in it, that waits for a person."""
+    """A conversation, or one answer in it, that waits for a person; `escalated_at` is since when for too long."""
 
     __tablename__ = "handoffs"
     __table_args__ = (
@@ -188,6 +193,7 @@ class Handoff(ConnectionScoped):
     conversation_id: Mapped[UUID]
     turn_id: Mapped[UUID | None]
     reason: Mapped[str] = mapped_column(Text)
+    escalated_at: Mapped[datetime | None]
     resolved_at: Mapped[datetime | None]
 
 

@@ -29,6 +29,7 @@ JOB_ARGUMENTS: Mapping[str, str | None] = {
     "event_id": "tenant.inbound_events",
     "message_id": "tenant.messages",
     "delivery_id": "tenant.deliveries",
+    "handoff_id": "tenant.handoffs",
     "version_id": "tenant.document_versions",
     "document_id": "tenant.documents",
     "erasure_id": None,

@@ -61,7 +61,7 @@ _HANDOFFS = _customers(
     _OF_CONVERSATION,
     *clear(ID, "conversation_id", "turn_id"),
     *clear(CODE, "reason"),
-    *clear(TIME, "resolved_at"),
+    *clear(TIME, "resolved_at", "escalated_at"),
 )
 _NOTES = _customers("conversation_notes", "message", _OF_CONVERSATION, *clear(ID, "conversation_id"), *sealed("text"))
 _MESSAGES = _customers(
@@ -93,8 +93,9 @@ _CONVERSATIONS = _customers(
     "customer",
     {**_OF_CONNECTION, **dict.fromkeys(_OF_MEMBERS, "id = any(:members)")},
     *clear(ID, "contact_id"),
-    *hashed("provider_hash", "label_hashes"),
-    *sealed("provider_id", "business_connection_id", "address", "labels"),
+    *hashed("provider_hash", "label_hashes", "assignee_hash"),
+    *sealed("provider_id", "business_connection_id", "address", "labels", "assignee"),
+    *clear("a language's code, as the customer's words tell", "language"),
     *clear(TIME, "agent_paused_at", "blocked_at", "last_message_at", "waiting_since", "resolved_at"),
     *clear(STATE, "mode"),
 )
@@ -198,9 +199,10 @@ _AGENTS = Table(
     "account",
     SHARED
     + sealed("name", "instructions", "tone", "greeting_message", "thanks_message", "handoff_message", "allowed_urls")
+    + sealed("closed_message", "translations", "hours")
     + clear("the ids of the documents it may use", "document_ids", erasure="cut")
-    + clear(COUNT, "groundedness_threshold", "resume_after_minutes")
-    + clear(STATE, "mode"),
+    + clear(COUNT, "groundedness_threshold", "resume_after_minutes", "escalate_after_minutes")
+    + clear(STATE, "mode", "when_closed"),
     _ALL_OF_TENANT,
 )
 _REPLAYS = Table(

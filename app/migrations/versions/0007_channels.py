@@ -87,6 +87,14 @@ def upgrade() -> None:
         ("contacts", "alias_hash", sa.LargeBinary()),
         ("conversations", "mode", sa.Text()),
         ("conversations", "waiting_since", sa.DateTime(timezone=True)),
+        ("conversations", "language", sa.Text()),
+        ("conversations", "assignee_sealed", sa.LargeBinary()),
+        ("conversations", "assignee_hash", sa.LargeBinary()),
+        ("handoffs", "escalated_at", sa.DateTime(timezone=True)),
+        ("agents", "closed_message_sealed", sa.LargeBinary()),
+        ("agents", "translations_sealed", sa.LargeBinary()),
+        ("agents", "hours_sealed", sa.LargeBinary()),
+        ("agents", "escalate_after_minutes", sa.Integer()),
         ("conversations", "resolved_at", sa.DateTime(timezone=True)),
         ("conversations", "labels_sealed", sa.LargeBinary()),
         ("agents", "resume_after_minutes", sa.Integer()),
@@ -99,7 +107,8 @@ def upgrade() -> None:
         ("connections", "position", sa.Text()),
     ):
         op.add_column(table, sa.Column(column, kind, nullable=True), schema="tenant")
-    op.add_column("agents", sa.Column("mode", sa.Text(), server_default="autopilot", nullable=False), schema="tenant")
+    for column, default in (("mode", "autopilot"), ("when_closed", "answer")):
+        op.add_column("agents", sa.Column(column, sa.Text(), server_default=default, nullable=False), schema="tenant")
     op.add_column(
         "conversations",
         sa.Column("label_hashes", sa.ARRAY(sa.LargeBinary()), server_default="{}", nullable=False),
@@ -151,8 +160,15 @@ def downgrade() -> None:
     op.execute("drop policy router_looks_after on tenant.connections")
     for table, columns in {
         "contacts": ["alias_hash"],
-        "conversations": ["address_sealed", "mode", "waiting_since", "resolved_at", *_LABELS],
-        "agents": ["resume_after_minutes", "mode"],
+        "conversations": [
+            *("address_sealed", "mode", "waiting_since", "resolved_at", *_LABELS),
+            *("language", "assignee_sealed", "assignee_hash"),
+        ],
+        "handoffs": ["escalated_at"],
+        "agents": [
+            *("resume_after_minutes", "mode", "closed_message_sealed", "translations_sealed", "hours_sealed"),
+            *("escalate_after_minutes", "when_closed"),
+        ],
         "connections": [
             *("template_sealed", "refresh_at", "checked_at"),
             *("polled_at", "watched_until", "position"),
