@@ -20,7 +20,7 @@ from app.conversations.lookups import (
     find_conversation,
     message_hashes,
 )
-from app.conversations.people import drop_drafts, supersede_draft
+from app.conversations.people import drop_drafts, stop_agent, supersede_draft
 from app.conversations.statuses import settle_echo
 from app.crypto import current_keyring
 from app.errors import NotFound
@@ -127,6 +127,7 @@ async def _echo(session: AsyncSession, conversation: Conversation, event: Inboun
         session, conversation, _row(conversation, event, "out", "person", "sent")
     ):
         conversation.agent_paused_at, conversation.waiting_since = now(), None
+        await stop_agent(session, conversation)
         await resolve_handoff(session, conversation.id)
 
 

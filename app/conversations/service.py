@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.channels.handoffs import DRAFT
 from app.conversations.people import stop_agent
 from app.crypto import current_keyring
 from app.errors import NotFound
@@ -113,6 +114,11 @@ async def update_conversation(
     conversation, handoff = await get_conversation(session, conversation_id)
     if agent_paused is not None:
         conversation.agent_paused_at = (conversation.agent_paused_at or now()) if agent_paused else None
+        if agent_paused:
+            # A draft of an agent that may not speak could be approved, but not sent.
+            await stop_agent(session, conversation)
+            if handoff is not None and handoff.reason == DRAFT:
+                handoff.reason = "person_took_over"
     conversation.mode = modes.get("mode", conversation.mode)
     if labels is not None:
         named = {label.casefold(): label for label in labels}

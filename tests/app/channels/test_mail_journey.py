@@ -205,6 +205,22 @@ async def test_a_person_who_answers_from_their_own_program_takes_over(shop, mail
     assert [author for author, _ in await written(shop)] == ["customer", "agent", "person", "customer"]
 
 
+async def test_a_persons_own_mail_makes_a_draft_void(shop, mail, look):
+    assert (await shop.http.patch(f"/v1/agents/{shop.agent}", json={"mode": "copilot"})).status_code == 200
+    mail.write(ANN, QUESTION)
+    await look()
+    [one] = await conversations(shop)
+    assert one["handoff"]["reason"] == "draft"
+    root = mail.folders["INBOX"].letters[0].raw.split(b"Message-ID: ")[1].split(b"\r\n")[0].decode()
+    mail.deliver(_mail(ADDRESS, "30 days.", headers=f"References: {root}\r\n", to=ANN), "Sent")
+    await look()
+    [one] = await conversations(shop)
+    assert (one["handoff"], one["agent_paused"]) == (None, True)
+    # It could be approved, but would never be sent.
+    response = await shop.http.post(f"/v1/conversations/{one['id']}/draft", json={})
+    assert (response.status_code, response.json()["code"]) == (409, "no_draft")
+
+
 async def test_our_address_from_outside_takes_nothing_over(shop, mail, look):
     mail.write(ANN, QUESTION)
     await look()
