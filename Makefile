@@ -9,11 +9,13 @@ SECONDS ?= 60
 # How much `make privacy-proof` erases and tries.
 MESSAGES ?= 10000
 PROBES ?= 10000
+# How many messages `make chaos` lets customers write.
+TURNS ?= 1000
 # pytest-xdist: one process per core, two at least, because much of a test is waiting.
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format migrate docs bench privacy-proof
+.PHONY: help setup run test check format migrate docs bench chaos privacy-proof
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 16
@@ -58,6 +60,9 @@ docs: $(VENV)/.dev ## Draw the pictures and lists of docs/ from the code
 
 bench: $(VENV)/.dev ## Measure Jobx: OUT=file takes the JSON, SECONDS=10 is a short run
 	@$(PYTHON) -m bench $(OUT) --seconds $(SECONDS)
+
+chaos: $(VENV)/.dev ## Prove that nothing is lost or said twice while all dies: OUT=file takes the JSON, TURNS=100 is a short run
+	@$(PYTHON) -m chaos $(OUT) --turns $(TURNS)
 
 privacy-proof: $(VENV)/.dev ## Prove erasure, isolation and egress: OUT=file takes the JSON, MESSAGES=100 PROBES=500 is a short run
 	@$(PYTHON) -m proof $(OUT) --messages $(MESSAGES) --probes $(PROBES)

@@ -65,6 +65,7 @@ class Stage:
     admin: DatabaseAddress
     address: DatabaseAddress
     folder: Path
+    tenant_id: UUID
     api_key: str
     connection_id: UUID
     handoff_message: str
@@ -195,7 +196,7 @@ async def _furnish(admin: DatabaseAddress, address: DatabaseAddress, folder: Pat
         account = Account(str(BOT), "Bench", {})
         await store(session, connection_id, "telegram", agent.id, account, token, simulated=False)
     await db.close()
-    return Stage(admin, address, folder, api_key, connection_id, values["handoff_message"])
+    return Stage(admin, address, folder, tenant_id, api_key, connection_id, values["handoff_message"])
 
 
 def _own_environment() -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""The proof that nothing is lost or said twice while everything dies: `make chaos`."""
