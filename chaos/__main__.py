@@ -17,7 +17,9 @@ def main() -> int:
     parser.add_argument("out", nargs="?", help="the file for the JSON; standard output without one")
     parser.add_argument("--turns", type=int, default=1000, help="how many messages customers write")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--fault", choices=("dedup", "lock", "recheck"), help="take a guard away: it has to be found")
+    parser.add_argument(
+        "--fault", choices=("dedup", "lock", "recheck", "all"), help="take a guard away: it has to be found"
+    )
     asked = parser.parse_args()
     found = asyncio.run(run(Plan(turns=asked.turns, seed=asked.seed, fault=asked.fault)))
     told = json.dumps(found, indent=2) + "\n"

@@ -54,10 +54,13 @@ class Talk:
 
 
 class Customers:
-    """Chats of one to three messages, `turns` messages in all; `port` tells where the web process listens now."""
+    """Chats of one to three messages; `port` tells where the web process listens now.
 
-    def __init__(self, stage: Stage, port: Callable[[], int], seed: int) -> None:
-        self._stage, self._port = stage, port
+    `duplicates` is the share of messages whose webhook comes a second time.
+    """
+
+    def __init__(self, stage: Stage, port: Callable[[], int], seed: int, duplicates: float) -> None:
+        self._stage, self._port, self._twice = stage, port, duplicates
         self._random = random.Random(seed)  # no secret
         self.talks: dict[int, Talk] = {}
         self.duplicates = 0
@@ -82,7 +85,7 @@ class Customers:
             waiting.reverse()
         for asked in waiting:
             await self._post(asked)
-            if self._random.random() < 0.1:
+            if self._random.random() < self._twice:
                 self._later(asked)
             await asyncio.sleep(self._random.choice((0.0, 0.3, 2.0)))
 

@@ -1,7 +1,8 @@
 """A process of Jobx that dies at named steps: `python -m chaos.process serve|worker`, settings as of `jobx` itself.
 
-CHAOS_CHANCE is how likely it is to kill itself (SIGKILL) each time it passes a step, CHAOS_STEPS the file to which it
-adds the step's name before. CHAOS_FAULT plants a fault that the proof has to find. Nothing of this is in app/.
+CHAOS_CHANCE is how likely it is to kill itself (SIGKILL) each time it passes a step, while there is the file
+CHAOS_STEPS, to which it adds the step's name before. CHAOS_FAULT plants a fault that the proof has to find. Nothing of
+this is in app/.
 """
 
 import asyncio
@@ -41,7 +42,7 @@ class _Dice:
         self._random = random.Random()  # no secret; each process its own
 
     def roll(self) -> bool:
-        return self._random.random() < self._chance
+        return self._random.random() < self._chance and os.path.exists(self._log)
 
     def die(self, step: str) -> None:
         with open(self._log, "a") as log:
@@ -83,14 +84,14 @@ def _wrap(module: str, attribute: str, wrap: Callable[[Any], Any]) -> None:
 
 def _plant(fault: str) -> None:
     """Take one of the guards away."""
-    if fault == "dedup":
+    if fault in ("dedup", "all"):
         _wrap("app.webhooks.service", "_dedup_key", lambda _: lambda *_arguments: os.urandom(32))
         _wrap("app.conversations.inbound", "_is_known", lambda _: _never)
         _wrap("app.conversations.inbound", "_row", _of_its_own)
-    elif fault == "lock":
+    if fault in ("lock", "all"):
         # Neither the state that a lock guards, nor what went before it, is looked at.
         _wrap("app.channels.delivery", "_may_go", lambda _: _always)
-    elif fault == "recheck":
+    if fault in ("recheck", "all"):
         _wrap("app.channels.outbox", "_obstacle", lambda _: lambda *_arguments, **_named: None)
         _wrap("app.conversations.turns", "_pause_is_over", lambda _: lambda *_arguments: True)
 
@@ -114,14 +115,15 @@ def _of_its_own(row: Callable[..., Any]) -> Callable[..., Any]:
 
 def main() -> None:
     """Wrap the steps, then run the command."""
-    command, chance = sys.argv[1], float(os.environ.get("CHAOS_CHANCE", "0"))
+    command, chance = sys.argv[1], float(os.environ["CHAOS_CHANCE"])
     for module in ("app.main", "app.webhooks.endpoints") if command == "serve" else ("app.worker", "app.assembly"):
         importlib.import_module(module)
-    dice = _Dice(chance, os.environ.get("CHAOS_STEPS", os.devnull))
+    dice = _Dice(chance, os.environ["CHAOS_STEPS"])
     for step, module, attribute, when in _WEB if command == "serve" else _WORKER:
         _wrap(module, attribute, functools.partial(_dying, step=step, when=when, dice=dice))
     if stalled := os.environ.get("CHAOS_STALLED"):
         _wrap("app.worker", "STALLED_SECONDS", lambda _: float(stalled))
+        _wrap("app.worker", "HEARTBEAT_SECONDS", lambda _: float(stalled) / 5)
     if fault := os.environ.get("CHAOS_FAULT"):
         _plant(fault)
     cli = importlib.import_module("app.cli").cli

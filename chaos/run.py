@@ -44,7 +44,10 @@ _AFTERWARDS_SECONDS = 3.0
 
 @dataclass
 class Plan:
-    """How much is done. `chance` is that of a process to die at a step, `pause` the seconds between other kills."""
+    """How much is done. `chance` is that of a process to die at a step, `pause` the seconds between other kills.
+
+    `stalled_seconds` is after how long the jobs of a silent worker are taken over, None for Jobx's own 30.
+    """
 
     turns: int
     seed: int
@@ -54,6 +57,8 @@ class Plan:
     restarts: int = 2
     stalled_seconds: float | None = None
     per_second: float = 6.0
+    takeovers: float = 0.1
+    duplicates: float = 0.1
 
 
 @dataclass
@@ -66,7 +71,6 @@ class Fleet:
     slots: list[Started | None] = field(default_factory=lambda: [None] * len(_KINDS))
     kills: list[float] = field(default_factory=list)
     at_random: int = 0
-    calm: bool = False
     _port: int = 0
 
     @property
@@ -89,8 +93,11 @@ class Fleet:
             self.kills.append(time.time())
 
     async def _start(self, kind: str) -> Started | None:
-        chance = 0.0 if self.calm else self.plan.chance
-        env = {"CHAOS_CHANCE": str(chance), "CHAOS_STEPS": str(self.log), "CHAOS_FAULT": self.plan.fault or ""}
+        env = {
+            "CHAOS_CHANCE": str(self.plan.chance),
+            "CHAOS_STEPS": str(self.log),
+            "CHAOS_FAULT": self.plan.fault or "",
+        }
         env |= {"JOBX_BURST_WAIT_SECONDS": "0.5", "JOBX_BURST_CAP_SECONDS": "2"}
         if self.plan.stalled_seconds is not None:
             env["CHAOS_STALLED"] = str(self.plan.stalled_seconds)
@@ -114,15 +121,6 @@ class Fleet:
                 chance.choice(alive).process.kill()
                 self.at_random += 1
 
-    async def replace_all(self, *, calm: bool) -> None:
-        """Kill every process; those that come after them die at steps unless they are to be calm."""
-        self.calm = calm
-        for started in list(self.slots):
-            if started is not None:
-                started.process.kill()
-        await asyncio.sleep(0.2)
-        await self.complete()
-
     async def complete(self) -> None:
         """Wait until every process is there."""
         while None in self.slots:  # noqa: ASYNC110  # they come and go by themselves
@@ -137,15 +135,16 @@ async def run(plan: Plan) -> dict[str, Any]:
         fleet = Fleet(platform, plan, platform.folder / "steps.log")
         async with _kept(fleet):
             await _teach(platform, fleet)
-            customers = Customers(platform, lambda: fleet.port, plan.seed)
+            customers = Customers(platform, lambda: fleet.port, plan.seed, plan.duplicates)
             restarts = await _storm(platform, fleet, customers, plan, chance)
             await _calm(platform.ports["provider"])
-            await fleet.replace_all(calm=True)
-            kills = list(fleet.kills)
+            steps = Counter(fleet.log.read_text().splitlines())
+            # Without it nobody dies any more.
+            fleet.log.unlink()
+            await fleet.complete()
             found = await _quiesced(platform, customers)
             log = orjson.loads(await fetch(platform.ports["provider"], "/log?calls=0&sent=0"))
-        # Before the stage goes, and the steps' log with it.
-        return {**_report(found, log, customers, fleet, kills), "database_restarts": restarts, "seed": plan.seed}
+        return {**_report(found, log, customers, fleet, steps), "database_restarts": restarts, "seed": plan.seed}
 
 
 async def _surround(platform: Stage, seed: int) -> None:
@@ -158,7 +157,6 @@ async def _surround(platform: Stage, seed: int) -> None:
 
 @asynccontextmanager
 async def _kept(fleet: Fleet) -> AsyncIterator[None]:
-    fleet.calm = True
     keeping = [asyncio.create_task(fleet.keep(slot)) for slot in range(len(_KINDS))]
     try:
         await fleet.complete()
@@ -170,7 +168,7 @@ async def _kept(fleet: Fleet) -> AsyncIterator[None]:
 
 
 async def _teach(platform: Stage, fleet: Fleet) -> None:
-    """Upload what the tenant knows, then let the chaos begin."""
+    """Upload what the tenant knows; then the processes may die."""
     headers = {"Authorization": f"Bearer {platform.api_key}"}
     base = f"http://127.0.0.1:{fleet.port}/v1/documents"
     async with httpx.AsyncClient(headers=headers, timeout=30, trust_env=False) as client:
@@ -182,8 +180,7 @@ async def _teach(platform: Stage, fleet: Fleet) -> None:
             if all(document["status"] == "ready" for document in found):
                 break
             await asyncio.sleep(_POLL_SECONDS)
-    await fleet.replace_all(calm=False)
-    fleet.kills.clear()
+    fleet.log.touch()
 
 
 async def _storm(platform: Stage, fleet: Fleet, customers: Customers, plan: Plan, chance: random.Random) -> int:
@@ -196,7 +193,7 @@ async def _storm(platform: Stage, fleet: Fleet, customers: Customers, plan: Plan
         while asked < plan.turns:
             talk = customers.next_talk()
             asked += len(talk.asked)
-            writing.add(asyncio.create_task(_talk(platform, fleet, customers, talk, chance.random() < 0.1)))
+            writing.add(asyncio.create_task(_talk(platform, fleet, customers, talk, chance.random() < plan.takeovers)))
             await asyncio.sleep(len(talk.asked) / plan.per_second)
             if crashes and asked >= min(crashes):
                 crashes.remove(min(crashes))
@@ -291,7 +288,7 @@ def _report(
     log: Mapping[str, list[Mapping[str, Any]]],
     customers: Customers,
     fleet: Fleet,
-    kills: list[float],
+    steps: Counter[str],
 ) -> dict[str, Any]:
     said: dict[int, list[str]] = defaultdict(list)
     calls: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
@@ -303,7 +300,6 @@ def _report(
     talks = customers.talks.values()
     fates = Counter(_fates(found, customers))
     late = [tally.after_takeover(talk, calls[talk.chat]) for talk in talks]
-    steps = Counter(fleet.log.read_text().splitlines() if fleet.log.exists() else [])
     return {
         "turns": sum(fates.values()),
         "lost": sum(count for fate, count in fates.items() if fate.startswith("lost")),
@@ -312,7 +308,7 @@ def _report(
         "after_takeover": sum(after for after, _ in late),
         "unknown_flagged": fates["flagged"],
         "kills": fleet.at_random + sum(steps.values()),
-        "recovery_s": tally.spread(tally.recoveries(found.values(), kills)),
+        "recovery_s": tally.spread(tally.recoveries(found.values(), fleet.kills)),
         "fates": dict(fates),
         "doubts": dict(tally.doubts(found.values())),
         "kills_by_step": {step: steps[step] for step in STEPS} | {"at random": fleet.at_random},
