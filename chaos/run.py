@@ -37,6 +37,8 @@ _KINDS = ("web", "worker", "worker")
 _COMMANDS = {"web": "serve", "worker": "worker"}
 _UNDER_WAY = text("select count(*) from tenant.deliveries where state in ('queued', 'sending')")
 _QUIET_SECONDS = 240.0
+# A message may have to wait for the jobs of a worker that died before there is a conversation.
+_TAKEOVER_SECONDS = 180.0
 _POLL_SECONDS = 0.5
 # What is said twice is said by then.
 _AFTERWARDS_SECONDS = 3.0
@@ -217,7 +219,7 @@ async def _talk(platform: Stage, fleet: Fleet, customers: Customers, talk: Talk,
 async def _take_over(platform: Stage, fleet: Fleet, talk: Talk, vault: Vault) -> None:
     """A person writes by the API, again until it is acknowledged; with one key it is written once."""
     headers = {"Authorization": f"Bearer {platform.api_key}", "Idempotency-Key": f"take-{talk.chat}"}
-    body, until = {"text": tally.BY_PERSON}, time.monotonic() + 60
+    body, until, told = {"text": tally.BY_PERSON}, time.monotonic() + _TAKEOVER_SECONDS, "no conversation"
     async with httpx.AsyncClient(headers=headers, timeout=10, trust_env=False) as client:
         while time.monotonic() < until:
             with suppress(httpx.HTTPError, DatabaseUnavailable):
@@ -228,8 +230,9 @@ async def _take_over(platform: Stage, fleet: Fleet, talk: Talk, vault: Vault) ->
                     if answer.status_code == httpx.codes.ACCEPTED:
                         talk.taken_over = time.time()
                         return
+                    told = f"{answer.status_code} {answer.text}"
             await asyncio.sleep(0.3)
-    raise TimeoutError("a person could not take a conversation over")
+    raise TimeoutError(f"a person could not take a conversation over: {told}")
 
 
 async def _conversation_of(vault: Vault, platform: Stage, chat: int) -> UUID | None:

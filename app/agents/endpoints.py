@@ -50,7 +50,7 @@ async def delete(agent_id: UUID, session: CurrentSession) -> None:
     await service.delete_agent(session, agent_id)
 
 
-_MAY_BE_NULL = frozenset({"resume_after_minutes", "escalate_after_minutes", "hours"})
+_MAY_BE_NULL = frozenset({"resume_after_minutes", "escalate_after_minutes", "hours", "satisfaction_message"})
 
 
 def _values(fields: dict[str, Any]) -> dict[str, Any]:
@@ -71,6 +71,7 @@ def _out(agent: Agent) -> AgentOut:
         thanks_message=agent.thanks_message,
         handoff_message=agent.handoff_message,
         closed_message=agent.closed_message or CLOSED_MESSAGE,
+        satisfaction_message=agent.satisfaction_message,
         translations={language: Texts(**texts) for language, texts in (agent.translations or {}).items()},
         hours=None if agent.hours is None else Hours(**agent.hours),
         when_closed=agent.when_closed,

@@ -76,6 +76,7 @@ class Texts(BaseModel):
     thanks_message: Template | None = None
     handoff_message: Template | None = None
     closed_message: Template | None = None
+    satisfaction_message: Template | None = None
 
 
 Translations = Annotated[dict[Language, Texts], Field(max_length=50)]
@@ -106,6 +107,9 @@ class AgentCreate(BaseModel):
         CLOSED_MESSAGE,
         description="said in place of the handoff message outside the hours; {opens} is when they begin next",
     )
+    satisfaction_message: Template | None = Field(
+        None, description="asked once a conversation is resolved; an answer from 1 to 5 is kept as its rating"
+    )
     translations: Translations = Field(
         default_factory=dict, description="by language (ISO 639-1); said to customers who write in it"
     )
@@ -135,6 +139,7 @@ class AgentUpdate(BaseModel):
     thanks_message: Template | None = None
     handoff_message: Template | None = None
     closed_message: Template | None = None
+    satisfaction_message: Template | None = None
     translations: Translations | None = None
     hours: Hours | None = None
     when_closed: Literal["answer", "hand_off"] | None = None

@@ -14,6 +14,7 @@ from app.web import Page
 from graphs.support.context import AgentProfile
 
 Values = dict[str, Any]
+_TEXTS = ("greeting_message", "thanks_message", "handoff_message", "closed_message", "satisfaction_message")
 
 
 async def create_agent(session: AsyncSession, values: Values) -> Agent:
@@ -60,6 +61,13 @@ async def delete_agent(session: AsyncSession, agent_id: UUID) -> None:
     await session.delete(agent)
 
 
+def texts_of(agent: Agent, language: str | None) -> dict[str, str | None]:
+    """The agent's fixed texts, in a language (ISO 639-1) where it has them; `satisfaction_message` may be None."""
+    told = (agent.translations or {}).get(language or "", {})
+    own = {name: getattr(agent, name) for name in _TEXTS}
+    return {**own, **{name: text for name, text in told.items() if text}}
+
+
 def profile_of(
     agent: Agent, max_characters: int, language: str | None = None, at: datetime | None = None
 ) -> AgentProfile:
@@ -68,19 +76,21 @@ def profile_of(
     Its fixed texts are in the customer's `language` (ISO 639-1) where it has them. `at` is the moment of the message:
     outside the agent's hours a handoff says when they begin.
     """
-    told = {name: text for name, text in (agent.translations or {}).get(language or "", {}).items() if text}
-    handoff_message = told.get("handoff_message", agent.handoff_message)
+    texts = texts_of(agent, language)
+    handoff_message = texts["handoff_message"]
     if at is not None and agent.hours is not None and not is_open(agent.hours, at):
-        closed = told.get("closed_message", agent.closed_message or CLOSED_MESSAGE)
-        opens = opening_in_words(next_opening(agent.hours, at), language if "closed_message" in told else None)
-        handoff_message = closed.replace("{opens}", opens)
+        closed = texts["closed_message"]
+        # The day's name is in the language of the text around it.
+        in_language = language if closed != agent.closed_message else None
+        opens = opening_in_words(next_opening(agent.hours, at), in_language)
+        handoff_message = (closed or CLOSED_MESSAGE).replace("{opens}", opens)
     return AgentProfile(
         name=agent.name,
         instructions=agent.instructions,
         tone=agent.tone,
-        greeting_message=told.get("greeting_message", agent.greeting_message),
-        thanks_message=told.get("thanks_message", agent.thanks_message),
-        handoff_message=handoff_message,
+        greeting_message=texts["greeting_message"] or "",
+        thanks_message=texts["thanks_message"] or "",
+        handoff_message=handoff_message or "",
         allowed_urls=tuple(agent.allowed_urls),
         groundedness_threshold=agent.groundedness_threshold,
         max_characters=max_characters,

@@ -79,10 +79,13 @@ async def get(conversation_id: UUID, session: CurrentSession) -> ConversationOut
 
 
 @router.patch("/{conversation_id}", dependencies=[needs("conversations:write")])
-async def update(conversation_id: UUID, body: ConversationUpdate, session: CurrentSession) -> ConversationOut:
+async def update(
+    conversation_id: UUID, body: ConversationUpdate, session: CurrentSession, request: Request
+) -> ConversationOut:
     """Pause the agent in a conversation or let it answer again; close the handoff once a person has taken care."""
     changed = await service.update_conversation(
         session,
+        of_request(request),
         conversation_id,
         agent_paused=body.agent_paused,
         handoff_resolved=body.handoff_resolved,
@@ -189,6 +192,7 @@ def _conversation(conversation: Conversation, handoff: Handoff | None) -> Conver
         labels=conversation.labels or [],
         language=conversation.language,
         assignee=conversation.assignee,
+        rating=conversation.rating,
         agent_paused=conversation.agent_paused_at is not None,
         mode=conversation.mode,
         handoff=None if handoff is None else _handoff(handoff),

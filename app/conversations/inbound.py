@@ -21,6 +21,7 @@ from app.conversations.lookups import (
     message_hashes,
 )
 from app.conversations.people import drop_drafts, stop_agent, supersede_draft
+from app.conversations.satisfaction import take_rating
 from app.conversations.statuses import settle_echo
 from app.crypto import current_keyring
 from app.errors import NotFound
@@ -110,6 +111,11 @@ async def _message(session: AsyncSession, queue: Queue, conversation: Conversati
     message = _row(conversation, event, "in", "customer", "received")
     conversation.blocked_at = None
     if await _is_known(session, message):
+        return
+    if conversation.satisfaction_asked_at is not None and take_rating(conversation, event.text or ""):
+        # Nothing was asked of us, and nothing is begun anew.
+        message.status = "noted"
+        await _insert(session, conversation, message)
         return
     if await _defer_answer(session, queue, message, once=_insertion(message)):
         await supersede_draft(session, conversation)

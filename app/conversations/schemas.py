@@ -193,6 +193,7 @@ class ConversationOut(BaseModel):
     labels: list[str]
     language: str | None
     assignee: str | None
+    rating: int | None
     agent_paused: bool
     mode: Mode | None
     handoff: HandoffOut | None

@@ -11,9 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.channels.handoffs import DRAFT
 from app.conversations.people import stop_agent
+from app.conversations.satisfaction import ask
 from app.crypto import current_keyring
 from app.errors import NotFound
 from app.models import Conversation, Handoff, Message, Turn, now
+from app.runtime import Runtime
 from app.web import Page
 
 Status = Literal["open", "waiting", "handed_off", "resolved"]
@@ -97,6 +99,7 @@ async def get_conversation(session: AsyncSession, conversation_id: UUID) -> List
 
 async def update_conversation(
     session: AsyncSession,
+    runtime: Runtime,
     conversation_id: UUID,
     *,
     agent_paused: bool | None,
@@ -127,6 +130,7 @@ async def update_conversation(
     if assignee is not None:
         conversation.assignee = assignee or None
         conversation.assignee_hash = assignee_hash(assignee) if assignee else None
+    ends = bool(resolved) and conversation.resolved_at is None
     if resolved is not None:
         conversation.resolved_at = (conversation.resolved_at or now()) if resolved else None
     if resolved:
@@ -136,6 +140,8 @@ async def update_conversation(
     if (handoff_resolved or resolved) and handoff is not None:
         handoff.resolved_at = now()
         handoff = None
+    if ends:
+        await ask(session, runtime, conversation)
     return conversation, handoff
 
 

@@ -39,6 +39,8 @@ class Agent(TenantScoped):
     handoff_message: Encrypted[str] = encrypted_text("handoff_message_sealed")
     closed_message_sealed: Mapped[bytes | None] = sealed()
     closed_message: Encrypted[str | None] = optional_text("closed_message_sealed")
+    satisfaction_message_sealed: Mapped[bytes | None] = sealed()
+    satisfaction_message: Encrypted[str | None] = optional_text("satisfaction_message_sealed")
     translations_sealed: Mapped[bytes | None] = sealed()
     translations: Encrypted[dict[str, dict[str, str]] | None] = optional_json("translations_sealed")
     hours_sealed: Mapped[bytes | None] = sealed()

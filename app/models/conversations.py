@@ -62,7 +62,8 @@ class Contact(ConnectionScoped):
 class Conversation(ConnectionScoped):
     """A thread of the provider. `agent_paused_at` is when a person took over, or wrote last since; None while nobody
     has. `mode` is its own, None for its agent's. A customer waits for an answer since `waiting_since`, and writes in
-    `language` (ISO 639-1, None while nothing tells). `assignee` is the colleague who looks after it.
+    `language` (ISO 639-1, None while nothing tells). `assignee` is the colleague who looks after it,
+    `rating` (1 to 5) what its customer answered last when they were asked.
 
     `address` is what a reply needs beside `provider_id`, as the newest message of the customer told it.
     """
@@ -97,6 +98,8 @@ class Conversation(ConnectionScoped):
     labels_sealed: Mapped[bytes | None] = sealed()
     labels: Encrypted[list[str] | None] = optional_json("labels_sealed")
     label_hashes: Mapped[list[bytes]] = mapped_column(ARRAY(LargeBinary), default=list, server_default="{}")
+    satisfaction_asked_at: Mapped[datetime | None]
+    rating: Mapped[int | None]
     blocked_at: Mapped[datetime | None]
     last_message_at: Mapped[datetime | None] = mapped_column(index=True)
 

@@ -97,6 +97,8 @@ _CONVERSATIONS = _customers(
     *sealed("provider_id", "business_connection_id", "address", "labels", "assignee"),
     *clear("a language's code, as the customer's words tell", "language"),
     *clear(TIME, "agent_paused_at", "blocked_at", "last_message_at", "waiting_since", "resolved_at"),
+    *clear(TIME, "satisfaction_asked_at"),
+    *clear(COUNT, "rating"),
     *clear(STATE, "mode"),
 )
 _CONTACTS = _customers(
@@ -199,7 +201,7 @@ _AGENTS = Table(
     "account",
     SHARED
     + sealed("name", "instructions", "tone", "greeting_message", "thanks_message", "handoff_message", "allowed_urls")
-    + sealed("closed_message", "translations", "hours")
+    + sealed("closed_message", "satisfaction_message", "translations", "hours")
     + clear("the ids of the documents it may use", "document_ids", erasure="cut")
     + clear(COUNT, "groundedness_threshold", "resume_after_minutes", "escalate_after_minutes")
     + clear(STATE, "mode", "when_closed"),

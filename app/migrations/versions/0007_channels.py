@@ -88,6 +88,9 @@ def upgrade() -> None:
         ("conversations", "mode", sa.Text()),
         ("conversations", "waiting_since", sa.DateTime(timezone=True)),
         ("conversations", "language", sa.Text()),
+        ("conversations", "satisfaction_asked_at", sa.DateTime(timezone=True)),
+        ("conversations", "rating", sa.Integer()),
+        ("agents", "satisfaction_message_sealed", sa.LargeBinary()),
         ("conversations", "assignee_sealed", sa.LargeBinary()),
         ("conversations", "assignee_hash", sa.LargeBinary()),
         ("handoffs", "escalated_at", sa.DateTime(timezone=True)),
@@ -162,12 +165,12 @@ def downgrade() -> None:
         "contacts": ["alias_hash"],
         "conversations": [
             *("address_sealed", "mode", "waiting_since", "resolved_at", *_LABELS),
-            *("language", "assignee_sealed", "assignee_hash"),
+            *("language", "assignee_sealed", "assignee_hash", "satisfaction_asked_at", "rating"),
         ],
         "handoffs": ["escalated_at"],
         "agents": [
             *("resume_after_minutes", "mode", "closed_message_sealed", "translations_sealed", "hours_sealed"),
-            *("escalate_after_minutes", "when_closed"),
+            *("escalate_after_minutes", "when_closed", "satisfaction_message_sealed"),
         ],
         "connections": [
             *("template_sealed", "refresh_at", "checked_at"),
