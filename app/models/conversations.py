@@ -45,6 +45,7 @@ class Contact(ConnectionScoped):
     __tablename__ = "contacts"
     __table_args__ = (
         UniqueConstraint("connection_id", "customer_hash"),
+        Index(None, "tenant_id", "connection_id", "alias_hash", postgresql_where=text("alias_hash is not null")),
         in_connection(),
         known_in_tenant(),
         {"schema": "tenant"},

@@ -1,4 +1,4 @@
-"""Migrations 0006 and 0008: references by tenant replace those by id alone, beside work that goes on."""
+"""Migrations 0006 and 0009: references by tenant replace those by id alone, beside work that goes on."""
 
 import shutil
 import threading
@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from app.migrations import history, runner
 from app.migrations.runner import DatabaseBusy, check, migrate
 
-_STEPS = ("0006", "0008")
+_STEPS = ("0006", "0009")
 _UNFINISHED = """
     select indexrelid::regclass::text from pg_index where not indisvalid
     union all select conname from pg_constraint where not convalidated

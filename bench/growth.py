@@ -1,0 +1,168 @@
+"""How many direct messages a second are answered within a second, and whether it gets slower with what is stored.
+
+`python -m bench.growth [OUT]`: JSON, and a last line that sums it up. Conversations are planted as copies of one that
+took place, with ids of their own: rows of the right size and number, which nobody reads.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import uvloop
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import Database
+from bench.dm import Driver
+from bench.journey import warm_up
+from bench.knowledge import ingest
+from bench.stage import Stage, stage
+
+SIZES = (10, 1_000, 100_000)
+RATES = (10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0)
+LIMIT_MS = 1000.0
+# Well below what one worker can do: what is compared is the way of a message, not a queue.
+_STEADY = 8.0
+_ENV = {"JOBX_BURST_WAIT_SECONDS": "0"}
+_NEW = "decode(md5(random()::text || planted.n::text), 'hex')"
+_TABLES: tuple[tuple[str, dict[str, str], str], ...] = (
+    ("contacts", {"id": "planted.contact", "customer_hash": _NEW}, "true"),
+    ("conversations", {"id": "planted.conversation", "contact_id": "planted.contact", "provider_hash": _NEW}, "true"),
+    ("turns", {"id": "planted.turn", "conversation_id": "planted.conversation"}, "state = 'replied'"),
+    *(
+        (
+            "messages",
+            {
+                "id": f"planted.{name}",
+                "conversation_id": "planted.conversation",
+                "turn_id": "planted.turn",
+                "dedup_hash": _NEW,
+                "provider_message_hash": _NEW,
+            },
+            f"direction = '{direction}' and status in ('received', 'sent')",
+        )
+        for name, direction in (("asked", "in"), ("said", "out"))
+    ),
+    (
+        "deliveries",
+        {
+            "id": "gen_random_uuid()",
+            "conversation_id": "planted.conversation",
+            "turn_id": "planted.turn",
+            "message_id": "planted.said",
+            "provider_message_hash": _NEW,
+        },
+        "state = 'sent'",
+    ),
+)
+_COLUMNS = text(
+    "select column_name from information_schema.columns where table_schema = 'tenant' and table_name = :table"
+    " and is_identity = 'NO' order by ordinal_position"
+)
+
+
+async def measure(platform: Stage, *, seconds: float = 10.0, sizes: Sequence[int] = SIZES) -> dict[str, Any]:
+    """`rate` by the number of workers, and `growth`: a row for each number of stored conversations."""
+    [web, _] = await platform.jobx("web", "worker", env=_ENV)
+    await ingest(platform, web.port)
+    growth = []
+    await warm_up(Driver(platform, 0.0), 3.0)
+    for size in sizes:
+        stored = await plant(platform, size)
+        summary = (await Driver(platform, 0.0).paced(_STEADY, seconds)).summary()
+        growth.append({"conversations": stored, **summary})
+    rates = {}
+    for workers in (1, 2):
+        if workers > len(platform.of("worker")):
+            await platform.jobx("worker", env=_ENV)
+        driver = Driver(platform, 0.0)
+        # A worker's first messages load what it answers with.
+        await warm_up(driver, 8.0)
+        rates[workers] = await _highest(driver, seconds)
+    platform.stop("web", "worker")
+    return {"rate": rates, "ratio": round(rates[2] / rates[1], 2) if rates[1] else None, "growth": growth}
+
+
+async def _highest(driver: Driver, seconds: float) -> float:
+    """The highest of the rates at which the slowest hundredth of the messages is sent within a second."""
+    best = 0.0
+    for rate in RATES:
+        found = (await driver.paced(rate, seconds)).summary()
+        if found["p99"] is None or found["p99"] > LIMIT_MS or found["lost"] or found["refused"]:
+            break
+        best = rate
+    return best
+
+
+async def plant(platform: Stage, size: int) -> int:
+    """Have at least `size` conversations stored; returns how many there are."""
+    db = Database(platform.admin)
+    try:
+        async with db.session() as session:
+            # As the administrator: what the application may see and make is less.
+            await session.execute(text("set local role none"))
+            if (there := await _count(session)) < size:
+                await _copy(session, size - there)
+            stored = await _count(session)
+    finally:
+        await db.close()
+    # Else PostgreSQL would do so by itself, beside what is measured.
+    async with await psycopg.AsyncConnection.connect(platform.admin.conninfo(), autocommit=True) as connection:
+        await connection.execute("vacuum (analyze)")
+        await connection.execute("checkpoint")
+    return stored
+
+
+async def _count(session: AsyncSession) -> int:
+    return int(await session.scalar(text("select count(*) from tenant.conversations")) or 0)
+
+
+async def _copy(session: AsyncSession, count: int) -> None:
+    ids = ", ".join(f"gen_random_uuid() {name}" for name in ("contact", "conversation", "turn", "asked", "said"))
+    made = f"create temporary table planted on commit drop as select n, {ids} from generate_series(1, {count}) n"
+    await session.execute(text(made))
+    for table, changed, which in _TABLES:
+        names = [row[0] for row in await session.execute(_COLUMNS, {"table": table})]
+        values = ", ".join(changed.get(name, f"one.{name}") for name in names)
+        one = f"(select * from tenant.{table} where {which} limit 1) one"
+        await session.execute(
+            text(f"insert into tenant.{table} ({', '.join(names)}) select {values} from planted, {one}")
+        )
+
+
+async def _run(seconds: float) -> dict[str, Any]:
+    async with stage() as platform:
+        await platform.surroundings()
+        return await measure(platform, seconds=seconds)
+
+
+def line(found: dict[str, Any]) -> str:
+    """One line that says it all."""
+    rows = ", ".join(f"{row['conversations']}: {row['p50']}/{row['p99']}" for row in found["growth"])
+    one, two = found["rate"][1], found["rate"][2]
+    return f"growth: {one:g} DMs/s by one worker, {two:g} by two; p50/p99 ms by stored conversations {rows}"
+
+
+def main() -> None:
+    """Run, write the JSON, print the summary."""
+    parser = argparse.ArgumentParser(prog="bench.growth", description=__doc__)
+    parser.add_argument("out", nargs="?", help="the file for the JSON; standard output without one")
+    parser.add_argument("--seconds", type=float, default=10.0, help="how long each part runs")
+    asked = parser.parse_args()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        found = runner.run(_run(asked.seconds))
+    told = json.dumps(found, indent=2) + "\n"
+    if asked.out:
+        Path(asked.out).write_text(told)
+    else:
+        sys.stdout.write(told)
+    print(line(found))
+
+
+if __name__ == "__main__":
+    main()
