@@ -12,6 +12,7 @@ from app.hours import CLOSED_MESSAGE, is_open, next_opening, opening_in_words
 from app.models import Agent, Connection, Document
 from app.web import Page
 from graphs.support.context import AgentProfile
+from vectorstore.words import language_of
 
 Values = dict[str, Any]
 _TEXTS = ("greeting_message", "thanks_message", "handoff_message", "closed_message", "satisfaction_message")
@@ -79,11 +80,10 @@ def profile_of(
     texts = texts_of(agent, language)
     handoff_message = texts["handoff_message"]
     if at is not None and agent.hours is not None and not is_open(agent.hours, at):
-        closed = texts["closed_message"]
+        closed = texts["closed_message"] or CLOSED_MESSAGE
         # The day's name is in the language of the text around it.
-        in_language = language if closed != agent.closed_message else None
-        opens = opening_in_words(next_opening(agent.hours, at), in_language)
-        handoff_message = (closed or CLOSED_MESSAGE).replace("{opens}", opens)
+        opens = opening_in_words(next_opening(agent.hours, at), language_of(closed.replace("{opens}", "")))
+        handoff_message = closed.replace("{opens}", opens)
     return AgentProfile(
         name=agent.name,
         instructions=agent.instructions,

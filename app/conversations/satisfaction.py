@@ -36,7 +36,8 @@ def rating_of(text: str) -> int | None:
 
 async def ask(session: AsyncSession, runtime: Runtime, conversation: Conversation) -> None:
     """Ask how it was, where the agent has a question for that and the channel takes one now."""
-    connection = await session.get(Connection, conversation.connection_id, with_for_update={"read": True})
+    # Not locked, as its conversation is already; the delivery looks at its state and epoch again.
+    connection = await session.get(Connection, conversation.connection_id)
     if connection is None or connection.state not in LIVE or conversation.blocked_at is not None:
         return
     agent = await session.get(Agent, connection.agent_id)

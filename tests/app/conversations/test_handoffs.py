@@ -96,6 +96,13 @@ async def test_a_handoff_outside_the_hours_says_when_they_begin(shop, ask, teleg
     assert (await one(shop))["handoff"]["reason"] == "asked_for_person"
 
 
+async def test_the_day_is_named_in_the_language_of_the_text(shop, ask, telegram, monkeypatch):
+    await change(shop, hours=SHOP, closed_message="Danke für Ihre Nachricht. Wir sind wieder da: {opens}.")
+    monkeypatch.setattr(turns, "now", lambda: SUNDAY)
+    await ask(PERSON)
+    assert telegram.sent[-1].text == "Danke für Ihre Nachricht. Wir sind wieder da: Montag, 30 November, 09:00."
+
+
 async def test_within_the_hours_nothing_is_said_of_them(shop, ask, telegram, monkeypatch):
     await change(shop, hours=SHOP, when_closed="hand_off")
     monkeypatch.setattr(turns, "now", lambda: MONDAY)
