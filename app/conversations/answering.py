@@ -1,9 +1,7 @@
 """Running the agent, for a turn or a preview. Importing it loads LangGraph, which takes a second."""
 
-import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from uuid import UUID
 
@@ -12,7 +10,6 @@ from langchain.tools import BaseTool
 
 from app.agents.service import get_agent, profile_of
 from app.channels.outbox import Outbox
-from app.channels.registry import client_for, provider_for
 from app.conversations.turns import Due
 from app.crypto import current_keyring
 from app.documents.search import retriever
@@ -28,16 +25,13 @@ __all__ = ["build_context", "history_messages", "preview_context", "run", "run_e
 logger = logging.getLogger(__name__)
 
 PREVIEW_CHARACTERS = 4096
-# A reply that comes at once needs no sign, and a provider's call for each would be wasted.
-_TYPING_AFTER_SECONDS = 0.3
-_TYPING_SECONDS = 4.0
 
 
 async def run_turn(runtime: Runtime, due: Due) -> None:
     """Answer a turn: the graph ends it through the outbox, and what it found is kept with the turn."""
     outbox = Outbox(runtime, due.turning)
     try:
-        with carrying(content_of(due.connection.channel)):
+        with carrying(content_of(due.channel)):
             await _run_turn(runtime, due, outbox)
     except Exception:
         # Whatever failed after the provider was called: what it said is known, and must not become a doubt.
@@ -51,8 +45,7 @@ async def _run_turn(runtime: Runtime, due: Due, outbox: Outbox) -> None:
         return
     knowledge = retriever(runtime, due.turning.tenant_id, due.document_ids, due.index_key)
     context = build_context(runtime, due.profile, knowledge, outbox.tool)
-    async with _typing(runtime, due):
-        state = await run(context, due.text, due.history)
+    state = await run(context, due.text, due.history)
     _tell(state)
     verdicts = [(verdict.name, verdict.passed) for verdict in state.get("verdicts", [])]
     runtime.metrics.graph_run(state.get("timings", {}), verdicts)
@@ -115,27 +108,6 @@ def _record(turn: Turn, state: SupportState) -> None:
         "citations": [asdict(citation) for citation in state.get("citations", [])],
         "verdicts": [asdict(verdict) for verdict in state.get("verdicts", [])],
     }
-
-
-@contextlib.asynccontextmanager
-async def _typing(runtime: Runtime, due: Due) -> AsyncIterator[None]:
-    """Show the channel's typing sign for as long as the block runs."""
-    task = asyncio.create_task(_show_typing(runtime, due))
-    try:
-        yield
-    finally:
-        task.cancel()
-        # A sign that could not be shown is no reason not to answer.
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def _show_typing(runtime: Runtime, due: Due) -> None:
-    provider = provider_for(due.connection.channel, runtime.settings)
-    client = client_for(due.connection, runtime)
-    await asyncio.sleep(_TYPING_AFTER_SECONDS)
-    while provider.capabilities.typing and due.shows_typing:
-        await provider.typing(client, due.credentials, due.to)
-        await asyncio.sleep(_TYPING_SECONDS)
 
 
 def history_messages(items: Sequence[tuple[str, str]]) -> tuple[AnyMessage, ...]:

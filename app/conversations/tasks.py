@@ -12,6 +12,7 @@ from app.channels.delivery import take_up
 from app.conversations import turns
 from app.conversations.answering import hand_over, run_turn
 from app.conversations.turns import Due, begin_turn, burst_wait
+from app.conversations.typing_sign import typing_sign
 from app.queue import ANSWERS, MAX_ATTEMPTS, job
 from app.runtime import Runtime, of_job
 
@@ -35,12 +36,13 @@ async def answer(context: JobContext, tenant_id: UUID, message_id: UUID) -> None
             # It was answered already; perhaps this job was cut while it sent that.
             await take_up(session, runtime, message_id)
             return
-    if wait > timedelta():
-        await asyncio.sleep(wait.total_seconds())
-    async with runtime.vault.session(tenant_id) as session:
-        due = await begin_turn(session, runtime, message_id, burst, cap)
-    if due is not None:
-        await _answer(runtime, due, message_id, last_attempt=context.job.attempts >= MAX_ATTEMPTS - 1)
+    async with typing_sign(runtime, tenant_id, message_id):
+        if wait > timedelta():
+            await asyncio.sleep(wait.total_seconds())
+        async with runtime.vault.session(tenant_id) as session:
+            due = await begin_turn(session, runtime, message_id, burst, cap)
+        if due is not None:
+            await _answer(runtime, due, message_id, last_attempt=context.job.attempts >= MAX_ATTEMPTS - 1)
 
 
 async def _answer(runtime: Runtime, due: Due, message_id: UUID, *, last_attempt: bool) -> None:

@@ -11,9 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.agents.service import profile_of
-from app.channels.base import Credentials, Recipient
 from app.channels.connections import LIVE
-from app.channels.gate import recipient
 from app.channels.handoffs import open_handoff
 from app.channels.outbox import Turning
 from app.channels.registry import provider_for
@@ -39,14 +37,15 @@ _LOCKED = (
     .where(Message.id == _ID)
     .with_for_update(of=Conversation)
 )
-_WAITS = and_(Message.status == "received", or_(Message.turn_id.is_(None), Turn.state.in_(("running", "superseded"))))
+# A customer's message that no turn has answered yet; `Turn` is its turn, by an outer join.
+WAITS = and_(Message.status == "received", or_(Message.turn_id.is_(None), Turn.state.in_(("running", "superseded"))))
 _OWN = aliased(Message)
 _WAITING = (
-    select(Message, _WAITS)
+    select(Message, WAITS)
     .outerjoin(Turn, Message.turn_id == Turn.id)
     .where(
         Message.conversation_id == select(_OWN.conversation_id).where(_OWN.id == _ID).scalar_subquery(),
-        or_(_WAITS, Message.id == _ID),
+        or_(WAITS, Message.id == _ID),
     )
     # By the provider's clock, which counts whole seconds; within one, as they came.
     .order_by(Message.sent_at, Message.position)
@@ -70,10 +69,7 @@ class Due:
     index_key: bytes
     text: str
     history: tuple[AnyMessage, ...]
-    connection: Connection
-    credentials: Credentials
-    to: Recipient
-    shows_typing: bool
+    channel: str
     is_closed: bool
 
 
@@ -142,11 +138,7 @@ async def begin_turn(
         index_key=current_keyring().index_key(),
         text=text,
         history=await _history(session, conversation.id, min(item.position for item in waiting)),
-        connection=connection,
-        # None once it was disconnected; a person is told then, and nothing is sent.
-        credentials=Credentials(connection.credentials or {}),
-        to=recipient(conversation),
-        shows_typing=mode == "autopilot",
+        channel=connection.channel,
         is_closed=agent.when_closed == "hand_off" and not is_open(agent.hours, now()),
     )
 

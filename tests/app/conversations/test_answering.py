@@ -51,12 +51,60 @@ async def test_the_typing_sign_is_shown_if_the_reply_takes_its_time(shop, telegr
         await asyncio.sleep(0.1)
         return await search(*args, **kwargs)
 
-    monkeypatch.setattr("app.conversations.answering._TYPING_AFTER_SECONDS", 0.02 if slow else 20)
+    monkeypatch.setattr("app.conversations.typing_sign._AFTER_SECONDS", 0.02 if slow else 20)
     monkeypatch.setattr(shop.runtime.index, "search", slow_search)
     await shop.write(shop.connection, "How many days do I have to return an item?")
     await run_jobs()
-    assert ("sendchataction" in [call.method.lower() for call in telegram.calls]) is slow
+    assert bool(_signs(telegram)) is slow
     assert len(telegram.sent) == 1
+
+
+def _signs(telegram):
+    return [call for call in telegram.calls if call.method.lower() == "sendchataction"]
+
+
+async def test_the_typing_sign_is_shown_while_a_burst_is_waited_out(shop, telegram, run_jobs, monkeypatch):
+    monkeypatch.setattr("app.conversations.typing_sign._AFTER_SECONDS", 0.02)
+    monkeypatch.setattr("app.conversations.typing_sign._EVERY_SECONDS", 0.1)
+    shop.runtime.settings.burst_wait_seconds = 0.8
+    await shop.write(shop.connection, "How many days do I have to return an item?")
+    await run_jobs()
+    assert len(_signs(telegram)) > 1
+    assert [call.method.lower() for call in telegram.calls][-1] == "sendmessage"
+
+
+@pytest.mark.parametrize("change", [{"agent_paused": True}, {"mode": "copilot"}, {"mode": "off"}])
+async def test_no_typing_sign_begins_where_the_agent_may_not_speak(shop, telegram, run_jobs, monkeypatch, change):
+    await shop.write(shop.connection, "How many days do I have to return an item?")
+    await run_jobs()
+    [conversation] = (await shop.http.get("/v1/conversations")).json()["conversations"]
+    answer = await shop.http.patch(f"/v1/conversations/{conversation['id']}", json=change)
+    assert answer.status_code == 200
+    monkeypatch.setattr("app.conversations.typing_sign._AFTER_SECONDS", 0.02)
+    shop.runtime.settings.burst_wait_seconds = 0.4
+    await shop.write(shop.connection, "And how much is it by post?")
+    await run_jobs()
+    assert not _signs(telegram)
+
+
+async def test_no_typing_sign_follows_a_takeover(shop, telegram, run_jobs, monkeypatch):
+    monkeypatch.setattr("app.conversations.typing_sign._AFTER_SECONDS", 0.02)
+    monkeypatch.setattr("app.conversations.typing_sign._EVERY_SECONDS", 0.05)
+    search, taken = shop.runtime.index.search, []
+
+    async def taken_over_meanwhile(*args, **kwargs):
+        [conversation] = (await shop.http.get("/v1/conversations")).json()["conversations"]
+        await asyncio.sleep(0.2)
+        await shop.http.patch(f"/v1/conversations/{conversation['id']}", json={"agent_paused": True})
+        taken.append(len(telegram.calls))
+        await asyncio.sleep(0.3)
+        return await search(*args, **kwargs)
+
+    monkeypatch.setattr(shop.runtime.index, "search", taken_over_meanwhile)
+    await shop.write(shop.connection, "How many days do I have to return an item?")
+    await run_jobs()
+    assert taken[0] > 0
+    assert len(telegram.calls) == taken[0]
 
 
 async def test_a_webhook_that_comes_twice_is_answered_once(shop, telegram, run_jobs):
