@@ -1,27 +1,33 @@
 """How many direct messages a second are answered within a second, and whether it gets slower with what is stored.
 
 `python -m bench.growth [OUT]`: JSON, and a last line that sums it up. Conversations are planted as copies of one that
-took place, with ids of their own: rows of the right size and number, which nobody reads.
+took place, with ids of their own: rows of the right size and number, which nobody reads. Their messages have words of
+their own, few of which are in most of them and most in few, as in what people write; searches look for some of these.
 """
 
 import argparse
 import asyncio
 import json
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 import uvloop
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Database
+from app.keys.service import Vault
+from app.models.words import word_hashes
 from bench.dm import Driver
 from bench.journey import warm_up
 from bench.knowledge import ingest
-from bench.stage import Stage, stage
+from bench.load import quantile
+from bench.stage import MASTER, Stage, stage
 
 SIZES = (10, 1_000, 100_000)
 RATES = (10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0)
@@ -43,6 +49,7 @@ _TABLES: tuple[tuple[str, dict[str, str], str], ...] = (
                 "turn_id": "planted.turn",
                 "dedup_hash": _NEW,
                 "provider_message_hash": _NEW,
+                "words": "worded.words",
             },
             f"direction = '{direction}' and status in ('received', 'sent')",
         )
@@ -60,6 +67,22 @@ _TABLES: tuple[tuple[str, dict[str, str], str], ...] = (
         "state = 'sent'",
     ),
 )
+# How many different words there are, how many of them a message has at most, and which are looked for: the first is in
+# most messages, the last in hardly any.
+_VOCABULARY, _WORDS = 20_000, 15
+_SEARCHES = {
+    "rare": ["w15000"],
+    "common": ["w1"],
+    "both": ["w1", "w15000"],
+    "ten common": [f"w{number}" for number in range(1, 11)],
+    "none": ["elephant"],
+}
+_PLANTED = """
+create temporary table worded on commit drop as
+select picked.n, array_agg(distinct vocabulary.word) words
+  from (select planted.n, power({most}, random())::int v from planted, generate_series(1, {each})) picked
+  join vocabulary using (v) group by picked.n
+"""
 _COLUMNS = text(
     "select column_name from information_schema.columns where table_schema = 'tenant' and table_name = :table"
     " and is_identity = 'NO' order by ordinal_position"
@@ -75,7 +98,7 @@ async def measure(platform: Stage, *, seconds: float = 10.0, sizes: Sequence[int
     for size in sizes:
         stored = await plant(platform, size)
         summary = (await Driver(platform, 0.0).paced(_STEADY, seconds)).summary()
-        growth.append({"conversations": stored, **summary})
+        growth.append({"conversations": stored, **summary, "search_ms": await _searches(platform, web.port)})
     rates = {}
     for workers in (1, 2):
         if workers > len(platform.of("worker")):
@@ -99,15 +122,30 @@ async def _highest(driver: Driver, seconds: float) -> float:
     return best
 
 
+async def _searches(platform: Stage, port: int, times: int = 10) -> dict[str, float]:
+    """The median of the milliseconds that a page of conversations with some words takes."""
+    headers, found = {"Authorization": f"Bearer {platform.api_key}"}, {}
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, trust_env=False) as client:
+        for name, words in _SEARCHES.items():
+            taken = []
+            for _ in range(times):
+                began = time.perf_counter()
+                (await client.get("/v1/conversations", params={"words": " ".join(words)})).raise_for_status()
+                taken.append((time.perf_counter() - began) * 1000)
+            found[name] = round(quantile(taken, 0.5), 1)
+    return found
+
+
 async def plant(platform: Stage, size: int) -> int:
     """Have at least `size` conversations stored; returns how many there are."""
+    words = await _vocabulary(platform)
     db = Database(platform.admin)
     try:
         async with db.session() as session:
             # As the administrator: what the application may see and make is less.
             await session.execute(text("set local role none"))
             if (there := await _count(session)) < size:
-                await _copy(session, size - there)
+                await _copy(session, size - there, words)
             stored = await _count(session)
     finally:
         await db.close()
@@ -122,16 +160,34 @@ async def _count(session: AsyncSession) -> int:
     return int(await session.scalar(text("select count(*) from tenant.conversations")) or 0)
 
 
-async def _copy(session: AsyncSession, count: int) -> None:
+async def _vocabulary(platform: Stage) -> list[bytes]:
+    """The words as the connection's messages would have them."""
+    db = Database(platform.address)
+    try:
+        async with Vault(db, MASTER).session(platform.tenant_id):
+            return word_hashes("word", [f"w{number}" for number in range(1, _VOCABULARY + 1)], platform.connection_id)
+    finally:
+        await db.close()
+
+
+async def _copy(session: AsyncSession, count: int, words: list[bytes]) -> None:
     ids = ", ".join(f"gen_random_uuid() {name}" for name in ("contact", "conversation", "turn", "asked", "said"))
     made = f"create temporary table planted on commit drop as select n, {ids} from generate_series(1, {count}) n"
     await session.execute(text(made))
+    await session.execute(text("create temporary table vocabulary (v int, word bytea) on commit drop"))
+    await session.execute(
+        text("insert into vocabulary values (:v, :word)"), [{"v": v, "word": word} for v, word in enumerate(words, 1)]
+    )
+    await session.execute(text(_PLANTED.format(most=_VOCABULARY, each=_WORDS)))
     for table, changed, which in _TABLES:
         names = [row[0] for row in await session.execute(_COLUMNS, {"table": table})]
         values = ", ".join(changed.get(name, f"one.{name}") for name in names)
         one = f"(select * from tenant.{table} where {which} limit 1) one"
         await session.execute(
-            text(f"insert into tenant.{table} ({', '.join(names)}) select {values} from planted, {one}")
+            text(
+                f"insert into tenant.{table} ({', '.join(names)})"
+                f" select {values} from planted join worded using (n), {one}"
+            )
         )
 
 

@@ -30,11 +30,13 @@ _ELSEWHERE = {
     "/callbacks/meta/deauthorise",
     "/deletions/{code}",
 }
-# Take what an owner granted, a draft that waits, or a connection that none of the others has stopped, which no chance
-# gives; tests/app/channels/test_consents.py and tests/app/conversations/test_people.py show that they work.
+# Take what an owner granted, a draft that waits, a send in doubt, or a connection that none of the others has stopped,
+# which no chance gives; tests/app/channels/test_consents.py, and test_people.py and test_doubts.py of
+# tests/app/conversations, show that they work.
 _WRITE = "POST /v1/conversations/{conversation_id}/messages"
 _DRAFT = "/v1/conversations/{conversation_id}/draft"
-_NOT_BY_CHANCE = {"POST /v1/consents/{consent_id}/accounts", f"POST {_DRAFT}", f"DELETE {_DRAFT}", _WRITE}
+_DOUBT = "PATCH /v1/conversations/{conversation_id}/messages/{message_id}"
+_NOT_BY_CHANCE = {"POST /v1/consents/{consent_id}/accounts", f"POST {_DRAFT}", f"DELETE {_DRAFT}", _WRITE, _DOUBT}
 _NOT_FOUND, _FAILED = 404, 500
 _RIGHT_KIND = 0.9
 

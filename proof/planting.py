@@ -196,6 +196,7 @@ def _message(canary: Canaries, scope: dict[str, UUID], turn_id: UUID, direction:
         author="customer" if direction == "in" else "agent",
         status="received" if direction == "in" else "sent",
         text=canary("text"),
+        attachments=[{"type": "file", "name": canary("attached")}],
         dedup_hash=_hash("event", connection_id),
         provider_message_hash=_hash("message", connection_id),
         sent_at=now(),

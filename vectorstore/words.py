@@ -10,6 +10,7 @@ import threading
 import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import snowballstemmer
@@ -32,6 +33,10 @@ _PAIRED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\U00020000-\U0003fffd"
 )
 _RUNS = re.compile(f"([{_PAIRED}]+)|([^{_PAIRED}]+)")
+# Between such scripts and others, and in addresses on the web and "number:A-1234".
+_BORDERS = re.compile(f"[/:]+|(?<=[{_PAIRED}])(?=[^{_PAIRED}])|(?<=[^{_PAIRED}])(?=[{_PAIRED}])")
+# The block of marks that Latin, Greek and Cyrillic share; those of other scripts are a part of the word.
+_ACCENTS = re.compile("[\u0300-\u036f]+")
 _JOINERS = re.compile(r"[@._+\-/:,]+")
 _CODE = re.compile(r"[\d@]")
 _INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
@@ -58,6 +63,20 @@ def query_terms(text: str, languages: Sequence[str] | None = None) -> set[str]:
     candidates = list(languages or _query_languages(text))
     words = list(_content_words(text, candidates[0]))
     return {_stem(word, language) for language in candidates for word in words}
+
+
+def written_words(text: str, most: int) -> list[str]:
+    """The first `most` distinct words of a text, whole, for a search that finds exactly these.
+
+    None is stemmed or left out. Case and the accents of Latin, Greek and Cyrillic letters are folded, as people type
+    without them. Codes and addresses are found whole ("A-1234", "anna@example.com") and by their parts.
+    """
+    return list(islice(dict.fromkeys(_split(_apart(text))), most))
+
+
+def asked_words(text: str) -> list[str]:
+    """The distinct words of a search over `written_words`, in order: of a code or an address only the whole."""
+    return list(dict.fromkeys(_split(_apart(text), parts_of_codes=False)))
 
 
 def language_of(text: str) -> str | None:
@@ -92,14 +111,25 @@ def _stem(word: str, language: str) -> str:
 
 
 def _words(text: str) -> Iterator[str]:
-    for token in _token_pattern().findall(_folded(text)):
+    return _split(_folded(text))
+
+
+def _split(folded: str, *, parts_of_codes: bool = True) -> Iterator[str]:
+    for found in _token_pattern().finditer(folded):
+        token = found[0]
         parts = [part for part in _JOINERS.split(token) if part]
         whole = len(parts) > 1 and _CODE.search(token) is not None
         if whole:
             yield token.strip("_")
-        for part in parts:
+        for part in parts if parts_of_codes or not whole else ():
             if not whole or len(part) > 1:
                 yield from _pieces(part)
+
+
+def _apart(text: str) -> str:
+    """A folded text without accents, in which no code clings to what is written around it without a space."""
+    bare = _ACCENTS.sub("", unicodedata.normalize("NFD", _folded(text)))
+    return _BORDERS.sub(" ", unicodedata.normalize("NFC", bare))
 
 
 def _pieces(word: str) -> Iterator[str]:

@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 MAX_SENDS = 8
 INTERRUPTED = "interrupted"
 PERSON = "person"
+# A person has said how a delivery ended.
+SETTLED = "settled_by_person"
 _TURN_WAIT_SECONDS = 1.0
 _FIRST_WAIT_SECONDS = 2.0
 _LONGEST_WAIT_SECONDS = 300.0
@@ -128,7 +130,7 @@ async def take(session: AsyncSession, runtime: Runtime, delivery_id: UUID) -> Pa
         return None
     delivery.attempts += 1
     delivery.trace_id = trace_id()
-    await _mark(session, delivery, "sending")
+    await mark(session, delivery, "sending")
     limits = provider_for(connection.channel, runtime.settings).capabilities
     outside = message.author == PERSON and not await window_is_open(session, conversation, limits)
     return pack(runtime, connection, conversation, delivery.id, message, outside_window=outside)
@@ -242,10 +244,12 @@ async def settle(session: AsyncSession, runtime: Runtime, parcel: Parcel, result
         # Erased while the provider was called.
         return
     connection, delivery, _, next_part, stored = found
-    interrupted = delivery.state == "unknown" and delivery.error_code == INTERRUPTED
-    if delivery.state != "sending" and not (interrupted and result.outcome == "ok"):
+    # The provider's word comes late where its caller was only slow, and not dead; it counts more than a person's.
+    late = delivery.error_code in (INTERRUPTED, SETTLED) and is_in_doubt(delivery)
+    if delivery.state != "sending" and not (late and result.outcome == "ok"):
         return
-    delivery.error_code = result.code
+    if delivery.error_code != SETTLED:
+        delivery.error_code = result.code
     # A refused token that was replaced meanwhile says nothing of the new one.
     renewed = result.outcome == "reconnect" and connection.credentials not in (None, dict(parcel.credentials))
     if result.outcome == "ok":
@@ -268,10 +272,19 @@ async def settle(session: AsyncSession, runtime: Runtime, parcel: Parcel, result
         await close(session, runtime, delivery, "failed", result.code)
 
 
+def is_in_doubt(delivery: Delivery) -> bool:
+    """Whether the provider may still tell how a delivery ended, though nobody waits for its answer any more."""
+    by_person = delivery.error_code == SETTLED and delivery.provider_message_hash is None
+    return delivery.state == "unknown" or by_person
+
+
 async def confirm(session: AsyncSession, delivery: Delivery, provider_id: str | None) -> None:
-    """Note that a delivery was sent, under the provider's id for it."""
-    message = await _mark(session, delivery, "sent")
-    delivery.sent_at = message.sent_at = now()
+    """Note that a delivery was sent, under the provider's id for it; one that is known to be sent gets that id."""
+    known = delivery.state == "sent"
+    message = await _message_of(session, delivery)
+    if not known:
+        delivery.state = message.status = "sent"
+        delivery.sent_at = message.sent_at = now()
     if provider_id is not None:
         hashed = current_keyring().lookup("message", provider_id, delivery.connection_id)
         delivery.provider_message_id = provider_id
@@ -279,7 +292,7 @@ async def confirm(session: AsyncSession, delivery: Delivery, provider_id: str | 
 
 
 async def _try_later(session: AsyncSession, runtime: Runtime, delivery: Delivery, retry_after: float | None) -> None:
-    await _mark(session, delivery, "queued")
+    await mark(session, delivery, "queued")
     backoff = min(_FIRST_WAIT_SECONDS * 2 ** (delivery.attempts - 1), _LONGEST_WAIT_SECONDS)
     await defer(session, runtime, delivery.id, backoff if retry_after is None else retry_after)
 
@@ -288,7 +301,7 @@ async def close(
     session: AsyncSession, runtime: Runtime, delivery: Delivery, state: Literal["failed", "unknown"], code: str | None
 ) -> None:
     """End a delivery badly: the parts behind it are not sent, and a person is asked to look."""
-    await _mark(session, delivery, state)
+    await mark(session, delivery, state)
     delivery.error_code = code
     if code == INTERRUPTED:
         runtime.metrics.send((await get_connection(session, delivery.connection_id)).channel, "interrupted")
@@ -310,12 +323,16 @@ async def _cancel_rest(session: AsyncSession, delivery: Delivery, after: int = -
     await session.execute(update(Delivery).where(Delivery.message_id.in_(messages)).values(state="cancelled"))
 
 
-async def _mark(session: AsyncSession, delivery: Delivery, state: str) -> Message:
-    delivery.state = state
+async def mark(session: AsyncSession, delivery: Delivery, state: str) -> None:
+    """Give a delivery and its message the same state."""
+    message = await _message_of(session, delivery)
+    delivery.state = message.status = state
+
+
+async def _message_of(session: AsyncSession, delivery: Delivery) -> Message:
     message = await session.get(Message, delivery.message_id)
     if message is None:
         raise NotFound("The message of a delivery is gone.")
-    message.status = state
     return message
 
 

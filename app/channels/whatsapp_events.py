@@ -247,7 +247,8 @@ def _contacts(message: Json, _inner: Json) -> dict[str, Any]:
 
 def _edit(_message: Json, inner: Json) -> dict[str, Any]:
     changed = _content(as_object(inner.get("message")))
-    return {"kind": "edit", "text": changed.get("text"), "target_id": as_id(inner.get("original_message_id"))}
+    kept = {"text": changed.get("text"), "media": changed.get("media", ())}
+    return {"kind": "edit", **kept, "target_id": as_id(inner.get("original_message_id"))}
 
 
 def _revoke(_message: Json, inner: Json) -> dict[str, Any]:

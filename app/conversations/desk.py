@@ -9,8 +9,12 @@ from app.auth.route import CurrentSession, TenantRoute, needs, repeatable
 from app.conversations import notes
 from app.conversations.schemas import ContactList, ContactOut, NoteIn, NoteList, NoteOut
 from app.models import Contact, Note
-from app.web import Page, next_cursor, page
+from app.web import CleanText, Page, next_cursor, page
 
+_WORDS = (
+    "Only those whose name has each of these words (10 at most), or whose `customer_id` this is. Whole words; case and"
+    " accents do not matter. A name that was stored by a version before this search is found once it changes."
+)
 contacts = APIRouter(prefix="/v1", tags=["Contacts"], route_class=TenantRoute)
 router = APIRouter(prefix="/v1/conversations/{conversation_id}/notes", tags=["Conversations"], route_class=TenantRoute)
 
@@ -20,9 +24,10 @@ async def list_contacts(
     session: CurrentSession,
     page: Annotated[Page, Depends(page)],
     connection_id: Annotated[UUID | None, Query(description="Only those of one connection.")] = None,
+    words: Annotated[CleanText | None, Query(description=_WORDS, max_length=200)] = None,
 ) -> ContactList:
     """List customers, newest first."""
-    found = await notes.list_contacts(session, page, connection_id)
+    found = await notes.list_contacts(session, page, connection_id, words)
     cursor = next_cursor([contact.id for contact in found], page.limit)
     return ContactList(contacts=[_contact(each) for each in found[: page.limit]], next_cursor=cursor)
 

@@ -13,8 +13,9 @@ from pydantic import AwareDatetime
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from app.auth.route import CurrentPrincipal, CurrentSession, LongRoute, TenantRoute, needs, repeatable
-from app.conversations import people, service, summaries
+from app.conversations import doubts, people, service, summaries
 from app.conversations.schemas import (
+    AttachmentOut,
     ConversationList,
     ConversationOut,
     ConversationUpdate,
@@ -23,6 +24,7 @@ from app.conversations.schemas import (
     MessageList,
     MessageOut,
     MessagesOut,
+    MessageUpdate,
     PersonMessage,
     ReplyOut,
     ReplyRequest,
@@ -33,12 +35,19 @@ from app.conversations.service import Status
 from app.errors import JobxError
 from app.models import Conversation, Handoff, Message, Turn
 from app.runtime import of_request
-from app.web import Page, next_cursor, page
+from app.web import CleanText, Page, next_cursor, page
 from graphs.support.records import Usage
 
 if TYPE_CHECKING:
     from graphs.support.state import SupportState
 
+_WORDS = (
+    "Only those in whose messages each of these words was written (10 at most), in whatever order. Searched are the"
+    " texts of messages that were received, sent or drafted: not notes, files or documents, and nothing that was stored"
+    " by a version before this search. Whole words only; case and accents do not matter. A number or an address is"
+    " found as a whole (`A-1234`) or by its parts; of scripts without spaces each pair of characters is a word. Of one"
+    " message the first 1,000 different words within 50,000 characters are found."
+)
 router = APIRouter(prefix="/v1/conversations", tags=["Conversations"], route_class=TenantRoute)
 replies = APIRouter(prefix="/v1/agents", tags=["Agents"], route_class=LongRoute)
 
@@ -55,6 +64,7 @@ async def list_all(
     escalated: Annotated[bool | None, Query(description="Only those whose handoff waits for too long.")] = None,
     since: Annotated[AwareDatetime | None, Query(description="Only with a last message from then on.")] = None,
     until: Annotated[AwareDatetime | None, Query(description="Only with a last message before then.")] = None,
+    words: Annotated[CleanText | None, Query(description=_WORDS, max_length=200)] = None,
 ) -> ConversationList:
     """List conversations, newest first."""
     wanted = service.Wanted(
@@ -66,6 +76,7 @@ async def list_all(
         escalated=escalated,
         since=since,
         until=until,
+        words=words,
     )
     found = await service.list_conversations(session, page, wanted)
     cursor = next_cursor([conversation.id for conversation, _ in found], page.limit)
@@ -116,6 +127,16 @@ async def messages(conversation_id: UUID, session: CurrentSession, page: Annotat
 async def write(conversation_id: UUID, body: PersonMessage, session: CurrentSession, request: Request) -> MessagesOut:
     """Write to the customer as a person: the agent is paused in this conversation until it is let go on."""
     return _messages(await people.write(session, of_request(request), conversation_id, body.text))
+
+
+@router.patch("/{conversation_id}/messages/{message_id}", dependencies=[needs("conversations:write")])
+async def settle(conversation_id: UUID, message_id: UUID, body: MessageUpdate, session: CurrentSession) -> MessageOut:
+    """Say whether a message whose `status` is unknown has arrived: it is sent or failed from then on.
+
+    Nothing is sent again by that, and a handoff stays open until `handoff_resolved` closes it. What the channel tells
+    later counts more. For any other message the answer is 409 `not_in_doubt`; the same said twice changes nothing.
+    """
+    return _message(*await doubts.settle(session, conversation_id, message_id, arrived=body.arrived))
 
 
 @router.post("/{conversation_id}/draft", status_code=202, dependencies=[needs("conversations:write"), repeatable])
@@ -216,6 +237,7 @@ def _message(message: Message, turn: Turn | None) -> MessageOut:
         author=message.author,
         kind=message.kind,
         text=message.text,
+        attachments=[AttachmentOut.model_validate(each) for each in message.attachments or ()],
         status=message.status,
         created_at=message.created_at,
         turn=None if turn is None else _turn(turn),

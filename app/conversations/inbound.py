@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.dml import ReturningInsert
 
+from app.channels.attachments import references
 from app.channels.base import InboundEvent
 from app.channels.gate import MESSAGE_ID
 from app.channels.handoffs import DRAFT, resolve_handoff
@@ -171,6 +172,7 @@ def _row(conversation: Conversation, event: InboundEvent, direction: str, author
         kind=event.kind,
         status=status,
         text=_written(event),
+        attachments=references(event) or None,
         dedup_hash=keyring.lookup("event", event.dedup_id, conversation.connection_id),
         provider_message_hash=provider_id and keyring.lookup("message", provider_id, conversation.connection_id),
         sent_at=sent_at,
@@ -192,10 +194,15 @@ async def _edit(session: AsyncSession, queue: Queue, conversation: Conversation,
     """
     if event.target_id is None:
         return
-    found = await _find(session, conversation, [event.target_id])
+    found, came = await _find(session, conversation, [event.target_id]), references(event)
     for message in found:
+        if message.status == "deleted":
+            continue
+        # No channel takes away all that came with a message: an edit that tells of none is about the text.
+        if came and came != message.attachments:
+            message.attachments = came
         # A live location, for one, is edited again and again without a word.
-        if message.status != "deleted" and message.text != (event.text or ""):
+        if message.text != (event.text or ""):
             message.text = event.text or ""
             await _start_over(session, queue, message)
     if not found and event.direction == "in":
@@ -207,7 +214,7 @@ async def _delete(session: AsyncSession, queue: Queue, conversation: Conversatio
     for target in event.target_ids or (event.target_id or "",):
         found = await _find(session, conversation, [target])
         for message in found:
-            message.text, message.status = "", "deleted"
+            message.text, message.attachments, message.status = "", None, "deleted"
             await _start_over(session, queue, message)
         if not found and target and event.direction == "in":
             gone = replace(event, message_id=target, dedup_id=f"{event.dedup_id} {target}", text=None)

@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.conversations.search import is_customer
 from app.conversations.service import get_conversation
 from app.errors import NotFound
 from app.models import Contact, Note
@@ -34,13 +35,17 @@ async def delete_note(session: AsyncSession, note_id: UUID) -> None:
         raise NotFound("There is no such note.")
 
 
-async def list_contacts(session: AsyncSession, page: Page, connection_id: UUID | None) -> Sequence[Contact]:
-    """A page of customers, newest first, and one more if there is one."""
+async def list_contacts(
+    session: AsyncSession, page: Page, connection_id: UUID | None, words: str | None = None
+) -> Sequence[Contact]:
+    """A page of customers, newest first, and one more if there is one; raises NoWords and TooManyWords."""
     query = select(Contact).order_by(Contact.id.desc()).limit(page.limit + 1)
     if page.after is not None:
         query = query.where(Contact.id < page.after)
     if connection_id is not None:
         query = query.where(Contact.connection_id == connection_id)
+    if words is not None:
+        query = query.where(is_customer(words, connection_id))
     return list(await session.scalars(query))
 
 

@@ -164,6 +164,14 @@ class PersonMessage(BaseModel):
     text: Annotated[CleanText, Field(min_length=1, max_length=50_000)]
 
 
+class MessageUpdate(BaseModel):
+    """What a person knows of a message that may or may not have arrived."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"arrived": True}]})
+
+    arrived: bool
+
+
 class DraftApproval(BaseModel):
     """A draft goes as it is, or with these words in its place."""
 
@@ -219,14 +227,31 @@ class TurnOut(BaseModel):
     verdicts: list[dict[str, Any]]
 
 
+class AttachmentOut(BaseModel):
+    """What came with a message, by reference: `id` is the channel's name for a file, which Jobx has not fetched.
+
+    `url` is there for a place (`geo:`), a number (`tel:`) or a shared page.
+    """
+
+    type: str
+    id: str | None = None
+    url: str | None = None
+    mime: str | None = None
+    name: str | None = None
+
+
 class MessageOut(BaseModel):
-    """A message; `direction` is in or out, `author` customer, agent or person; a `draft` waits for a person's word."""
+    """A message; `direction` is in or out, `author` customer, agent or person; a `draft` waits for a person's word.
+
+    A send whose `status` is unknown may or may not have arrived. Of TikTok no attachments are kept.
+    """
 
     id: UUID
     direction: str
     author: str
     kind: str
     text: str
+    attachments: list[AttachmentOut]
     status: str
     created_at: datetime
     turn: TurnOut | None

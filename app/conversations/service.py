@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.channels.handoffs import DRAFT
 from app.conversations.people import stop_agent
 from app.conversations.satisfaction import ask
+from app.conversations.search import written_in
 from app.crypto import current_keyring
 from app.errors import NotFound
 from app.models import Conversation, Handoff, Message, Turn, now
@@ -31,7 +32,7 @@ Listed = tuple[Conversation, Handoff | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """Which conversations are listed: None for any. Times are those of the last message."""
+    """Which conversations are listed: None for any. Times are those of the last message; `words` were all written."""
 
     status: Status | None = None
     contact_id: UUID | None = None
@@ -41,6 +42,7 @@ class Wanted:
     escalated: bool | None = None
     since: datetime | None = None
     until: datetime | None = None
+    words: str | None = None
 
 
 def label_hash(label: str) -> bytes:
@@ -63,7 +65,10 @@ def status_of(conversation: Conversation, handoff: Handoff | None) -> Status:
 
 
 async def list_conversations(session: AsyncSession, page: Page, wanted: Wanted) -> list[Listed]:
-    """A page of conversations with their open handoffs, newest first, and one more if there is one."""
+    """A page of conversations with their open handoffs, newest first, and one more if there is one.
+
+    Raises NoWords and TooManyWords.
+    """
     query = _with_handoff().order_by(Conversation.id.desc()).limit(page.limit + 1)
     if page.after is not None:
         query = query.where(Conversation.id < page.after)
@@ -85,6 +90,8 @@ async def list_conversations(session: AsyncSession, page: Page, wanted: Wanted) 
         query = query.where(Conversation.last_message_at >= wanted.since)
     if wanted.until is not None:
         query = query.where(Conversation.last_message_at < wanted.until)
+    if wanted.words is not None:
+        query = query.where(*written_in(wanted.words, wanted.connection_id))
     return [(row[0], row[1]) for row in await session.execute(query)]
 
 

@@ -1,19 +1,20 @@
 """What a provider says later of a message of ours: that it was sent, delivered, read, or failed after all."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.channels.base import InboundEvent
-from app.channels.delivery import close, confirm
+from app.channels.delivery import SETTLED, close, confirm, is_in_doubt
 from app.conversations.lookups import find_conversation, message_hashes
-from app.models import Connection, Conversation, Delivery, Message
+from app.models import Connection, Conversation, Delivery, Message, now
 from app.runtime import Runtime
 
 STATUSES = frozenset({"sent", "delivery", "read", "failed", "bounce"})
+_LATEST_ECHO = timedelta(days=1)
 # A status never goes back: providers tell them in any order.
 _BEFORE = {"delivered": ("sent",), "read": ("sent", "delivered")}
 
@@ -30,7 +31,7 @@ async def note_status(
     if event.kind in ("delivery", "read"):
         await _mark_seen(session, connection, conversation, event, targets)
     for delivery in await _deliveries(session, connection.id, targets, event.delivery_id):
-        if event.kind == "sent" and delivery.state == "unknown":
+        if event.kind == "sent" and is_in_doubt(delivery):
             await confirm(session, delivery, event.target_id)
         elif event.kind in ("failed", "bounce") and _is_final(event) and delivery.state in _ACCEPTED:
             # Accepted is not delivered: this is its end.
@@ -50,7 +51,7 @@ async def settle_echo(
     if not mine and event.echo_origin in ("api", "unknown", None):
         mine = await _under_way(session, conversation, event.text or "")
     for delivery in mine:
-        if delivery.state == "unknown":
+        if is_in_doubt(delivery):
             await confirm(session, delivery, event.message_id)
     return bool(mine)
 
@@ -88,10 +89,13 @@ async def _deliveries(
 
 
 async def _under_way(session: AsyncSession, conversation: Conversation, text: str) -> list[Delivery]:
+    # What a person settled long ago is not waited for any more: else a word of theirs would be taken for it.
+    settled = and_(Delivery.error_code == SETTLED, Delivery.provider_message_hash.is_(None))
+    late = and_(settled, Delivery.created_at >= now() - _LATEST_ECHO)
     query = (
         select(Delivery, Message)
         .join(Message, Message.id == Delivery.message_id)
-        .where(Delivery.conversation_id == conversation.id, Delivery.state.in_(("sending", "unknown")))
+        .where(Delivery.conversation_id == conversation.id, or_(Delivery.state.in_(("sending", "unknown")), late))
     )
     found = (await session.execute(query.with_for_update(of=Delivery))).all()
     return [delivery for delivery, message in found if message.text.strip() == text.strip()]

@@ -284,6 +284,34 @@ def look_after_mailboxes() -> None:
     op.execute("revoke create on schema platform from jobx_router")
 
 
+def keep_words() -> None:
+    """Keep a row of message_words for each word of a message, with the rights of whoever stores or changes it."""
+    op.execute(
+        """
+        create function tenant.keep_words() returns trigger
+        language plpgsql set search_path = pg_catalog, pg_temp as $$
+        begin
+            if tg_op <> 'INSERT' then
+                delete from tenant.message_words where tenant_id = old.tenant_id and message_id = old.id;
+            end if;
+            if tg_op <> 'DELETE' then
+                insert into tenant.message_words (tenant_id, message_id, conversation_id, connection_id, word)
+                select new.tenant_id, new.id, new.conversation_id, new.connection_id, word from unnest(new.words) word;
+            end if;
+            return null;
+        end $$
+        """
+    )
+    op.execute("revoke all on function tenant.keep_words from public")
+    op.execute("grant execute on function tenant.keep_words to jobx_app")
+    run = "on tenant.messages for each row"
+    op.execute(f"create trigger keep_words after insert or delete {run} execute function tenant.keep_words()")
+    op.execute(
+        f"create trigger keep_changed_words after update of words {run}"
+        " when (old.words is distinct from new.words) execute function tenant.keep_words()"
+    )
+
+
 def _across_tenants(signature: str, body: str, volatility: str = "stable") -> None:
     """A function that sees all tenants, as jobx_router, and can be called by the service."""
     options = f"language sql {volatility} security definer set search_path = pg_catalog, pg_temp"

@@ -14,7 +14,7 @@ from app.models.base import (
     sealed_models,
 )
 from app.models.channels import Connection, ConnectionRoute, Consent, Delivery, InboundEvent
-from app.models.conversations import Contact, Conversation, Handoff, Message, Note, Turn
+from app.models.conversations import Contact, Conversation, Handoff, Message, MessageWord, Note, Turn
 from app.models.documents import Document, DocumentChunk, DocumentVersion
 from app.models.privacy import Erasure
 
@@ -38,6 +38,7 @@ __all__ = [
     "Handoff",
     "InboundEvent",
     "Message",
+    "MessageWord",
     "Note",
     "Profile",
     "Row",

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import orjson
 from sqlalchemy import DateTime, ForeignKey, ForeignKeyConstraint, Index, LargeBinary, MetaData, inspect
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import (
     DeclarativeBase,
     InstrumentedAttribute,
@@ -19,6 +20,7 @@ from sqlalchemy.types import TypeDecorator
 from uuid_utils.compat import uuid7
 
 from app.crypto import current_keyring, place
+from app.models.words import Kind, hashes_of
 
 T = TypeVar("T")
 
@@ -91,14 +93,48 @@ class Encrypted(Generic[T]):
         setattr(row, self._column, stored)
 
 
+class Searchable(Encrypted[T]):
+    """Encrypted text that is found by whole words: whoever sets it sets the hashes of its words with it.
+
+    They are in the row's column `words`, an array that is never read here: a search asks the database.
+    """
+
+    def __init__(self, kind: Kind, column: str, encode: Callable[[T], bytes], decode: Callable[[bytes], T]) -> None:
+        super().__init__(column, encode, decode)
+        self._kind: Kind = kind
+
+    def __set__(self, row: "Row", value: T) -> None:
+        super().__set__(row, value)
+        row.words = hashes_of(self._kind, str(value or ""), row.key_scope())  # type: ignore[attr-defined]
+
+
+def words() -> MappedColumn[Any]:
+    """The column `words` of a row with a `Searchable` text."""
+    return mapped_column(ARRAY(LargeBinary), default=list, server_default="{}", deferred=True)
+
+
 def encrypted_text(column: str) -> "Encrypted[str]":
     """Encrypted text; the column must not be null."""
     return Encrypted(column, str.encode, bytes.decode)
 
 
+def searchable_text(column: str, kind: Kind) -> "Encrypted[str]":
+    """Encrypted text that is found by its words; the column must not be null."""
+    return Searchable(kind, column, str.encode, bytes.decode)
+
+
 def optional_text(column: str) -> "Encrypted[str | None]":
     """Encrypted text that may be absent."""
-    return Encrypted(column, lambda value: (value or "").encode(), bytes.decode)
+    return Encrypted(column, _encoded, bytes.decode)
+
+
+def optional_searchable_text(column: str, kind: Kind) -> "Encrypted[str | None]":
+    """Encrypted text that may be absent and is found by its words."""
+    return Searchable(kind, column, _encoded, bytes.decode)
+
+
+def _encoded(value: str | None) -> bytes:
+    return (value or "").encode()
 
 
 def optional_json(column: str) -> "Encrypted[Any]":

@@ -5,11 +5,12 @@ from typing import Any, Literal
 from uuid import UUID
 
 import orjson
-from sqlalchemy import BigInteger, Identity, Index, LargeBinary, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, Identity, Index, LargeBinary, PrimaryKeyConstraint, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import (
+    Base,
     ConnectionScoped,
     Encrypted,
     encrypted_text,
@@ -18,8 +19,11 @@ from app.models.base import (
     in_tenant,
     known_in_tenant,
     optional_json,
+    optional_searchable_text,
     optional_text,
     sealed,
+    searchable_text,
+    words,
 )
 
 TurnState = Literal["running", "replied", "drafted", "rejected", "written", "handed_off", "superseded", "skipped"]
@@ -40,7 +44,10 @@ MessageStatus = Literal[
 
 
 class Contact(ConnectionScoped):
-    """A customer, as one connection knows them; `alias_hash` is of another id that the channel has for them."""
+    """A customer, as one connection knows them; `alias_hash` is of another id that the channel has for them.
+
+    `words` are those of the name.
+    """
 
     __tablename__ = "contacts"
     __table_args__ = (
@@ -57,7 +64,8 @@ class Contact(ConnectionScoped):
     customer_id_sealed: Mapped[bytes] = sealed()
     customer_id: Encrypted[str] = encrypted_text("customer_id_sealed")
     name_sealed: Mapped[bytes | None] = sealed()
-    name: Encrypted[str | None] = optional_text("name_sealed")
+    name: Encrypted[str | None] = optional_searchable_text("name_sealed", "name")
+    words: Mapped[list[bytes]] = words()
 
 
 class Conversation(ConnectionScoped):
@@ -144,7 +152,8 @@ class Turn(ConnectionScoped):
 class Message(ConnectionScoped):
     """One message, in or out. `position` is the order in which Jobx stored it.
 
-    One that came in is `received` if it is to be answered, and `noted` if nobody waits for an answer.
+    One that came in is `received` if it is to be answered, and `noted` if nobody waits for an answer. The database
+    keeps a `MessageWord` for each of its `words`.
     """
 
     __tablename__ = "messages"
@@ -167,11 +176,37 @@ class Message(ConnectionScoped):
     kind: Mapped[str] = mapped_column(Text, default="text")
     status: Mapped[str] = mapped_column(Text)
     text_sealed: Mapped[bytes] = sealed()
-    text: Encrypted[str] = encrypted_text("text_sealed")
+    text: Encrypted[str] = searchable_text("text_sealed", "word")
+    words: Mapped[list[bytes]] = words()
+    attachments_sealed: Mapped[bytes | None] = sealed()
+    attachments: Encrypted[list[dict[str, str]] | None] = optional_json("attachments_sealed")
     dedup_hash: Mapped[bytes] = mapped_column(LargeBinary)
     provider_message_hash: Mapped[bytes | None] = mapped_column(LargeBinary, index=True)
     sent_at: Mapped[datetime]
     turn_id: Mapped[UUID | None]
+
+
+class MessageWord(Base):
+    """A word of a message, as a keyed hash (see words.py), by which its conversation is found.
+
+    A trigger makes these from `Message.words` and removes them with it, so that no way of storing, changing or deleting
+    a message can leave them out or behind. They refer to it without a reference, whose check would take longer than
+    they do. A search needs a table: under row-level security the server uses no index of an array's elements.
+    """
+
+    __tablename__ = "message_words"
+    __table_args__ = (
+        PrimaryKeyConstraint("tenant_id", "word", "conversation_id", "message_id"),
+        found_by("message_id"),
+        found_by("conversation_id"),
+        {"schema": "tenant"},
+    )
+
+    tenant_id: Mapped[UUID]
+    message_id: Mapped[UUID]
+    conversation_id: Mapped[UUID]
+    connection_id: Mapped[UUID] = mapped_column(index=True)
+    word: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class Handoff(ConnectionScoped):

@@ -64,6 +64,16 @@ _HANDOFFS = _customers(
     *clear(TIME, "resolved_at", "escalated_at"),
 )
 _NOTES = _customers("conversation_notes", "message", _OF_CONVERSATION, *clear(ID, "conversation_id"), *sealed("text"))
+_WORDS = Table(
+    "tenant.message_words",
+    "message",
+    CUSTOMERS,
+    PROCESSOR,
+    "conversations",
+    clear(ID, "tenant_id", "message_id", "conversation_id", "connection_id") + hashed("word"),
+    _OF_CONVERSATION,
+    exported=False,
+)
 _MESSAGES = _customers(
     "messages",
     "message",
@@ -72,8 +82,8 @@ _MESSAGES = _customers(
     *clear("the order in which Jobx stored it", "position"),
     *clear(STATE, "direction", "author", "kind", "status"),
     *clear(TIME, "sent_at"),
-    *sealed("text"),
-    *hashed("dedup_hash", "provider_message_hash"),
+    *sealed("text", "attachments"),
+    *hashed("dedup_hash", "provider_message_hash", "words"),
 )
 _TURNS = _customers(
     "turns",
@@ -105,7 +115,7 @@ _CONTACTS = _customers(
     "contacts",
     "customer",
     {**_OF_CONNECTION, "contact": "id = :target", "expired": "id = any(:members)"},
-    *hashed("customer_hash", "alias_hash"),
+    *hashed("customer_hash", "alias_hash", "words"),
     *sealed("customer_id", "name"),
 )
 _EVENTS = Table(
@@ -350,6 +360,7 @@ TABLES: tuple[Table, ...] = (
     _DELIVERIES,
     _HANDOFFS,
     _NOTES,
+    _WORDS,
     _MESSAGES,
     _TURNS,
     _CONVERSATIONS,

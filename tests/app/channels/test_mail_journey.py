@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from email.message import EmailMessage
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -131,6 +132,21 @@ def _mail(sender, body, headers="", to=ADDRESS):
     raw = customer_mail(sender, to, body, "Question").decode()
     head, _, rest = raw.partition("\r\n\r\n")
     return f"{head}\r\n{headers}\r\n{rest}".encode()
+
+
+async def test_the_names_of_what_is_attached_are_shown(shop, mail, look):
+    letter = EmailMessage()
+    letter["From"], letter["To"], letter["Subject"], letter["Message-ID"] = ANN, ADDRESS, "Question", "<a@client.test>"
+    letter.set_content(QUESTION)
+    letter.add_attachment(b"%PDF-", "application", "pdf", filename="bill.pdf")
+    letter.add_attachment(b"...", "image", "png")
+    mail.deliver(letter.as_bytes())
+    await look()
+    nothing = {"id": None, "url": None, "mime": None}
+    assert (await shop.messages())[0]["attachments"] == [
+        {"type": "file", "name": "bill.pdf", **nothing},
+        {"type": "file", "name": None, **nothing},
+    ]
 
 
 async def test_robots_get_no_answer_and_people_see_them(shop, mail, look):

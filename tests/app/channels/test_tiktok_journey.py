@@ -153,6 +153,17 @@ async def test_what_is_nobodys_or_forged_is_not_stored(shop, connection, sim):
     assert (await shop.http.get("/webhooks/tiktok", params={"hub.mode": "subscribe"})).status_code == 403
 
 
+async def test_of_what_comes_with_a_message_nothing_is_kept(shop, connection, sim, run_jobs):
+    about = {"timestamp": 1789814498000, "conversation_id": "u5Jhp==", "from": "Ann", "to": "shop"}
+    people = {"from_user": {"id": "+ZMM6I2k=="}, "to_user": {"id": sim.business.id}}
+    image = {"message_id": "m-image", "type": "image", "image": {"media_id": "7"}}
+    headers, body = sim.webhook("im_receive_msg", about | people | image)
+    assert (await shop.http.post("/webhooks/tiktok", content=body, headers=headers)).status_code == 200
+    await run_jobs()
+    message = (await shop.messages())[0]
+    assert (message["kind"], message["attachments"]) == ("media", [])
+
+
 async def test_a_person_in_the_app_pauses_the_agent(shop, connection, sim, run_jobs):
     await write(shop, sim, QUESTION)
     await run_jobs()

@@ -205,6 +205,16 @@ MESSAGES = {
         {"edit": {"original_message_id": "wamid.0", "message": {"type": "text", "text": {"body": "new"}}}},
         {"kind": "edit", "text": "new", "target_id": "wamid.0", "may_reply": False},
     ),
+    "edited caption": (
+        {
+            "type": "edit",
+            "edit": {
+                "original_message_id": "wamid.0",
+                "message": {"type": "image", "image": {"id": "8", "caption": "new"}},
+            },
+        },
+        {"kind": "edit", "text": "new", "media": (Media("image", "8"),), "target_id": "wamid.0", "may_reply": False},
+    ),
     "revoke": ({"revoke": {"original_message_id": "wamid.0"}}, {"kind": "delete", "target_id": "wamid.0"}),
     "unsupported": ({"errors": [{"code": 131051}]}, {"kind": "unsupported", "error_code": 131051}),
     "order": ({"order": {"catalog_id": "1"}}, {"kind": "unsupported"}),
