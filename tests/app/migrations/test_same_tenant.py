@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.migrations import history, runner
 from app.migrations.runner import DatabaseBusy, check, migrate
+from tests.app.migrations.conftest import OURS
 
 _STEPS = ("0006", "0009")
 _UNFINISHED = """
@@ -37,23 +38,40 @@ _VERSION = """
 
 @pytest.fixture
 def before(empty, tmp_path, monkeypatch):
-    """A database as it was before; this release's migrations are known again afterwards."""
-    ours, folder = history.VERSIONS, tmp_path / "before"
+    """A database as it was before; afterwards the migrations up to the last of the two are known."""
     steps = [step.id for step in history.known().revisions]
-    ignored = [f"{step}_*" for step in steps[steps.index(_STEPS[0]) :]]
-    shutil.copytree(ours, folder, ignore=shutil.ignore_patterns("__pycache__", *ignored))
-    monkeypatch.setattr(history, "VERSIONS", folder)
+    first, last = (steps.index(step) for step in _STEPS)
+    _know_all_but(steps[first:], tmp_path / "before", monkeypatch)
     migrate(empty, "password-of-jobx-app")
-    monkeypatch.setattr(history, "VERSIONS", ours)
+    _know_all_but(steps[last + 1 :], tmp_path / "then", monkeypatch)
     monkeypatch.setattr(runner, "_LOCK_TIMEOUT", "100ms")
     monkeypatch.setattr(runner, "_WAIT_SECONDS", 0.05)
     return empty
 
 
+def _know_all_but(steps, folder, monkeypatch):
+    ignored = [f"{step}_*" for step in steps]
+    shutil.copytree(OURS, folder, ignore=shutil.ignore_patterns("__pycache__", *ignored))
+    monkeypatch.setattr(history, "VERSIONS", folder)
+
+
+@pytest.fixture
+def catch_up(before, this_release):
+    """Apply what is missing, and what came since, and see that the models are met."""
+
+    def catch_up():
+        migrate(before)
+        this_release()
+        migrate(before)
+        check(before)
+
+    return catch_up
+
+
 @pytest.mark.parametrize("lock", ["row exclusive", "access share"])
 @pytest.mark.parametrize("table", ["agents", "turns", "deliveries"])
 @pytest.mark.parametrize("step", _STEPS)
-def test_a_run_that_gave_up_is_taken_up(before, monkeypatch, step, table, lock):
+def test_a_run_that_gave_up_is_taken_up(before, catch_up, monkeypatch, step, table, lock):
     """What it left half done, such as an index that does not hold, is no trouble to the next."""
     monkeypatch.setattr(runner, "_TRIES", 2)
     if step == _STEPS[1]:
@@ -64,8 +82,7 @@ def test_a_run_that_gave_up_is_taken_up(before, monkeypatch, step, table, lock):
     # Who only reads is in nobody's way, but that what is there goes.
     # Among that is a column that agents get.
     assert waited == (step == _STEPS[1] or lock == "row exclusive" or table == "agents")
-    migrate(before)
-    check(before)
+    catch_up()
     with psycopg.connect(before.conninfo()) as connection:
         assert connection.execute(_UNFINISHED).fetchall() == []
         assert connection.execute(_OPEN).fetchall() == []
@@ -80,7 +97,7 @@ def _busy(address, stage):
     return False
 
 
-def test_work_goes_on_meanwhile(before):
+def test_work_goes_on_meanwhile(before, catch_up):
     """A migration that waits lets others work: it waits for a short while at a time."""
     with psycopg.connect(before.conninfo()) as long:
         long.execute("lock table tenant.turns in row exclusive mode")
@@ -93,10 +110,10 @@ def test_work_goes_on_meanwhile(before):
         assert thread.is_alive()
         long.rollback()
         thread.join(60)
-    check(before)
+    catch_up()
 
 
-def test_a_reference_to_another_tenant_is_found_and_the_step_goes_on_without_it(before):
+def test_a_reference_to_another_tenant_is_found_and_the_step_goes_on_without_it(before, catch_up):
     with psycopg.connect(before.conninfo(), autocommit=True) as connection:
         for number in (1, 2):
             connection.execute(_TENANT.format(f"{number}" * 8))
@@ -109,6 +126,5 @@ def test_a_reference_to_another_tenant_is_found_and_the_step_goes_on_without_it(
         with pytest.raises(psycopg.errors.ForeignKeyViolation):
             connection.execute(_VERSION.format("2" * 8, "1" * 8))
         connection.execute("delete from tenant.document_versions")
-        migrate(before)
-        check(before)
+        catch_up()
         assert connection.execute(_UNFINISHED).fetchall() == []
