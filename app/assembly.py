@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from app.channels.registry import CHANNELS
 from app.crypto import MasterKey, derive
 from app.db import Database, DatabaseAddress
-from app.egress import PageFetcher, model_client, provider_client, simulator_client, vector_transport
+from app.egress import PageFetcher, Poster, model_client, provider_client, simulator_client, vector_transport
 from app.embedded.postgres import DataDirInUseError, EmbeddedPostgres
 from app.errors import ConfigurationError
 from app.health import Monitor, Pressure, Readiness
@@ -148,6 +148,7 @@ async def running(
             embedder=embedder,
             parser=parser,
             fetcher=page_fetcher(settings),
+            poster=webhook_poster(settings),
             llm=llm,
             provider_http=provider_http,
             simulated_http=simulated,
@@ -206,6 +207,12 @@ def page_fetcher(settings: Settings) -> PageFetcher:
         allow=settings.fetch_allow,
         contact=None if settings.public_url is None else str(settings.public_url),
     )
+
+
+def webhook_poster(settings: Settings) -> Poster:
+    """The way to webhooks that tenants name."""
+    contact = None if settings.public_url is None else str(settings.public_url)
+    return Poster(allow=settings.fetch_allow, contact=contact)
 
 
 def new_metrics(models: Collection[str], blueprints: Collection[Blueprint] = ()) -> Metrics:

@@ -160,6 +160,7 @@ class Database:
     """
 
     def __init__(self, address: DatabaseAddress, *, pool_size: int = 20, overflow: int = 10) -> None:
+        self.address = address
         self._role = address.role
         self.engine: AsyncEngine = create_async_engine(
             address.sqlalchemy_url(),

@@ -4,7 +4,7 @@ import time
 
 from fastapi import FastAPI
 
-from app import agents, auth, channels, conversations, documents, privacy, webhooks  # noqa: F401
+from app import agents, auth, channels, conversations, documents, events, privacy, webhooks  # noqa: F401
 from app.agents.endpoints import router as agents_router
 from app.auth.endpoints import router as keys_router
 from app.auth.route import Uploads
@@ -20,6 +20,9 @@ from app.conversations.endpoints import replies
 from app.conversations.endpoints import router as conversations_router
 from app.documents.endpoints import router as documents_router
 from app.documents.endpoints import searches
+from app.events.endpoints import router as events_router
+from app.events.endpoints import webhooks as outgoing_webhooks
+from app.events.feed import Streams
 from app.health.endpoints import health_router
 from app.metrics import RequestMetrics
 from app.privacy.endpoints import router as privacy_router
@@ -52,6 +55,8 @@ def create_app(runtime: Runtime) -> FastAPI:
     app = FastAPI(title="Jobx", version="1", description=_DESCRIPTION, docs_url=None, redoc_url=None)
     app.state.runtime = runtime
     app.state.uploads = Uploads(runtime.settings.database_pool_size)
+    app.state.streams = Streams(runtime.db, runtime.metrics, runtime.settings.event_streams)
+    runtime.readiness.at_stop(app.state.streams.end)
     app.state.webhook_secret, app.state.verify_token = webhook_secrets(runtime), verify_token(runtime)
     app.state.clock = time.time
     add_error_handlers(app)
@@ -74,6 +79,8 @@ def create_app(runtime: Runtime) -> FastAPI:
         conversations_router,
         notes_router,
         contacts_router,
+        events_router,
+        outgoing_webhooks,
         keys_router,
         privacy_router,
     ):

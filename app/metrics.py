@@ -23,6 +23,8 @@ from graphs.models import ModelCall
 
 OTHER = "other"
 WEBHOOK_ROUTES = ("/webhooks/{channel}", "/webhooks/{channel}/{connection_id}")
+# They last for as long as their clients like: counted when they begin, and that is how long they took to answer.
+STREAM_ROUTES = frozenset({"/v1/events"})
 WEBHOOK_RESULTS = frozenset({"recorded", "duplicate", "ignored", "unknown_connection", "bad_signature"})
 JOB_OUTCOMES = frozenset({"succeeded", "retried", "failed", "aborted"})
 TURN_OUTCOMES = frozenset({"replied", "drafted", "handed_off", "superseded", "skipped"})
@@ -47,6 +49,7 @@ TURN_REASONS = frozenset(
     }
 )
 STAGES = frozenset({"screen", "rewrite", "retrieve", "draft", "check", "dispatch", "handoff"})
+POST_OUTCOMES = frozenset({"delivered", "retried", "failed", "cancelled"})
 SEND_OUTCOMES = frozenset({"ok", "retry", "fatal", "reconnect", "unknown", "interrupted"})
 RETRIEVAL_STEPS = frozenset({"embed", "search", "load"})
 GUARDRAILS = frozenset({"groundedness", "citations_resolve", "url_allow_list", "length", "injection", "answerable"})
@@ -94,6 +97,8 @@ class Metrics:
                 self._sends.labels(channel, outcome)
             for result in WEBHOOK_RESULTS:
                 self._webhooks.labels(channel, result)
+        for outcome in POST_OUTCOMES:
+            self._posts.labels(outcome)
         for route in WEBHOOK_ROUTES:
             self._requests.labels(route, "5xx")
         for task in self._tasks:
@@ -109,6 +114,8 @@ class Metrics:
         self._webhooks = self._counter("webhooks", "Webhooks by what became of them.", "channel", "result")
         self._sends = self._counter("sends", "Calls that send one part of a reply.", "channel", "outcome")
         self._send_seconds = self._histogram("send_seconds", "Time of a send at the provider.", _CALLS, "channel")
+        self._posts = self._counter("webhook_posts", "Attempts to post to outgoing webhooks.", "outcome")
+        self._streams = self._gauge("event_streams", "Event streams that are open.")
         self._parts = self._gauge("part_up", "Whether a part answers (1) or not (0).", "part")
 
     def _define_queue(self) -> None:
@@ -149,6 +156,14 @@ class Metrics:
         kind = status // 100
         self._requests.labels(route, _CLASSES[kind] if 0 < kind < len(_CLASSES) else OTHER).inc()
         self._request_seconds.labels(route).observe(seconds)
+
+    def event_streams(self, count: int) -> None:
+        """So many event streams are open now."""
+        self._streams.set(count)
+
+    def webhook_post(self, outcome: str) -> None:
+        """An outgoing webhook was posted to, or not any more; `outcome` is one of POST_OUTCOMES."""
+        self._posts.labels(_known(outcome, POST_OUTCOMES)).inc()
 
     def webhook(self, channel: str, result: str) -> None:
         """A webhook came; `result` is one of WEBHOOK_RESULTS."""
@@ -252,12 +267,22 @@ class RequestMetrics:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, status = perf_counter(), _FAILED
+        started, status, counted = perf_counter(), _FAILED, False
+
+        def count() -> None:
+            nonlocal counted
+            # The path of a request that found no route is whatever its sender likes.
+            route = getattr(scope.get("route"), "path", OTHER)
+            if not counted:
+                self._metrics.request(route, status, perf_counter() - started)
+            counted = True
 
         async def watched(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if getattr(scope.get("route"), "path", OTHER) in STREAM_ROUTES:
+                    count()
             await send(message)
 
         try:
@@ -266,9 +291,7 @@ class RequestMetrics:
             status = _FAILED
             raise
         finally:
-            # The path of a request that found no route is whatever its sender likes.
-            route = getattr(scope.get("route"), "path", OTHER)
-            self._metrics.request(route, status, perf_counter() - started)
+            count()
 
 
 def _known(value: str, known: frozenset[str]) -> str:

@@ -140,10 +140,10 @@ async def run(
         stopping = asyncio.create_task(stop.wait())
         try:
             await _first_end(stopping, web, main)
-            readiness.stopping = True
+            readiness.stop()
             await _drain(drain_seconds if readiness.ready else 0, again)
         finally:
-            readiness.stopping = True
+            readiness.stop()
             stop.set()
             server.should_exit = True
             await asyncio.gather(web, main, stopping, return_exceptions=True)

@@ -9,13 +9,13 @@ from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Text, cast, column, exists, or_, select, table
+from sqlalchemy import ColumnElement, Text, cast, column, exists, or_, select, table, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.channels.connections import LIVE
-from app.models import Connection, Delivery, InboundEvent, Message, Tenant, Turn, now
+from app.models import Connection, Delivery, InboundEvent, Message, Tenant, Turn, WebhookPost, now
 from app.queue import ANSWERS, DELIVERIES, INBOUND
 from app.runtime import Runtime
 
@@ -70,7 +70,7 @@ async def _rescue_tenant(runtime: Runtime, tenant_id: UUID, quiet: timedelta) ->
         for lost in found:
             ids = {"tenant_id": tenant_id, lost.argument: lost.row}
             await runtime.queue.defer(session, lost.task, lost.slot, lock=lost.lock, ids=ids)
-    return len(found)
+        return len(found) + len(await _posts(session, quiet))
 
 
 def _without_job(task: str, argument: str, row: InstrumentedAttribute[UUID]) -> ColumnElement[bool]:
@@ -103,6 +103,13 @@ async def _messages(session: AsyncSession, quiet: timedelta) -> list[_Lost]:
         _Lost("conversations:answer", ANSWERS, "message_id", row[0], f"conversation:{row[1]}")
         for row in await session.execute(query.limit(_AT_ONCE))
     ]
+
+
+async def _posts(session: AsyncSession, quiet: timedelta) -> list[UUID]:
+    """Posts get their jobs with others that are due (app/events/posting.py)."""
+    lost = update(WebhookPost).where(WebhookPost.state == "pending", WebhookPost.queued_at < now() - quiet)
+    mine = lost.where(_without_job("events:post", "webhook_post_id", WebhookPost.id))
+    return list(await session.scalars(mine.values(queued_at=None).returning(WebhookPost.id)))
 
 
 async def _deliveries(session: AsyncSession, quiet: timedelta) -> list[UUID]:

@@ -9,7 +9,7 @@ from fastapi import Request
 from procrastinate import JobContext
 
 from app.db import Database
-from app.egress import PageFetcher
+from app.egress import PageFetcher, Poster
 from app.health import Monitor, Pressure, Readiness
 from app.keys.service import Vault
 from app.metrics import Metrics
@@ -35,6 +35,7 @@ class Runtime:
     embedder: Embedder
     parser: Parser
     fetcher: PageFetcher
+    poster: Poster
     llm: LanguageModel
     provider_http: Mapping[str, httpx.AsyncClient]
     simulated_http: Mapping[str, httpx.AsyncClient]

@@ -109,6 +109,7 @@ class Settings(BaseSettings):
     metrics_token: SecretStr | None = None
     otlp_endpoint: HttpUrl | None = Field(None, validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_ENDPOINT"))
     queue_age_limit_seconds: float = Field(60.0, gt=0)
+    event_streams: int = Field(500, ge=1)
     drain_seconds: float = Field(5.0, ge=0)
     shutdown_seconds: float = Field(30.0, ge=0)
 

@@ -13,11 +13,13 @@ from app.channels.tasks import blueprint as channel_tasks
 from app.conversations.tasks import blueprint as conversation_tasks
 from app.documents.reindex import blueprint as reindex_tasks
 from app.documents.tasks import blueprint as document_tasks
+from app.events.posting import queue_due
+from app.events.tasks import blueprint as event_tasks
 from app.health.endpoints import health_app, health_router
 from app.privacy.tasks import blueprint as privacy_tasks
 from app.privacy.tasks import plan_retention, start_due
 from app.process import execute, one_of_many, settle_memory
-from app.queue import ANSWERS, DELIVERIES, INBOUND, INGESTION, PRIVACY, Share
+from app.queue import ANSWERS, DELIVERIES, INBOUND, INGESTION, POSTS, PRIVACY, Share
 from app.rescue import rescue
 from app.runtime import Runtime
 from app.settings import Settings
@@ -26,7 +28,15 @@ from app.webhooks.tasks import blueprint as webhook_tasks
 
 logger = logging.getLogger(__name__)
 
-BLUEPRINTS = (channel_tasks, conversation_tasks, document_tasks, privacy_tasks, reindex_tasks, webhook_tasks)
+BLUEPRINTS = (
+    channel_tasks,
+    conversation_tasks,
+    document_tasks,
+    event_tasks,
+    privacy_tasks,
+    reindex_tasks,
+    webhook_tasks,
+)
 HEARTBEAT_SECONDS = 5.0
 _NEVER_SECONDS = 1e9
 STALLED_SECONDS = 30.0
@@ -35,6 +45,8 @@ _ROUNDS_BETWEEN_RESCUES = 60
 # How much longer than its jobs a worker may take to say goodbye to the queue, which it cannot without a database.
 _GOODBYE_SECONDS = 5.0
 _ERASURES_AT_ONCE = 4
+# They wait for others most of the time; a slow receiver takes four of them at most.
+_POSTS_AT_ONCE = 64
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 15.0
 
 
@@ -70,6 +82,7 @@ async def run_worker(runtime: Runtime, stop: asyncio.Event, *, share: Share = "a
         parts.append(_working(runtime, stop, "answers", urgent, settings.answer_concurrency))
         # With slots of its own: an erasure has a minute, however many customers or documents wait.
         parts.append(watch(runtime))
+        parts.append(_working(runtime, stop, "posts", [POSTS], _POSTS_AT_ONCE))
         parts.append(_working(runtime, stop, "privacy", [PRIVACY], _ERASURES_AT_ONCE))
     if share != "answers":
         parts.append(_working(runtime, stop, "documents", [INGESTION], settings.ingestion_concurrency))
@@ -154,6 +167,7 @@ async def _rescue_round(runtime: Runtime, silent_seconds: float, *, renew: bool)
         released = await runtime.queue.release_stalled(silent_seconds)
         await start_due(runtime)
         await poll_due(runtime)
+        await queue_due(runtime)
         renewed = 0
         if renew:
             await plan_retention(runtime)

@@ -144,6 +144,8 @@ async def plant(platform: Stage, size: int) -> int:
         async with db.session() as session:
             # As the administrator: what the application may see and make is less.
             await session.execute(text("set local role none"))
+            # They are older than a day: nobody is told of them.
+            await session.execute(text("set local session_replication_role = replica"))
             if (there := await _count(session)) < size:
                 await _copy(session, size - there, words)
             stored = await _count(session)

@@ -23,7 +23,7 @@ from time import perf_counter
 from typing import Any
 from unittest import mock
 
-from app.egress.destinations import DESTINATIONS, PAGES, Origin, origin_of
+from app.egress.destinations import DESTINATIONS, PAGES, WEBHOOKS, Origin, origin_of
 from app.settings import Settings
 from proof import journeys
 from proof.sockets import Sampler, Seen
@@ -34,7 +34,10 @@ WATCH = Path(__file__).parent / "watch"
 ITSELF, WATCHED = "itself", "watched"
 # Every destination that the journeys are set up to use; one that was not seen was not watched.
 EXPECTED = frozenset(
-    ("model provider", "channel telegram", "vector store", "web pages", "file store", "database", "trace collector")
+    (
+        *("model provider", "channel telegram", "vector store", "web pages", "file store", "database"),
+        *("trace collector", "outgoing webhooks"),
+    )
 )
 _LOOK_UPS = ("getaddrinfo", "gethostbyname", "gethostbyaddr", "getnameinfo")
 
@@ -124,7 +127,7 @@ def watch(*, full: bool = True, more: Callable[[WatchedSite, Surroundings], None
                 journeys.servers(site, around, full=full)
                 if more is not None:
                     more(site, around)
-            allowed = declared(site, [around.page])
+            allowed = declared(site, [around.page], [around.hook])
             if full:
                 proxies = {name: value for name, value in around.settings.items() if name.endswith(("PROXY", "proxy"))}
                 with _site(None, folder / "embedded", proxies, sampler, log) as alone:
@@ -153,12 +156,14 @@ def _site(
         site.close()
 
 
-def declared(site: WatchedSite, pages: Iterable[str]) -> dict[Origin, str]:
-    """What a site's processes may go to: their settings' destinations, the pages that its tenant named, themselves."""
+def declared(site: WatchedSite, pages: Iterable[str], hooks: Iterable[str] = ()) -> dict[Origin, str]:
+    """What a site's processes may go to: their settings' destinations, pages and webhooks that its tenant named,
+    themselves."""
     with mock.patch.dict(os.environ, site.env(), clear=True):
         settings = Settings()
     found = {origin: one.name for one in DESTINATIONS for origin in one.origins(settings)}
-    return found | dict.fromkeys(map(origin_of, pages), PAGES.name) | own(site)
+    named = dict.fromkeys(map(origin_of, pages), PAGES.name) | dict.fromkeys(map(origin_of, hooks), WEBHOOKS.name)
+    return found | named | own(site)
 
 
 def own(site: Site) -> dict[Origin, str]:

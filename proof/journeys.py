@@ -19,7 +19,9 @@ def servers(site: Site, around: Surroundings, *, full: bool) -> None:
         process.ready()
     documents = _knowledge(shop, web, around.page, full=full)
     shop.connect(web)
+    hook = shop.call(web, "POST", "/v1/webhooks", json={"url": around.hook}).raise_for_status().json()["id"]
     _conversation(shop, web)
+    _told(shop, web, hook)
     if full:
         _preview(shop, web)
     _operate(site, shop, full=full)
@@ -72,6 +74,12 @@ def _conversation(shop: Shop, web: Process) -> None:
     assert httpx.post(f"{web.url}{path}", headers=headers, json=update, timeout=30, trust_env=False).status_code == 200
     shop.site.idle()
     assert len(shop.texts(1)) == 1
+
+
+def _told(shop: Shop, web: Process, hook: str) -> None:
+    """What was said was posted to the tenant's own program."""
+    path = f"/v1/webhooks/{hook}/deliveries"
+    until(lambda: {post["state"] for post in shop.call(web, "GET", path).json()["deliveries"]} == {"delivered"})
 
 
 def _preview(shop: Shop, web: Process) -> None:

@@ -28,6 +28,8 @@ from app.models import (
     Note,
     StoredResponse,
     Turn,
+    Webhook,
+    WebhookPost,
     new_id,
     now,
 )
@@ -109,8 +111,15 @@ async def plant_conversation(session: AsyncSession, canary: Canaries, connection
     delivery.provider_message_hash = _hash("message", connection_id)
     session.add(delivery)
     session.add(_event(canary, connection_id, [conversation.id], int(provider)))
+    webhook = make_webhook(canary)
+    session.add(webhook)
     await session.flush()
-    for argument, row in (("message_id", asked.id), ("delivery_id", delivery.id)):
+    post = WebhookPost(**scope, webhook_id=webhook.id, change_id=new_id(), message_id=asked.id, kind="message.received")
+    post.state, post.attempts, post.finished_at = "delivered", 1, now()
+    session.add(post)
+    await session.flush()
+    planted = (("message_id", asked.id), ("delivery_id", delivery.id), ("webhook_post_id", post.id))
+    for argument, row in planted:
         await _failed_job(session, argument, row)
     return conversation
 
@@ -172,6 +181,14 @@ async def plant_rest(session: AsyncSession, canary: Canaries, mentioned: Sequenc
         answer.body = f'{{"id": "{row}", "name": "{canary("answer")}"}}'.encode()
         session.add(answer)
     await session.flush()
+
+
+def make_webhook(canary: Canaries) -> Webhook:
+    """A webhook whose every text is a canary; nothing is posted to it."""
+    webhook = Webhook(url=f"https://example.com/{canary('hook')}", secret=canary("secret"), kinds=[])
+    webhook.description, webhook.previous_secret = canary("description"), canary("previous")
+    webhook.enabled, webhook.failures = False, 0
+    return webhook
 
 
 def make_agent(canary: Canaries) -> Agent:

@@ -34,6 +34,7 @@ class Surroundings:
     telegram: TelegramSimulator
     settings: dict[str, str]
     page: str
+    hook: str
     proxied: list[str] = field(default_factory=list)
 
 
@@ -58,7 +59,7 @@ def surroundings(folder: Path) -> Iterator[Surroundings]:
     with ExitStack() as stack:
         url = stack.enter_context(_postgres(folder))
         vectors, provider = (stack.enter_context(serving(app)) for app in (FakeQdrant(), telegram.app))
-        site, collector = (stack.enter_context(serving(Web())) for _ in range(2))
+        site, hook, collector = (stack.enter_context(serving(Web())) for _ in range(3))
         files, model = stack.enter_context(moto_server()), stack.enter_context(_model())
         proxied: list[str] = []
         proxy = stack.enter_context(_proxy(proxied))
@@ -75,7 +76,7 @@ def surroundings(folder: Path) -> Iterator[Surroundings]:
             **dict.fromkeys(PROXIES, proxy),
         }
         admin = DatabaseAddress(url.format("postgres", _password(folder)))
-        yield Surroundings(admin, telegram, settings, f"{site}/old", proxied)
+        yield Surroundings(admin, telegram, settings, f"{site}/old", f"{hook}/hook", proxied)
 
 
 def _password(folder: Path) -> str:

@@ -31,6 +31,7 @@ from vectorstore.index import VectorIndex
 QUESTION = "How many days do I have to return an item?"
 _JOBS_SECONDS = 120
 _RECENT = 20
+_WEBHOOKS = 5
 _IDS_KEPT_FOR = 25
 
 
@@ -271,12 +272,16 @@ async def webhook(runtime: Runtime, party: Party, connection_id: str, text: str,
 
 
 async def _leave_open(runtime: Runtime, party: Party) -> None:
-    """What waits: a page not fetched, a file not read, an event not handled, a delivery not sent."""
+    """What waits: a page not fetched, a file not read, an event not handled, a delivery not sent, webhooks not told."""
     word = party.canary
     await _made(party, "/v1/documents", {"url": f"https://{word}.example.com/page", "title": f"{word} page"})
     await _made(party, "/v1/documents", {"title": f"{word} waiting", "text": f"{word} not read yet"})
     (connection,) = (await party.http.get("/v1/connections")).json()["connections"]
     await webhook(runtime, party, connection["id"], f"{word} not handled yet", 99)
+    for number in range(_WEBHOOKS):
+        body = {"url": f"https://{word}.example.com/{number}", "events": ["conversation.resolved"]}
+        made = await _made(party, "/v1/webhooks", body)
+        await _made(party, f"/v1/webhooks/{made['id']}/test", None)
 
 
 async def _made(party: Party, path: str, body: Any, headers: dict[str, str] | None = None) -> dict[str, Any]:

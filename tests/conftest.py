@@ -13,7 +13,7 @@ import pytest
 from fastapi import FastAPI
 from psycopg import sql
 
-from app.assembly import new_metrics, new_pressure, page_fetcher
+from app.assembly import new_metrics, new_pressure, page_fetcher, webhook_poster
 from app.crypto import MasterKey
 from app.db import Database, DatabaseAddress
 from app.embedded.postgres import EmbeddedPostgres, PostgresAddress
@@ -140,6 +140,7 @@ async def runtime(
             embedder=embedder,
             parser=parser,
             fetcher=page_fetcher(settings),
+            poster=webhook_poster(settings),
             llm=llm,
             provider_http={"telegram": wire},
             simulated_http={"telegram": wire},

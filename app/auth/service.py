@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import any_, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import Database
@@ -26,6 +26,8 @@ Scope = Literal[
     "keys:write",
     "privacy:read",
     "privacy:write",
+    "webhooks:read",
+    "webhooks:write",
 ]
 ALL_SCOPES: tuple[Scope, ...] = get_args(Scope)
 _PREFIX = "jobx_"
@@ -77,6 +79,14 @@ async def find_tenant(db: Database, secret_hash: bytes) -> UUID | None:
     """Whose API key this is: the one look-up across tenants (a connection's is in `Vault.connection`)."""
     async with db.session() as session:
         return await session.scalar(select(func.platform.tenant_of("api_key", secret_hash)))
+
+
+async def is_valid(session: AsyncSession, key_id: UUID, scope: Scope) -> bool:
+    """Whether a key of the transaction's tenant still may do something: for requests that go on for long."""
+    valid = select(ApiKey.id).where(
+        ApiKey.id == key_id, ApiKey.revoked_at.is_(None), literal(scope) == any_(ApiKey.scopes)
+    )
+    return await session.scalar(valid) is not None
 
 
 async def principal_of(session: AsyncSession, tenant_id: UUID, secret_hash: bytes) -> Principal:

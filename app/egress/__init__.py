@@ -5,6 +5,7 @@ from app.egress.clients import model_client, provider_client, simulator_client, 
 from app.egress.destinations import DESTINATIONS, Data, Destination, content_of
 from app.egress.errors import FetchError, FetchFailed, FetchRefused
 from app.egress.pages import FetchedPage, PageFetcher
+from app.egress.posts import Posted, Poster
 
 __all__ = (
     "DESTINATIONS",
@@ -17,6 +18,8 @@ __all__ = (
     "FetchedPage",
     "NotDeclaredError",
     "PageFetcher",
+    "Posted",
+    "Poster",
     "carrying",
     "content_of",
     "model_client",

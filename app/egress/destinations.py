@@ -265,6 +265,16 @@ PAGES = Destination(
     False,
     lambda _settings: frozenset(),
 )
+WEBHOOKS = Destination(
+    "outgoing webhooks",
+    "tells a program of the tenant's what became of its conversations, signed; of TikTok's it is given ids alone",
+    frozenset({Data.MESSAGE}),
+    "tenant",
+    "any public address by https, behind the guard of app/egress/guard.py; JOBX_FETCH_ALLOW",
+    "app.egress",
+    False,
+    lambda _settings: frozenset(),
+)
 FILES = Destination(
     "file store",
     "keeps uploaded files",
@@ -336,6 +346,7 @@ DESTINATIONS = (
     EMAIL,
     VECTORS,
     PAGES,
+    WEBHOOKS,
     FILES,
     DATABASE,
     TRACES,

@@ -37,17 +37,21 @@ class NotPublic(FetchRefused):
 
 
 class Guard:
-    """Finds the addresses of hosts; `allow` lists private networks that may be reached all the same."""
+    """Finds the addresses of hosts; `allow` lists private networks that may be reached all the same.
 
-    def __init__(self, allow: Iterable[Network] = (), resolve: Resolve | None = None) -> None:
+    Without `public` nothing but these.
+    """
+
+    def __init__(self, allow: Iterable[Network] = (), resolve: Resolve | None = None, *, public: bool = True) -> None:
         self._allow = tuple(allow)
+        self._public = public
         self._resolve = resolve or look_up
 
     def check(self, host: str) -> str:
         """The host in its one spelling (`urls.parse_host`); raises FetchRefused if that takes no look-up."""
         host = parse_host(host)
         address = literal(host)
-        if address is not None and not may_reach(address, self._allow):
+        if address is not None and not self._may_reach(address):
             raise NotPublic
         # Where private networks are allowed, their own names are, too; the addresses decide.
         if address is None and not self._allow and _is_local(host):
@@ -65,9 +69,13 @@ class Guard:
             return [address]
         # The dot at the end keeps the search list of a private network out.
         found = await self._found(host if self._allow else f"{host}.")
-        if not found or not all(may_reach(address, self._allow) for address in found):
+        if not found or not all(map(self._may_reach, found)):
             raise NotPublic
         return found
+
+    def _may_reach(self, address: Address) -> bool:
+        inside = any(address in network for network in self._allow)
+        return may_reach(address, self._allow) and (self._public or inside)
 
     async def _found(self, name: str) -> list[Address]:
         try:

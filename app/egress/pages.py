@@ -108,7 +108,7 @@ class PageFetcher:
             for _ in range(MAX_REDIRECTS + 1):
                 async with self._get(pool, target) as response:
                     await wire.content()
-                    headers = _headers(response)
+                    headers = headers_of(response)
                     if response.status not in _REDIRECTS or "location" not in headers:
                         return await self._page(target, response, headers, wire)
                 target = _next(target, headers["location"])
@@ -123,7 +123,7 @@ class PageFetcher:
             ("Accept", _ACCEPT),
             ("Accept-Encoding", "gzip"),
         ]
-        with _in_words():
+        with in_words():
             async with pool.stream("GET", url, headers=headers) as response:
                 yield response
 
@@ -151,7 +151,7 @@ class PageFetcher:
 
 
 @contextmanager
-def _in_words() -> Iterator[None]:
+def in_words() -> Iterator[None]:
     """Turn what goes wrong on the wire into FetchFailed; all of it may be better next time but a bad certificate."""
     try:
         yield
@@ -172,7 +172,7 @@ def _unreachable(words: str) -> FetchFailed:
     return FetchFailed(words, code="unreachable", retryable=True)
 
 
-def _headers(response: httpcore.Response) -> dict[str, str]:
+def headers_of(response: httpcore.Response) -> dict[str, str]:
     """Names in lower case; the values of one name joined as RFC 9110 says."""
     headers: dict[str, str] = {}
     for raw_name, raw in response.headers:

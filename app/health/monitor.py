@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from app.health.probe import Probe
@@ -26,6 +26,17 @@ class Readiness:
 
     ready: bool = False
     stopping: bool = False
+    _told: list[Callable[[], None]] = field(default_factory=list)
+
+    def at_stop(self, call: Callable[[], None]) -> None:
+        """Have something called when the process is asked to stop: what would go on for ever ends then."""
+        self._told.append(call)
+
+    def stop(self) -> None:
+        """Say that the process stops."""
+        self.stopping = True
+        for call in self._told:
+            call()
 
     @property
     def state(self) -> State:

@@ -16,12 +16,14 @@ from app.models.base import (
 from app.models.channels import Connection, ConnectionRoute, Consent, Delivery, InboundEvent
 from app.models.conversations import Contact, Conversation, Handoff, Message, MessageWord, Note, Turn
 from app.models.documents import Document, DocumentChunk, DocumentVersion
+from app.models.events import Change, Webhook, WebhookPost
 from app.models.privacy import Erasure
 
 __all__ = [
     "Agent",
     "ApiKey",
     "Base",
+    "Change",
     "Connection",
     "ConnectionKey",
     "ConnectionRoute",
@@ -49,6 +51,8 @@ __all__ = [
     "TenantKey",
     "TenantScoped",
     "Turn",
+    "Webhook",
+    "WebhookPost",
     "new_id",
     "now",
     "sealed_models",

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ForeignKey, Integer, LargeBinary, Text, UniqueConstraint, text
+from sqlalchemy import ARRAY, BigInteger, ForeignKey, Integer, LargeBinary, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, Encrypted, Row, TenantScoped, encrypted_text, now, sealed
@@ -63,7 +63,10 @@ class ConnectionKey(Base):
 
 
 class Profile(TenantScoped):
-    """What a tenant says about itself, and for how many days it keeps conversations (None: as long as usual)."""
+    """What a tenant says about itself, and for how many days it keeps conversations (None: as long as usual).
+
+    `last_change` is the number of the newest change in its feed; who gives numbers holds this row's lock.
+    """
 
     __tablename__ = "profiles"
     __table_args__ = (UniqueConstraint("tenant_id"), {"schema": "tenant"})
@@ -71,6 +74,7 @@ class Profile(TenantScoped):
     name_sealed: Mapped[bytes] = sealed()
     name: Encrypted[str] = encrypted_text("name_sealed")
     conversation_days: Mapped[int | None]
+    last_change: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
 
 
 class ApiKey(TenantScoped):

@@ -30,6 +30,7 @@ JOB_ARGUMENTS: Mapping[str, str | None] = {
     "message_id": "tenant.messages",
     "delivery_id": "tenant.deliveries",
     "handoff_id": "tenant.handoffs",
+    "webhook_post_id": "tenant.webhook_posts",
     "version_id": "tenant.document_versions",
     "document_id": "tenant.documents",
     "erasure_id": None,

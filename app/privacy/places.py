@@ -13,8 +13,8 @@ DataClass = Literal[
 # key, of a random secret. wrapped: a key under the key above it. derived: computed from a text, which it does not show.
 Form = Literal["sealed", "hashed", "digest", "wrapped", "derived", "clear"]
 Retention = Literal[
-    "account", "consents", "conversations", "events", "jobs", "keys", "knowledge", "logs", "memory", "backups",
-    "receipts", "replays", "schema",
+    "account", "changes", "consents", "conversations", "events", "jobs", "keys", "knowledge", "logs", "memory",
+    "backups", "posts", "receipts", "replays", "schema",
 ]  # fmt: skip
 # row: deleted with its row. cut: taken out of a row that stays. key: destroyed last, and with it what it encrypts.
 # file, vector, job: removed from there. expires: not reached, and gone after its time. kept: nothing of a person.
@@ -45,14 +45,17 @@ class Term:
 # customer can still claim something (in Germany § 195 BGB); to keep messages for longer needs another ground than ours.
 TERMS: Mapping[Retention, Term] = {
     "conversations": Term(730, least=1, most=1095),
+    "changes": Term(1),
     "consents": Term(1),
     "events": Term(30),
     "jobs": Term(30),
+    "posts": Term(14),
     "replays": Term(1),
 }
 _CHATS = TERMS["conversations"]
 RULES: Mapping[Retention, str] = {
     "account": "as long as the account; 30 days at most after it was closed",
+    "changes": f"{24 * TERMS['changes'].days} hours",
     "conversations": f"{_CHATS.days} days after the last message, or as the tenant sets it ({_CHATS.least} to"
     f" {_CHATS.most}); when the connection stops, gone at once or after 30 days, by its channel",
     "consents": f"{24 * TERMS['consents'].days} hours; what was granted until it is connected, an hour at most",
@@ -63,6 +66,7 @@ RULES: Mapping[Retention, str] = {
     "logs": "as the operator keeps the log; it holds no row's id",
     "memory": "a minute at most, and no longer than the process",
     "backups": "30 days at most; an erasure is done again after a restore, from the ledger",
+    "posts": f"{TERMS['posts'].days} days",
     "receipts": "without an end: random ids, times and counts",
     "replays": f"{24 * TERMS['replays'].days} hours, without the answers that name something erased",
     "schema": "as long as the database; holds nothing of a person",

@@ -111,6 +111,36 @@ _CONVERSATIONS = _customers(
     *clear(COUNT, "rating"),
     *clear(STATE, "mode"),
 )
+_CHANGES = Table(
+    "tenant.changes",
+    "operations",
+    CUSTOMERS,
+    PROCESSOR,
+    "changes",
+    OF_CONNECTION
+    + clear(ID, "conversation_id", "message_id", "handoff_id")
+    + clear("the name of an event of ours", "kind")
+    + clear("the order in which it was noted, and in which it is told", "position", "number"),
+    _OF_CONVERSATION,
+    exported=False,
+)
+_WEBHOOK_POSTS = Table(
+    "tenant.webhook_posts",
+    "operations",
+    CUSTOMERS,
+    PROCESSOR,
+    "posts",
+    OF_CONNECTION
+    + clear(ID, "webhook_id", "change_id", "conversation_id", "message_id", "handoff_id")
+    + clear("the name of an event of ours", "kind")
+    + clear(STATE, "state")
+    + clear(COUNT, "attempts")
+    + clear("an HTTP status", "status_code")
+    + clear("a code of ours, never text", "error_code")
+    + clear(TIME, "next_attempt_at", "queued_at", "finished_at"),
+    _OF_CONVERSATION,
+    exported=False,
+)
 _CONTACTS = _customers(
     "contacts",
     "customer",
@@ -241,13 +271,29 @@ _API_KEYS = Table(
     + clear(TIME, "revoked_at"),
     _ALL_OF_TENANT,
 )
+_WEBHOOKS = Table(
+    "tenant.webhooks",
+    "account",
+    SERVICE,
+    CONTRACT,
+    "account",
+    SHARED
+    + sealed("url", "description")
+    + sealed("secret", "previous_secret", data_class="credential", exported=False)
+    + clear("names of events of ours", "kinds")
+    + clear(STATE, "enabled")
+    + clear(CODE, "disabled_reason")
+    + clear(COUNT, "failures")
+    + clear(TIME, "previous_until", "failing_since", "resume_at"),
+    _ALL_OF_TENANT,
+)
 _PROFILES = Table(
     "tenant.profiles",
     "account",
     SERVICE,
     CONTRACT,
     "account",
-    SHARED + sealed("name") + clear(COUNT, "conversation_days"),
+    SHARED + sealed("name") + clear(COUNT, "conversation_days", "last_change"),
     _ALL_OF_TENANT,
 )
 _ERASURES = Table(
@@ -355,7 +401,8 @@ _QUEUE = (
     _queue("workers", *clear("a number of the queue's own", "id"), *clear(TIME, "last_heartbeat")),
 )
 
-# Children first, so that each deletion is a small one; keys after what they open.
+# Children first, so that each deletion is a small one; keys after what they open. What triggers write comes after what
+# they are on: nothing can bring it back then.
 TABLES: tuple[Table, ...] = (
     _DELIVERIES,
     _HANDOFFS,
@@ -364,6 +411,8 @@ TABLES: tuple[Table, ...] = (
     _MESSAGES,
     _TURNS,
     _CONVERSATIONS,
+    _WEBHOOK_POSTS,
+    _CHANGES,
     _CONTACTS,
     _EVENTS,
     _ROUTES,
@@ -375,6 +424,7 @@ TABLES: tuple[Table, ...] = (
     _AGENTS,
     _REPLAYS,
     _API_KEYS,
+    _WEBHOOKS,
     _PROFILES,
     _ERASURES,
     *_QUEUE,
