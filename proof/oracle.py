@@ -21,6 +21,7 @@ _MASKS = (
     (re.compile(r'"trace_id": ?"[0-9a-f]*"'), '"trace_id":"<trace>"'),
     (re.compile(r'"timings": ?\{[^}]*\}'), '"timings":{}'),
     (re.compile(r"jobx_[\w-]+"), "<key>"),
+    (re.compile(r"whsec_[\w+/=]+"), "<secret>"),
     (_UUID, "<id>"),
     (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00)"), "<time>"),
     (_CURSOR, "<cursor>"),
