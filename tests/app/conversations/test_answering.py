@@ -75,6 +75,7 @@ async def test_the_typing_sign_is_shown_while_a_burst_is_waited_out(shop, telegr
 
 @pytest.mark.parametrize("change", [{"agent_paused": True}, {"mode": "copilot"}, {"mode": "off"}])
 async def test_no_typing_sign_begins_where_the_agent_may_not_speak(shop, telegram, run_jobs, monkeypatch, change):
+    monkeypatch.setattr("app.conversations.typing_sign._AFTER_SECONDS", 20)
     await shop.write(shop.connection, "How many days do I have to return an item?")
     await run_jobs()
     [conversation] = (await shop.http.get("/v1/conversations")).json()["conversations"]
