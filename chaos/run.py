@@ -40,6 +40,9 @@ _QUIET_SECONDS = 240.0
 # A message may have to wait for the jobs of a worker that died before there is a conversation.
 _TAKEOVER_SECONDS = 180.0
 _POLL_SECONDS = 0.5
+# A process that is ready still loads what it works with. Were it killed before, a slow machine would be left with none
+# that works, and the run would tell nothing; it may die at a step in its first second.
+_LEAST_LIFE_SECONDS = 5.0
 # What is said twice is said by then.
 _AFTERWARDS_SECONDS = 3.0
 
@@ -71,6 +74,7 @@ class Fleet:
     plan: Plan
     log: Path
     slots: list[Started | None] = field(default_factory=lambda: [None] * len(_KINDS))
+    ready_at: list[float] = field(default_factory=lambda: [0.0] * len(_KINDS))
     kills: list[float] = field(default_factory=list)
     at_random: int = 0
     _port: int = 0
@@ -84,7 +88,7 @@ class Fleet:
         """Have a process in a slot, until this is cancelled."""
         while True:
             started = await self._start(_KINDS[slot])
-            self.slots[slot] = started
+            self.slots[slot], self.ready_at[slot] = started, time.monotonic()
             if started is None:
                 continue
             if slot == 0:
@@ -118,9 +122,10 @@ class Fleet:
         """Kill -9 a process now and then, until this is cancelled."""
         while True:
             await asyncio.sleep(chance.uniform(*self.plan.pause))
-            alive = [started for started in self.slots if started is not None]
-            if alive:
-                chance.choice(alive).process.kill()
+            grown = time.monotonic() - _LEAST_LIFE_SECONDS
+            alive = zip(self.slots, self.ready_at, strict=True)
+            if working := [started for started, since in alive if started is not None and since < grown]:
+                chance.choice(working).process.kill()
                 self.at_random += 1
 
     async def complete(self) -> None:

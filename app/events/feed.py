@@ -28,6 +28,7 @@ HEARTBEAT_SECONDS = 15.0
 BATCH = 200
 # Who is further behind does better to read all anew.
 _MOST_BEHIND = 10_000
+_DIGITS = 18
 _STREAMS_OF_TENANT = 20
 _READS_AT_ONCE = 4
 # What comes together is read together.
@@ -57,22 +58,22 @@ class Listener:
 
     def __init__(self, address: DatabaseAddress) -> None:
         self._address = address
-        self._waiting: dict[UUID, set[asyncio.Event]] = {}
+        self._waiting: dict[str, set[asyncio.Event]] = {}
         self._task: asyncio.Task[None] | None = None
 
     @asynccontextmanager
     async def waiting(self, tenant_id: UUID) -> AsyncIterator[asyncio.Event]:
         """An event that is set by every change of a tenant, for as long as the block runs."""
-        woken = asyncio.Event()
-        self._waiting.setdefault(tenant_id, set()).add(woken)
+        woken, tenant = asyncio.Event(), str(tenant_id)
+        self._waiting.setdefault(tenant, set()).add(woken)
         if self._task is None:
             self._task = asyncio.create_task(self._listen())
         try:
             yield woken
         finally:
-            self._waiting[tenant_id].discard(woken)
-            if not self._waiting[tenant_id]:
-                del self._waiting[tenant_id]
+            self._waiting[tenant].discard(woken)
+            if not self._waiting[tenant]:
+                del self._waiting[tenant]
             await self._rest()
 
     def wake_all(self) -> None:
@@ -107,7 +108,7 @@ class Listener:
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     def _wake(self, payload: str) -> None:
-        for event in self._waiting.get(UUID(payload), ()):
+        for event in self._waiting.get(payload, ()):
             event.set()
 
 
@@ -152,7 +153,7 @@ class Streams:
             last = await session.scalar(select(func.tenant.number_changes())) or 0
             if asked is None:
                 return last, False
-            number = int(asked) if asked.isascii() and asked.isdecimal() else -1
+            number = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) <= _DIGITS else -1
             if not 0 <= last - number <= _MOST_BEHIND:
                 return last, True
             # Numbers have no gaps of their own.

@@ -39,12 +39,13 @@ begin
         return;
     end if;
     for post in
-        update tenant.webhook_posts p set queued_at = clock_timestamp()
-         where p.id in (
-               select due.id from tenant.webhook_posts due
-                where due.tenant_id = its_tenant and due.webhook_id = its_webhook and due.state = 'pending'
-                  and due.queued_at is null and due.next_attempt_at <= clock_timestamp()
-                order by due.next_attempt_at, due.id limit room for update skip locked)
+        with due as (
+            select d.id from tenant.webhook_posts d
+             where d.tenant_id = its_tenant and d.webhook_id = its_webhook and d.state = 'pending'
+               and d.queued_at is null and d.next_attempt_at <= clock_timestamp()
+             order by d.next_attempt_at, d.id limit room for update skip locked
+        )
+        update tenant.webhook_posts p set queued_at = clock_timestamp() from due where p.id = due.id
         returning p.id
     loop
         perform queue.procrastinate_defer_jobs_v1(array[row(
@@ -164,7 +165,7 @@ _WHEN = {
     ),
 }
 # Whoever gives numbers holds the profile's lock until they are committed, and looks behind it: so numbers become
-# visible in their order, and a reader that has seen one has seen all below it.
+# visible in their order, and a reader that has seen one has seen all below it. What is being erased is passed over.
 _NUMBER = """
 create function tenant.number_changes() returns bigint
 language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -178,8 +179,9 @@ begin
     end if;
     select p.last_change into last from tenant.profiles p where p.tenant_id = its_tenant for no key update;
     update tenant.changes c set number = last + waiting.place
-      from (select w.id, row_number() over (order by w.position) as place from tenant.changes w
-             where w.tenant_id = its_tenant and w.number is null) waiting
+      from (select going.id, row_number() over (order by going.position) as place from (
+                select w.id, w.position from tenant.changes w
+                 where w.tenant_id = its_tenant and w.number is null for update skip locked) going) waiting
      where c.id = waiting.id;
     get diagnostics given = row_count;
     update tenant.profiles p set last_change = last + given where p.tenant_id = its_tenant;

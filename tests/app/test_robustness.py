@@ -144,7 +144,9 @@ async def test_only_requests_that_can_be_repeated_say_so(tenant):
     }
     made = ("/v1/documents", "/v1/agents", "/v1/api-keys")
     said = [f"/v1/conversations/{{conversation_id}}/{what}" for what in ("messages", "draft", "notes")]
-    assert repeatable == {(path, "post") for path in (*made, *said)}
+    hook = "/v1/webhooks/{webhook_id}"
+    told = ("/v1/webhooks", *(f"{hook}/{what}" for what in ("secret", "test", "deliveries/{webhook_post_id}/retry")))
+    assert repeatable == {(path, "post") for path in (*made, *said, *told)}
 
 
 async def test_agents_made_at_once_are_all_there(tenant):

@@ -268,3 +268,22 @@ def test_a_second_signal_ends_the_wait_for_the_load_balancer(stage):
     assert web.popen.poll() is None
     assert stage.shop.write(web, *_take(1)).status_code == 200
     assert web.end(signal.SIGINT) < 10
+
+
+def test_streams_end_at_once_and_go_on_elsewhere(stage):
+    """They would hold their process up for as long as it may take to end."""
+    web = stage.site.start("serve", JOBX_DRAIN_SECONDS="3", JOBX_SHUTDOWN_SECONDS="60").ready()
+    headers = stage.shop.headers
+    with httpx.stream("GET", f"{web.url}/v1/events", headers=headers, timeout=30) as answer:
+        lines = answer.iter_lines()
+        begun = next(line for line in lines if line.startswith("id:")).partition(": ")[2]
+        web.send()
+        # To its end, which comes while other requests are still taken.
+        assert [line for line in lines if line.startswith("event:")] == []
+        assert web.readyz()[0] == 503
+    assert web.popen.wait(30) == 0
+    assert stage.write(1)
+    stage.pair()
+    headers = {**headers, "Last-Event-ID": begun}
+    with httpx.stream("GET", f"{stage.web.url}/v1/events", headers=headers, timeout=30) as answer:
+        assert next(line for line in answer.iter_lines() if line.startswith("event:")) == "event: conversation.created"

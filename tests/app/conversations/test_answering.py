@@ -97,8 +97,10 @@ async def test_no_typing_sign_follows_a_takeover(shop, telegram, run_jobs, monke
         [conversation] = (await shop.http.get("/v1/conversations")).json()["conversations"]
         await asyncio.sleep(0.2)
         await shop.http.patch(f"/v1/conversations/{conversation['id']}", json={"agent_paused": True})
+        # One whose way was clear before may still be under way.
+        await asyncio.sleep(0.5)
         taken.append(len(telegram.calls))
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.5)
         return await search(*args, **kwargs)
 
     monkeypatch.setattr(shop.runtime.index, "search", taken_over_meanwhile)

@@ -3,13 +3,14 @@
 import asyncio
 import itertools
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select, text, update
 from standardwebhooks import WebhookVerificationError
 
 from app.egress import Poster
-from app.events import posting
+from app.events import posting, service
 from app.events.posting import DELAYS, queue_due
 from app.models import Webhook, WebhookPost, now
 from app.rescue import rescue
@@ -116,6 +117,22 @@ async def test_nothing_is_posted_of_what_did_not_happen(shop, receiver, run_jobs
         await session.rollback()
     await run_jobs()
     assert (receiver.got, await count(shop)) == ([], 0)
+
+
+async def test_a_change_waits_for_nobody_who_changes_a_webhook_and_is_posted_all_the_same(shop, receiver, run_jobs):
+    hook = await add(shop, receiver, "conversation.updated")
+    going = await add(shop, receiver, "conversation.updated")
+    tell = text("select tenant.tell('conversation.updated', :tenant, :one, :one, null, null)")
+    async with shop.runtime.vault.session(shop.id) as changing, shop.runtime.vault.session(shop.id) as deleting:
+        (await posting.lock(changing, UUID(hook["id"]))).kinds = ["conversation.updated", "reply.sent"]
+        await changing.flush()
+        await service.delete(deleting, UUID(going["id"]))
+        await deleting.flush()
+        async with shop.runtime.db.session(shop.id) as session:
+            await session.execute(text("set local lock_timeout = '2s'"))
+            await session.execute(tell, {"tenant": shop.id, "one": shop.connection})
+    assert await count(shop, WebhookPost.webhook_id == UUID(hook["id"])) == 1
+    assert await count(shop) == 1
 
 
 async def test_an_event_has_one_id_wherever_it_goes_and_however_often(shop, receiver, run_jobs):

@@ -11,9 +11,11 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from app import worker
 from app.db import Database, DatabaseUnavailable, is_unavailable
-from app.models import InboundEvent
+from app.main import create_app
+from app.models import InboundEvent, new_id
 from app.simulators.telegram import text_update
 from tests.app.conversations.test_answering import shop
+from tests.app.events.streams import serving, streaming
 from tests.app.servers.hosted import ADMIN
 
 __all__ = ["shop"]
@@ -57,6 +59,28 @@ async def test_connections_that_lay_idle_while_the_server_restarted_cost_no_requ
     postgres.stop()
     await asyncio.to_thread(postgres.start)
     assert [(await _write(shop, number)).status_code for number in range(9, 19)] == [200] * 10
+
+
+async def test_a_stream_outlives_the_server_and_misses_nothing(shop, postgres):
+    async with serving(create_app(shop.runtime)) as web, streaming(web, shop.key) as stream:
+        await _noted(shop, first := new_id())
+        assert (await stream.next()).data["conversation_id"] == str(first)
+        # Committed, and the server is gone before anybody was told; then another, once it is back.
+        await _noted(shop, second := new_id())
+        postgres.stop()
+        await asyncio.sleep(0.5)
+        await asyncio.to_thread(postgres.start)
+        await _noted(shop, third := new_id())
+        found = [await stream.next(30), await stream.next(30)]
+    assert [event.data["conversation_id"] for event in found] == [str(second), str(third)]
+
+
+async def _noted(shop, one):
+    async with shop.runtime.db.session(shop.id) as session:
+        await session.execute(
+            text("select tenant.tell('conversation.updated', :tenant, :one, :one, null, null)"),
+            {"tenant": shop.id, "one": one},
+        )
 
 
 async def test_backends_that_are_killed_lose_no_acknowledged_event(shop, host, admin):
