@@ -240,6 +240,7 @@ def model_configs(settings: Settings) -> tuple[ModelConfig, ...]:
         settings.models,
         settings.model_api_base,
         settings.model_timeout_seconds,
+        settings.model_price_cents,
     )
 
 

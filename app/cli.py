@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from app import assembly
+from app.billing.service import set_plan
 from app.chat import chat
 from app.db import Database, DatabaseAddress
 from app.embedded.postgres import EmbeddedPostgresError
@@ -40,6 +41,7 @@ cli.add_typer(operator, name="operator")
 cli.add_typer(keys, name="keys")
 cli.add_typer(privacy, name="privacy")
 operator.add_typer(tenant, name="tenant")
+_MICROS_PER_CENT = 10_000
 console = Console(highlight=False, soft_wrap=True, markup=False)
 
 Simulated = Literal["telegram", "tiktok", "messenger", "instagram", "whatsapp", "gmail", "email"]
@@ -138,6 +140,25 @@ def tenant_create(name: Annotated[str, typer.Argument(help="The business's name.
     console.print(f"tenant  {tenant_id}\nAPI key {key}")
 
 
+@tenant.command("limit")
+def tenant_limit(
+    tenant_id: Annotated[UUID, typer.Argument(metavar="TENANT", help="The tenant's id.")],
+    cents: Annotated[
+        int | None,
+        typer.Option("--cents-per-month", min=0, help="What language models may cost; without it there is no limit."),
+    ] = None,
+) -> None:
+    """Limit what a tenant's plan lets language models cost in a month, in US cents."""
+    settings = _settings()
+    with assembly.database(settings, share=True) as (admin, app_password):
+        address = assembly.service_address(admin, app_password)
+        check_server(address)
+        asyncio.run(_limit(address, tenant_id, None if cents is None else cents * _MICROS_PER_CENT))
+    console.print(
+        f"tenant  {tenant_id}\nlimit   {'none' if cents is None else f'{cents / 100:.2f} US dollars a month'}"
+    )
+
+
 @cli.command()
 def simulate(
     channel: Annotated[Simulated, typer.Argument(help="The channel to write on.")],
@@ -163,6 +184,14 @@ def _show(channel: str, answer: Answer) -> None:
     console.print(f"\n[{channel} · {ending} · model {answer.model or 'none'}]")
     for citation in answer.citations:
         console.print(f"  from {citation['title']}: “{citation['quote']}”")
+
+
+async def _limit(address: DatabaseAddress, tenant_id: UUID, micros: int | None) -> None:
+    db = Database(address)
+    try:
+        await set_plan(db, tenant_id, micros)
+    finally:
+        await db.close()
 
 
 async def _create_tenant(settings: Settings, address: DatabaseAddress, name: str) -> tuple[UUID, str]:

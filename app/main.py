@@ -4,10 +4,11 @@ import time
 
 from fastapi import FastAPI
 
-from app import agents, auth, channels, conversations, documents, events, privacy, webhooks  # noqa: F401
+from app import agents, auth, billing, channels, conversations, documents, events, privacy, webhooks  # noqa: F401
 from app.agents.endpoints import router as agents_router
 from app.auth.endpoints import router as keys_router
 from app.auth.route import Uploads
+from app.billing.endpoints import router as billing_router
 from app.channels.consents import callbacks as consent_callbacks
 from app.channels.consents import choosing
 from app.channels.consents import router as consents_router
@@ -82,6 +83,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         events_router,
         outgoing_webhooks,
         keys_router,
+        billing_router,
         privacy_router,
     ):
         app.include_router(router)

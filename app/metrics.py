@@ -38,21 +38,27 @@ TURN_REASONS = frozenset(
         "guardrail",
         "injection",
         "internal_error",
+        "limit_reached",
         "loop",
         "model_unavailable",
         "no_passages",
+        "out_of_hours",
         "oversize",
         "person_took_over",
+        "sensitive_topic",
         "ungrounded",
         "unsupported_content",
         "window_closed",
     }
 )
-STAGES = frozenset({"screen", "rewrite", "retrieve", "draft", "check", "dispatch", "handoff"})
+STAGES = frozenset({"screen", "summarise", "rewrite", "retrieve", "draft", "check", "dispatch", "handoff"})
 POST_OUTCOMES = frozenset({"delivered", "retried", "failed", "cancelled"})
 SEND_OUTCOMES = frozenset({"ok", "retry", "fatal", "reconnect", "unknown", "interrupted"})
 RETRIEVAL_STEPS = frozenset({"embed", "search", "load"})
-GUARDRAILS = frozenset({"groundedness", "citations_resolve", "url_allow_list", "length", "injection", "answerable"})
+GUARDRAILS = frozenset(
+    {"groundedness", "citations_resolve", "url_allow_list", "length", "injection", "sensitive_topic", "answerable"}
+)
+LIMITS = frozenset({"customer", "tenant", "all"})
 INGEST_OUTCOMES = frozenset({"ready", "failed", "dropped", "handed_back"})
 
 _QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -99,6 +105,8 @@ class Metrics:
                 self._webhooks.labels(channel, result)
         for outcome in POST_OUTCOMES:
             self._posts.labels(outcome)
+        for limit in LIMITS:
+            self._limited.labels(limit)
         for route in WEBHOOK_ROUTES:
             self._requests.labels(route, "5xx")
         for task in self._tasks:
@@ -144,6 +152,7 @@ class Metrics:
         self._calls = self._counter("model_calls", "Calls of language models.", "model", "outcome")
         self._call_seconds = self._histogram("model_call_seconds", "Time of a call, retries included.", _CALLS, "model")
         self._tokens = self._counter("model_tokens", "Tokens sent to and taken from models.", "model", "direction")
+        self._limited = self._counter("spend_limit_reached", "Calls of models that a limit forbade.", "limit")
         self._cost = self._counter("model_cost_dollars", "Cost of model calls in US dollars.", "model")
 
     def _define_knowledge(self) -> None:
@@ -209,6 +218,10 @@ class Metrics:
         self._tokens.labels(name, "prompt").inc(call.usage.prompt_tokens)
         self._tokens.labels(name, "completion").inc(call.usage.completion_tokens)
         self._cost.labels(name).inc(call.usage.cost_micros / _MICROS)
+
+    def spend_limit_reached(self, limit: str) -> None:
+        """A model was not asked, because a customer's day, a tenant's month or everybody's day had its limit."""
+        self._limited.labels(_known(limit, LIMITS)).inc()
 
     def retrieval(self, step: str, seconds: float) -> None:
         """A step of a search ended: embed, search or load."""

@@ -116,6 +116,8 @@ class Settings(BaseSettings):
     models: Annotated[tuple[str, ...], NoDecode] = ()
     model_api_base: str | None = None
     model_timeout_seconds: float = Field(30.0, gt=0)
+    model_price_cents: Annotated[tuple[float, float] | None, NoDecode] = None
+    spend_limit_cents_per_day: int | None = Field(None, ge=0)
     anthropic_api_key: SecretStr | None = Field(None, validation_alias=AliasChoices("ANTHROPIC_API_KEY"))
     openai_api_key: SecretStr | None = Field(None, validation_alias=AliasChoices("OPENAI_API_KEY"))
     embedding_model: str | None = None
@@ -142,7 +144,7 @@ class Settings(BaseSettings):
     whatsapp: WhatsAppSettings = WhatsAppSettings()
     gmail: GmailSettings = GmailSettings()
 
-    @field_validator("models", "fetch_allow", mode="before")
+    @field_validator("models", "fetch_allow", "model_price_cents", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         """A plain comma list is easier to write than JSON."""

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import asdict
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +26,7 @@ from graphs.router import build_router, check_version, load
 from graphs.spans import describe, span
 from graphs.support.context import Embed
 from graphs.support.records import Usage
+from graphs.tokens import count_tokens, most_micros
 
 if TYPE_CHECKING:
     from langchain.messages import AnyMessage
@@ -100,6 +102,21 @@ class LanguageModel:
                 raise self._failure(names, error, started) from None
             describe(current, model=completion.model, **asdict(completion.usage))
         return completion
+
+    async def counter(self, models: Sequence[str] = ()) -> Callable[[str], int]:
+        """What counts a text's tokens, as the first of the models reads it where LiteLLM knows that."""
+        await self._open()
+        route = self._models[self._chosen(models)[0]].route
+        return partial(count_tokens, self._litellm, route)
+
+    async def most_micros(
+        self, messages: "Sequence[AnyMessage]", *, max_tokens: int, models: Sequence[str] = ()
+    ) -> int:
+        """What a call may cost at most in micro US dollars, whichever model answers; 0 without a known price."""
+        await self._open()
+        routes = [self._models[name].route for name in self._chosen(models)]
+        text = "\n".join(message.text for message in messages)
+        return max(most_micros(self._litellm, route, text, len(messages), max_tokens) for route in routes)
 
     def stream(
         self, messages: "Sequence[AnyMessage]", *, max_tokens: int, temperature: float = 0.0, models: Sequence[str] = ()

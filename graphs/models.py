@@ -1,7 +1,7 @@
 """Which language models answer, what a call gives back, and how it can fail. Nothing here loads LiteLLM."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from graphs.support.records import Usage
@@ -29,12 +29,16 @@ class UnsupportedVersion(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """One model: `name` is a LiteLLM model string (`provider/model`), `timeout` is in seconds for one attempt."""
+    """One model: `name` is a LiteLLM model string (`provider/model`), `timeout` is in seconds for one attempt.
+
+    `price` is for one that LiteLLM knows none of: US cents for a million tokens of the prompt, and of the answer.
+    """
 
     name: str
     api_base: str | None = None
     api_key: str | None = field(default=None, repr=False)
     timeout: float = 30.0
+    price: tuple[float, float] | None = None
 
     @property
     def route(self) -> str:
@@ -67,14 +71,16 @@ def models_from(
     models: Sequence[str],
     api_base: str | None = None,
     timeout: float = 30.0,
+    price: tuple[float, float] | None = None,
 ) -> tuple[ModelConfig, ...]:
     """The models to use, best first; `jobx/extractive` when there is neither a model nor a key.
 
     Named models win over the defaults that the keys stand for. `api_base` is for named models that are not Claude,
-    such as a llama.cpp or vLLM server behind `openai/…`.
+    such as a llama.cpp or vLLM server behind `openai/…`, and so is `price`, where LiteLLM knows none.
     """
     if models:
-        return tuple(_named(name, anthropic_key, openai_key, api_base, timeout) for name in models)
+        named = (_named(name, anthropic_key, openai_key, api_base, timeout) for name in models)
+        return tuple(replace(model, price=price) for model in named)
     found = [(DEFAULT_ANTHROPIC, anthropic_key), (DEFAULT_OPENAI, openai_key)]
     configured = tuple(ModelConfig(name, None, key, timeout) for name, key in found if key)
     return configured or (ModelConfig(EXTRACTIVE, timeout=timeout),)

@@ -16,6 +16,7 @@ import httpx
 
 from graphs.models import EXTRACTIVE, ModelConfig, UnsupportedVersion
 from graphs.support.context import Embed
+from graphs.tokens import add_price
 from graphs.transport import client_for
 
 PINNED = "1.106.2"
@@ -72,6 +73,7 @@ def build_router(
         if model.route.startswith("ollama_chat/"):
             # Without an entry it is looked up at its server by a blocking call outside the given HTTP client.
             litellm.model_cost.setdefault(model.route, _OLLAMA_PRICE)
+        add_price(litellm, model)
     router = litellm.Router(
         model_list=[_deployment(model, last=model is models[-1]) for model in models],
         num_retries=retries,

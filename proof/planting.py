@@ -18,6 +18,7 @@ from app.models import (
     Consent,
     Contact,
     Conversation,
+    CustomerUsage,
     Delivery,
     Document,
     DocumentChunk,
@@ -96,6 +97,10 @@ async def plant_conversation(session: AsyncSession, canary: Canaries, connection
     conversation.labels, conversation.label_hashes = [canary("label")], [_hash("label", connection_id)]
     conversation.assignee, conversation.assignee_hash = canary("assignee"), _hash("assignee", connection_id)
     (await session.get_one(Contact, conversation.contact_id)).alias_hash = _hash("customer", connection_id)
+    conversation.summary, conversation.summary_until = canary("summary"), 0
+    used = CustomerUsage(connection_id=connection_id, contact_id=conversation.contact_id, day=now().date())
+    used.cost_micros, used.calls = 1, 1
+    session.add(used)
     scope = {"connection_id": connection_id, "conversation_id": conversation.id}
     turn = Turn(**scope, state="handed_off", reason="no_passages", finished_at=now(), trace_id=uuid4().hex)
     turn.record = {"citations": [{"quote": canary("quote"), "title": canary("title")}], "verdicts": []}

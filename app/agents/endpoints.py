@@ -79,6 +79,8 @@ def _out(agent: Agent) -> AgentOut:
         allowed_urls=agent.allowed_urls,
         knowledge=Knowledge(document_ids=agent.document_ids),
         groundedness_threshold=agent.groundedness_threshold,
+        context_tokens=agent.context_tokens,
+        sensitive_topics=agent.sensitive_topics or [],
         mode=agent.mode,
         resume_after_minutes=agent.resume_after_minutes,
     )

@@ -21,6 +21,8 @@ UrlPrefixes = Annotated[list[UrlPrefix], Field(max_length=100)]
 Mode = Literal["autopilot", "copilot", "off"]
 Minutes = Annotated[int, Field(ge=1, le=43_200)]
 Threshold = Annotated[float, Field(ge=0, le=1)]
+ContextTokens = Annotated[int, Field(ge=2000, le=200_000)]
+Topics = Annotated[list[Annotated[CleanText, Field(min_length=1, max_length=200)]], Field(max_length=100)]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
@@ -123,6 +125,12 @@ class AgentCreate(BaseModel):
     allowed_urls: UrlPrefixes = Field(default_factory=list)
     knowledge: Knowledge = Field(default_factory=Knowledge)
     groundedness_threshold: Threshold = 0.5
+    context_tokens: ContextTokens = Field(
+        8000, description="what a prompt may hold of instructions, history and passages; older messages are summed up"
+    )
+    sensitive_topics: Topics = Field(
+        default_factory=list, description="words, or a few; a message about one is for a person, reason sensitive_topic"
+    )
     mode: Mode = Field("autopilot", description="copilot: a person approves each answer; off: the agent says nothing")
     resume_after_minutes: Minutes | None = Field(
         720, description="after so long without a word of the person who took over; null: only by hand"
@@ -147,6 +155,8 @@ class AgentUpdate(BaseModel):
     allowed_urls: UrlPrefixes | None = None
     knowledge: Knowledge | None = None
     groundedness_threshold: Threshold | None = None
+    context_tokens: ContextTokens | None = None
+    sensitive_topics: Topics | None = None
     mode: Mode | None = None
     resume_after_minutes: Minutes | None = None
 

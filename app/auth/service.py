@@ -19,6 +19,8 @@ Scope = Literal[
     "agents:read",
     "agents:write",
     "agents:reply",
+    "billing:read",
+    "billing:write",
     "connections:read",
     "connections:write",
     "conversations:read",

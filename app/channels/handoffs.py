@@ -15,6 +15,29 @@ _AGENT: Select[Agent] = (
 )
 # A draft that waits for a person's word.
 DRAFT = "draft"
+# What the graph found out, what the channel said, what people set: docs/handoffs.md tells what each means.
+REASONS = (
+    "agent_off",
+    "asked_for_person",
+    "connection_needs_reauthorisation",
+    DRAFT,
+    "guardrail",
+    "injection",
+    "internal_error",
+    "limit_reached",
+    "loop",
+    "model_unavailable",
+    "no_passages",
+    "out_of_hours",
+    "oversize",
+    "person_took_over",
+    "send_failed",
+    "send_unknown",
+    "sensitive_topic",
+    "ungrounded",
+    "unsupported_content",
+    "window_closed",
+)
 
 
 async def open_handoff(

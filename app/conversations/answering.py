@@ -2,14 +2,16 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from uuid import UUID
 
 from langchain.messages import AIMessage, AnyMessage, HumanMessage
 from langchain.tools import BaseTool
 
 from app.agents.service import get_agent, profile_of
+from app.billing.spending import Customer, Spending
 from app.channels.outbox import Outbox
+from app.conversations.memory import Remembering
 from app.conversations.turns import Due
 from app.crypto import current_keyring
 from app.documents.search import retriever
@@ -44,8 +46,13 @@ async def _run_turn(runtime: Runtime, due: Due, outbox: Outbox) -> None:
         await hand_over(runtime, due, "out_of_hours")
         return
     knowledge = retriever(runtime, due.turning.tenant_id, due.document_ids, due.index_key)
-    context = build_context(runtime, due.profile, knowledge, outbox.tool)
-    state = await run(context, due.text, due.history)
+    customer = Customer(due.turning.connection_id, due.contact_id, due.turning.epoch)
+    context = replace(
+        build_context(runtime, due.profile, knowledge, outbox.tool),
+        spending=Spending(runtime, due.turning.tenant_id, customer),
+        remember=Remembering(runtime, due.turning, due.memory),
+    )
+    state = await run(context, due.text, due.memory.history, due.memory.summary)
     _tell(state)
     verdicts = [(verdict.name, verdict.passed) for verdict in state.get("verdicts", [])]
     runtime.metrics.graph_run(state.get("timings", {}), verdicts)
@@ -87,7 +94,8 @@ async def preview_context(runtime: Runtime, tenant_id: UUID, agent_id: UUID) -> 
         agent = await get_agent(session, agent_id)
         profile = profile_of(agent, PREVIEW_CHARACTERS)
         knowledge = retriever(runtime, tenant_id, tuple(agent.document_ids), current_keyring().index_key())
-    return build_context(runtime, profile, knowledge, preview_channel())
+    context = build_context(runtime, profile, knowledge, preview_channel())
+    return replace(context, spending=Spending(runtime, tenant_id))
 
 
 def _tell(state: SupportState) -> None:

@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.channels.delivery import SETTLED, confirm, mark
+from app.conversations.memory import forget
 from app.errors import Conflict, NotFound
 from app.models import Conversation, Delivery, Message, Turn
 
@@ -26,7 +27,7 @@ async def settle(
     The same said twice is said once. An echo that comes after all is believed more.
     """
     # In the order in which an echo takes them.
-    await session.get(Conversation, conversation_id, with_for_update=True)
+    conversation = await session.get(Conversation, conversation_id, with_for_update=True)
     mine = select(Delivery).where(Delivery.message_id == message_id).with_for_update()
     delivery = await session.scalar(mine)
     message = await session.get(Message, message_id)
@@ -36,6 +37,9 @@ async def settle(
         raise NotInDoubt
     if delivery.error_code != SETTLED or delivery.state != _SAID[arrived]:
         await _settle(session, delivery, arrived=arrived)
+        if conversation is not None and not arrived:
+            # The summary told it as said.
+            forget(conversation, message.position)
     return message, None if message.turn_id is None else await session.get(Turn, message.turn_id)
 
 

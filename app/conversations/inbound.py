@@ -21,6 +21,7 @@ from app.conversations.lookups import (
     find_conversation,
     message_hashes,
 )
+from app.conversations.memory import forget
 from app.conversations.people import drop_drafts, stop_agent, supersede_draft
 from app.conversations.satisfaction import take_rating
 from app.conversations.statuses import settle_echo
@@ -204,6 +205,7 @@ async def _edit(session: AsyncSession, queue: Queue, conversation: Conversation,
         # A live location, for one, is edited again and again without a word.
         if message.text != (event.text or ""):
             message.text = event.text or ""
+            forget(conversation, message.position)
             await _start_over(session, queue, message)
     if not found and event.direction == "in":
         await _message(session, queue, conversation, replace(event, message_id=event.target_id))
@@ -215,6 +217,7 @@ async def _delete(session: AsyncSession, queue: Queue, conversation: Conversatio
         found = await _find(session, conversation, [target])
         for message in found:
             message.text, message.attachments, message.status = "", None, "deleted"
+            forget(conversation, message.position)
             await _start_over(session, queue, message)
         if not found and target and event.direction == "in":
             gone = replace(event, message_id=target, dedup_id=f"{event.dedup_id} {target}", text=None)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.channels.handoffs import REASONS
 from app.conversations.service import Status
 from app.web import AnyText, CleanText
 
@@ -82,7 +83,7 @@ class ReplyOut(BaseModel):
 class HandoffOut(BaseModel):
     """Why a conversation waits for a person, and since when; `escalated_at` if for too long."""
 
-    reason: str
+    reason: str = Field(json_schema_extra={"enum": list(REASONS)})
     created_at: datetime
     escalated_at: datetime | None
 

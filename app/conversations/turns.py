@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from langchain.messages import AIMessage, AnyMessage, HumanMessage
 from sqlalchemy import BindParameter, and_, bindparam, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -15,6 +14,7 @@ from app.channels.connections import LIVE
 from app.channels.handoffs import open_handoff
 from app.channels.outbox import Turning
 from app.channels.registry import provider_for
+from app.conversations.memory import Memory, recall
 from app.crypto import current_keyring
 from app.hours import is_open
 from app.models import Agent, Connection, Conversation, Delivery, Handoff, Message, Turn, now
@@ -26,8 +26,6 @@ from vectorstore.words import language_of
 
 logger = logging.getLogger(__name__)
 
-HISTORY_MESSAGES = 20
-_SAID = ("received", "noted", "queued", "sending", "sent", "delivered", "read", "unknown")
 _ID: BindParameter[UUID] = bindparam("id")
 _LOCKED = (
     select(Conversation, Connection, Agent)
@@ -51,12 +49,6 @@ _WAITING = (
     .order_by(Message.sent_at, Message.position)
 )
 _RUNNING = select(Turn).where(Turn.conversation_id == _ID, Turn.state == "running")
-_HISTORY = (
-    select(Message)
-    .where(Message.conversation_id == _ID, Message.position < bindparam("before"), Message.status.in_(_SAID))
-    .order_by(Message.position.desc())
-    .limit(HISTORY_MESSAGES)
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +60,8 @@ class Due:
     document_ids: tuple[UUID, ...]
     index_key: bytes
     text: str
-    history: tuple[AnyMessage, ...]
+    memory: Memory
+    contact_id: UUID
     channel: str
     is_closed: bool
 
@@ -137,7 +130,8 @@ async def begin_turn(
         document_ids=tuple(agent.document_ids),
         index_key=current_keyring().index_key(),
         text=text,
-        history=await _history(session, conversation.id, min(item.position for item in waiting)),
+        memory=await recall(session, conversation, min(item.position for item in waiting)),
+        contact_id=conversation.contact_id,
         channel=connection.channel,
         is_closed=agent.when_closed == "hand_off" and not is_open(agent.hours, now()),
     )
@@ -200,12 +194,3 @@ async def _turn_for(
     for message in waiting:
         message.turn_id = turn.id
     return turn
-
-
-async def _history(session: AsyncSession, conversation_id: UUID, before: int) -> tuple[AnyMessage, ...]:
-    found = await session.scalars(_HISTORY, {"id": conversation_id, "before": before})
-    said = [message for message in found if message.text]
-    return tuple(
-        HumanMessage(message.text) if message.direction == "in" else AIMessage(message.text)
-        for message in reversed(said)
-    )

@@ -18,6 +18,7 @@ from app.models.conversations import Contact, Conversation, Handoff, Message, Me
 from app.models.documents import Document, DocumentChunk, DocumentVersion
 from app.models.events import Change, Webhook, WebhookPost
 from app.models.privacy import Erasure
+from app.models.usage import CustomerUsage, PlatformUsage, Usage
 
 __all__ = [
     "Agent",
@@ -31,6 +32,7 @@ __all__ = [
     "Consent",
     "Contact",
     "Conversation",
+    "CustomerUsage",
     "Delivery",
     "Document",
     "DocumentChunk",
@@ -42,6 +44,7 @@ __all__ = [
     "Message",
     "MessageWord",
     "Note",
+    "PlatformUsage",
     "Profile",
     "Row",
     "SealedBytes",
@@ -51,6 +54,7 @@ __all__ = [
     "TenantKey",
     "TenantScoped",
     "Turn",
+    "Usage",
     "Webhook",
     "WebhookPost",
     "new_id",

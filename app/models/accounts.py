@@ -65,6 +65,8 @@ class ConnectionKey(Base):
 class Profile(TenantScoped):
     """What a tenant says about itself, and for how many days it keeps conversations (None: as long as usual).
 
+    What language models may cost it in a month (micro US dollars) is the lesser of `plan_spend_micros`, which the
+    operator sets, and its own `spend_limit_micros`; None is no limit. Each customer has limits for a day.
     `last_change` is the number of the newest change in its feed; who gives numbers holds this row's lock.
     """
 
@@ -74,6 +76,10 @@ class Profile(TenantScoped):
     name_sealed: Mapped[bytes] = sealed()
     name: Encrypted[str] = encrypted_text("name_sealed")
     conversation_days: Mapped[int | None]
+    plan_spend_micros: Mapped[int | None] = mapped_column(BigInteger)
+    spend_limit_micros: Mapped[int | None] = mapped_column(BigInteger)
+    customer_spend_limit_micros: Mapped[int | None] = mapped_column(BigInteger)
+    customer_calls_limit: Mapped[int | None] = mapped_column(default=200, server_default=text("200"))
     last_change: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
 
 

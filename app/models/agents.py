@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Float, Text
+from sqlalchemy import ARRAY, Float, Text, text
 from sqlalchemy import Uuid as UuidType
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -55,5 +55,8 @@ class Agent(TenantScoped):
     )
     document_ids: Mapped[list[UUID]] = mapped_column(ARRAY(UuidType), default=list)
     groundedness_threshold: Mapped[float] = mapped_column(Float, default=0.5)
+    context_tokens: Mapped[int] = mapped_column(default=8000, server_default=text("8000"))
+    sensitive_topics_sealed: Mapped[bytes | None] = sealed()
+    sensitive_topics: Encrypted[list[str] | None] = optional_json("sensitive_topics_sealed")
     mode: Mapped[str] = mapped_column(Text, default="autopilot", server_default="autopilot")
     resume_after_minutes: Mapped[int | None] = mapped_column(default=720)

@@ -74,7 +74,8 @@ class Conversation(ConnectionScoped):
     `language` (ISO 639-1, None while nothing tells). `assignee` is the colleague who looks after it,
     `rating` (1 to 5) what its customer answered last when they were asked.
 
-    `address` is what a reply needs beside `provider_id`, as the newest message of the customer told it.
+    `address` is what a reply needs beside `provider_id`, as the newest message of the customer told it. `summary` takes
+    the place of the messages up to the position `summary_until` in what a model reads.
     """
 
     __tablename__ = "conversations"
@@ -110,6 +111,9 @@ class Conversation(ConnectionScoped):
     satisfaction_asked_at: Mapped[datetime | None]
     rating: Mapped[int | None]
     blocked_at: Mapped[datetime | None]
+    summary_sealed: Mapped[bytes | None] = sealed()
+    summary: Encrypted[str | None] = optional_text("summary_sealed")
+    summary_until: Mapped[int | None] = mapped_column(BigInteger)
     last_message_at: Mapped[datetime | None] = mapped_column(index=True)
 
 

@@ -14,7 +14,7 @@ DataClass = Literal[
 Form = Literal["sealed", "hashed", "digest", "wrapped", "derived", "clear"]
 Retention = Literal[
     "account", "changes", "consents", "conversations", "events", "jobs", "keys", "knowledge", "logs", "memory",
-    "backups", "posts", "receipts", "replays", "schema",
+    "backups", "posts", "receipts", "replays", "schema", "usages",
 ]  # fmt: skip
 # row: deleted with its row. cut: taken out of a row that stays. key: destroyed last, and with it what it encrypts.
 # file, vector, job: removed from there. expires: not reached, and gone after its time. kept: nothing of a person.
@@ -51,6 +51,7 @@ TERMS: Mapping[Retention, Term] = {
     "jobs": Term(30),
     "posts": Term(14),
     "replays": Term(1),
+    "usages": Term(2),
 }
 _CHATS = TERMS["conversations"]
 RULES: Mapping[Retention, str] = {
@@ -70,6 +71,7 @@ RULES: Mapping[Retention, str] = {
     "receipts": "without an end: random ids, times and counts",
     "replays": f"{24 * TERMS['replays'].days} hours, without the answers that name something erased",
     "schema": "as long as the database; holds nothing of a person",
+    "usages": f"{24 * TERMS['usages'].days} hours after the day's first call",
 }  # fmt: skip
 
 

@@ -33,6 +33,7 @@ _OLD: Mapping[Retention, tuple[str, str]] = {
     "events": ("tenant.inbound_events", "created_at < :before"),
     "posts": ("tenant.webhook_posts", "created_at < :before"),
     "replays": ("tenant.stored_responses", "created_at < :before"),
+    "usages": ("tenant.customer_usages", "created_at < :before"),
     "jobs": ("queue.procrastinate_jobs", f"args ->> 'tenant_id' = :tenant and {_ENDED}"),
 }
 _OF_NOBODY = text(f"delete from queue.procrastinate_jobs where not args ? 'tenant_id' and {_ENDED}")  # noqa: S608

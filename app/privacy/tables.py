@@ -105,6 +105,8 @@ _CONVERSATIONS = _customers(
     *clear(ID, "contact_id"),
     *hashed("provider_hash", "label_hashes", "assignee_hash"),
     *sealed("provider_id", "business_connection_id", "address", "labels", "assignee"),
+    *sealed("summary", data_class="message"),
+    *clear("the place of the newest message that the summary covers", "summary_until"),
     *clear("a language's code, as the customer's words tell", "language"),
     *clear(TIME, "agent_paused_at", "blocked_at", "last_message_at", "waiting_since", "resolved_at"),
     *clear(TIME, "satisfaction_asked_at"),
@@ -241,9 +243,9 @@ _AGENTS = Table(
     "account",
     SHARED
     + sealed("name", "instructions", "tone", "greeting_message", "thanks_message", "handoff_message", "allowed_urls")
-    + sealed("closed_message", "satisfaction_message", "translations", "hours")
+    + sealed("closed_message", "satisfaction_message", "translations", "hours", "sensitive_topics")
     + clear("the ids of the documents it may use", "document_ids", erasure="cut")
-    + clear(COUNT, "groundedness_threshold", "resume_after_minutes", "escalate_after_minutes")
+    + clear(COUNT, "groundedness_threshold", "resume_after_minutes", "escalate_after_minutes", "context_tokens")
     + clear(STATE, "mode", "when_closed"),
     _ALL_OF_TENANT,
 )
@@ -293,8 +295,40 @@ _PROFILES = Table(
     SERVICE,
     CONTRACT,
     "account",
-    SHARED + sealed("name") + clear(COUNT, "conversation_days", "last_change"),
+    SHARED
+    + sealed("name")
+    + clear(COUNT, "conversation_days", "last_change")
+    + clear(COUNT, "plan_spend_micros", "spend_limit_micros", "customer_spend_limit_micros", "customer_calls_limit"),
     _ALL_OF_TENANT,
+)
+_USAGES = Table(
+    "tenant.usages",
+    "account",
+    SERVICE,
+    CONTRACT,
+    "account",
+    SHARED + clear("a month", "month") + clear(COUNT, "cost_micros", "calls"),
+    _ALL_OF_TENANT,
+)
+_CUSTOMER_USAGES = Table(
+    "tenant.customer_usages",
+    "operations",
+    SAFETY,
+    PROCESSOR,
+    "usages",
+    OF_CONNECTION + clear(ID, "contact_id") + clear("a day", "day") + clear(COUNT, "cost_micros", "calls"),
+    {**_OF_CONNECTION, "contact": "contact_id = :target", "expired": "contact_id = any(:members)"},
+    exported=False,
+)
+_PLATFORM_USAGES = Table(
+    "platform.usages",
+    "schema",
+    SAFETY,
+    INTEREST,
+    "schema",
+    clear("a day", "day") + clear("a sum over all tenants", "cost_micros", "calls"),
+    erasure="kept",
+    exported=False,
 )
 _ERASURES = Table(
     "platform.erasures",
@@ -413,6 +447,7 @@ TABLES: tuple[Table, ...] = (
     _CONVERSATIONS,
     _WEBHOOK_POSTS,
     _CHANGES,
+    _CUSTOMER_USAGES,
     _CONTACTS,
     _EVENTS,
     _ROUTES,
@@ -425,7 +460,9 @@ TABLES: tuple[Table, ...] = (
     _REPLAYS,
     _API_KEYS,
     _WEBHOOKS,
+    _USAGES,
     _PROFILES,
+    _PLATFORM_USAGES,
     _ERASURES,
     *_QUEUE,
     _SCHEMA,

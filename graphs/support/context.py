@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, Field
 
@@ -15,6 +15,30 @@ if TYPE_CHECKING:
 
 Retrieve = Callable[[str], Awaitable[Sequence[Passage]]]
 Embed = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[float]]]]
+# Keeps a summary of the conversation that takes the place of so many of the oldest messages of the history.
+Remember = Callable[[str, int], Awaitable[None]]
+
+
+class LimitReached(Exception):
+    """The next call of a model would spend more than a limit allows; the text names the limit."""
+
+
+class Reservation(Protocol):
+    """Money that is set aside for one call of a model."""
+
+    async def settle(self, micros: int) -> None:
+        """Tell what the call took, in micro US dollars, 0 if it failed. One that is never settled counts in full."""
+
+
+class Spending(Protocol):
+    """Who is asked before each call of a model that costs money."""
+
+    async def reserve(self, most_micros: int) -> Reservation:
+        """Set aside what a call takes at most, in micro US dollars; raises LimitReached."""
+
+
+async def _forget(_summary: str, _messages: int) -> None:
+    """Keep nothing: a preview has no conversation to keep it with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +47,8 @@ class AgentProfile:
 
     `allowed_urls` are URL prefixes the agent may send though no passage has them; `max_characters` is the channel's
     limit for one reply, all parts together. The fixed texts are sent without a model: `handoff_message` with every
-    handoff, `greeting_message` and `thanks_message` to a message that only greets or thanks.
+    handoff, `greeting_message` and `thanks_message` to a message that only greets or thanks. A prompt has at most about
+    `context_tokens` (as LiteLLM counts them); a message about one of the `sensitive_topics` goes to a person.
     """
 
     name: str
@@ -36,6 +61,8 @@ class AgentProfile:
     models: tuple[str, ...] = ()
     max_characters: int = 4096
     max_message_characters: int = 8000
+    context_tokens: int = 8000
+    sensitive_topics: tuple[str, ...] = ()
     groundedness_threshold: float = 0.5
 
 
@@ -56,6 +83,7 @@ class SupportContext:
 
     `channel` is a LangChain tool called with the fields of `ChannelInput`, once a run; it queues the reply (or hands
     the conversation over) and returns "queued", "superseded" or "skipped". `embed` gives one vector a text, in order.
+    Without `spending` nothing is limited.
     """
 
     agent: AgentProfile
@@ -63,6 +91,8 @@ class SupportContext:
     retrieve: Retrieve
     embed: Embed
     channel: "BaseTool"
+    spending: Spending | None = None
+    remember: Remember = _forget
 
 
 def preview_channel() -> "BaseTool":

@@ -1,4 +1,4 @@
-"""The wiring: screen, rewrite when there is history, retrieve, draft, check, then dispatch or hand off.
+"""The wiring: screen, summarise and rewrite when there is history, retrieve, draft, check, then dispatch or hand off.
 
 There is no checkpointer: a run is stateless, and the messages table is the memory.
 """
@@ -27,6 +27,7 @@ def build() -> SupportGraph:
     """The compiled graph; it holds nothing of a run, so one serves all."""
     builder = StateGraph(SupportState, context_schema=SupportContext)
     builder.add_node(_traced(nodes.screen))
+    builder.add_node(_traced(nodes.summarise))
     builder.add_node(_traced(nodes.rewrite))
     builder.add_node(_traced(nodes.retrieve))
     builder.add_node(_traced(nodes.draft))
@@ -34,7 +35,8 @@ def build() -> SupportGraph:
     builder.add_node(_traced(nodes.dispatch))
     builder.add_node(_traced(nodes.handoff))
     builder.add_edge(START, "screen")
-    builder.add_conditional_edges("screen", after_screen, ["rewrite", "retrieve", "dispatch", "handoff"])
+    builder.add_conditional_edges("screen", after_screen, ["summarise", "retrieve", "dispatch", "handoff"])
+    builder.add_edge("summarise", "rewrite")
     builder.add_edge("rewrite", "retrieve")
     builder.add_conditional_edges("retrieve", unless_ended("draft"), ["draft", "handoff"])
     builder.add_conditional_edges("draft", unless_ended("check"), ["check", "handoff"])
@@ -50,7 +52,7 @@ async def after_screen(state: SupportState) -> str:
     """Small talk is answered at once, what was refused or needs a person is handed over, the rest goes on."""
     if "outcome" in state:
         return "dispatch" if state["outcome"] == "replied" else "handoff"
-    return "rewrite" if state["history"] else "retrieve"
+    return "summarise" if state["history"] or state["summary"] else "retrieve"
 
 
 def unless_ended(following: str) -> Callable[[SupportState], Awaitable[str]]:
@@ -68,14 +70,16 @@ async def after_check(state: SupportState) -> str:
     return "draft" if outcome is None else "dispatch" if outcome == "replied" else "handoff"
 
 
-async def run(context: SupportContext, message: str, history: Sequence[AnyMessage] = ()) -> SupportState:
-    """One turn from the customer's message to the channel; the final state.
+async def run(
+    context: SupportContext, message: str, history: Sequence[AnyMessage] = (), summary: str = ""
+) -> SupportState:
+    """One turn from the customer's message to the channel; the final state. The `summary` is of what came before.
 
     Raises what the retriever, the embedder or the channel raise; see `graphs.support.nodes`.
     """
     # LangSmith's tracing: an environment that traces other programs must not get customers' messages.
     with tracing_context(enabled=False), span("graph") as current:
-        state = cast(SupportState, await build().ainvoke(_start(message, history), context=context))
+        state = cast(SupportState, await build().ainvoke(_start(message, history, summary), context=context))
         _describe(current, state)
     return state
 
@@ -89,7 +93,7 @@ async def run_events(
     """
     final: Any = None
     with tracing_context(enabled=False):
-        stream = build().astream(_start(message, history), context=context, stream_mode=["updates", "values"])
+        stream = build().astream(_start(message, history, ""), context=context, stream_mode=["updates", "values"])
         async for mode, data in cast(AsyncIterator[tuple[str, Any]], stream):
             if mode == "values":
                 final = data
@@ -99,8 +103,8 @@ async def run_events(
     yield "result", final
 
 
-def _start(message: str, history: Sequence[AnyMessage]) -> SupportState:
-    return {"message": message, "history": list(history)}
+def _start(message: str, history: Sequence[AnyMessage], summary: str) -> SupportState:
+    return {"message": message, "history": list(history), "summary": summary}
 
 
 def _traced(node: _Node) -> _Node:

@@ -13,20 +13,30 @@ from typing import Any, TypeVar, cast
 from langgraph.runtime import Runtime
 
 from graphs.models import Completion, ModelError
-from graphs.support import guardrails
+from graphs.support import budget, guardrails
+from graphs.support.asking import ask
 from graphs.support.citations import cited_sentences, without_markers
-from graphs.support.context import AgentProfile, ChannelInput, SupportContext
+from graphs.support.context import AgentProfile, ChannelInput, LimitReached, SupportContext
 from graphs.support.grounding import supports
 from graphs.support.phrases import asks_for_person, cleaned, injects, small_talk
-from graphs.support.prompts import NO_ANSWER, draft_messages, rewrite_messages, standalone_question
+from graphs.support.prompts import (
+    NO_ANSWER,
+    draft_messages,
+    rewrite_messages,
+    standalone_question,
+    summary_messages,
+    system_prompt,
+)
 from graphs.support.records import Outcome, Usage, Verdict
 from graphs.support.state import SupportState
+from graphs.support.topics import mentioned
 
 _Node = TypeVar("_Node", bound=Callable[..., Awaitable[SupportState]])
 
 DRAFT_TOKENS = 1024
 QUESTION_TOKENS = 200
-MAX_HISTORY = 12
+SUMMARY_TOKENS = 300
+MAX_SUMMARY_CHARACTERS = 2000
 
 
 def timed(node: _Node) -> _Node:
@@ -46,35 +56,74 @@ def timed(node: _Node) -> _Node:
 
 @timed
 async def screen(state: SupportState, runtime: Runtime[SupportContext]) -> SupportState:
-    """Clean the message; settle what needs no knowledge: nothing to read, too long, an attack, a person, small talk."""
+    """Clean the message; settle what needs no knowledge: nothing to read, too long, an attack, a person,
+    a sensitive topic, small talk."""
     agent = runtime.context.agent
     if len(state["message"]) > agent.max_message_characters:
         return _ended("refused", "oversize")
     message = cleaned(state["message"])
-    update: SupportState = {"message": message, "question": message, "history": state.get("history", [])[-MAX_HISTORY:]}
-    return {**update, **_settled(message, agent)}
+    update: SupportState = {"message": message, "question": message, "history": state.get("history", [])}
+    return {**update, "summary": state.get("summary", ""), **_settled(message, agent)}
+
+
+@timed
+async def summarise(state: SupportState, runtime: Runtime[SupportContext]) -> SupportState:
+    """Make the history fit: what is too much of it is summed up by the model once, with the summary before it.
+
+    Where no model does that, or what it says cannot be used, the oldest messages are left out.
+    """
+    context, history, before = runtime.context, state["history"], state["summary"]
+    count = await context.llm.counter(context.agent.models)
+    fixed = [system_prompt(context.agent), state["message"], state["question"], before]
+    room = budget.history_room(context.agent.context_tokens, fixed, count)
+    fitting = budget.newest(history, room, count)
+    if fitting == len(history):
+        return {}
+    trimmed: SupportState = {"history": history[len(history) - fitting :]}
+    if context.llm.is_extractive(context.agent.models):
+        return trimmed
+    # Fewer than would fit stay as they are, so that the next turns need no summary of their own.
+    stay = budget.newest(history, room // 2, count, most=budget.MOST_MESSAGES // 2)
+    older = budget.shortened(history[: len(history) - stay], context.agent.context_tokens - SUMMARY_TOKENS, count)
+    try:
+        completion = await ask(context, summary_messages(older, before), max_tokens=SUMMARY_TOKENS)
+    except (ModelError, LimitReached):
+        return trimmed
+    usage, summary = _usage(state, completion), cleaned(completion.text)[:MAX_SUMMARY_CHARACTERS]
+    if not summary or injects(summary):
+        return {**trimmed, "usage": usage}
+    await context.remember(summary, len(older))
+    return {"history": history[len(history) - stay :], "summary": summary, "usage": usage}
 
 
 @timed
 async def rewrite(state: SupportState, runtime: Runtime[SupportContext]) -> SupportState:
     """Make the message a question that stands alone; by words only if the model quotes documents or fails."""
     context, message = runtime.context, state["message"]
-    by_words = standalone_question(state["history"], message)
+    history, summary = state["history"], state.get("summary", "")
+    by_words = standalone_question(history, message)
     if context.llm.is_extractive(context.agent.models):
         return {"question": by_words}
     try:
-        prompt = rewrite_messages(state["history"], message)
-        completion = await context.llm.complete(prompt, max_tokens=QUESTION_TOKENS, models=context.agent.models)
-    except ModelError:
+        completion = await ask(context, rewrite_messages(history, message, summary), max_tokens=QUESTION_TOKENS)
+    except (ModelError, LimitReached):
         return {"question": by_words}
     return {"question": completion.text.strip(), "usage": _usage(state, completion)}
 
 
 @timed
 async def retrieve(state: SupportState, runtime: Runtime[SupportContext]) -> SupportState:
-    """Find passages for the question; none at all is a handoff without a model call."""
-    passages = list(await runtime.context.retrieve(state["question"]))
-    return {"passages": passages} if passages else {"passages": [], **_ended("handoff", "no_passages")}
+    """Find passages for the question, as many as fit; none at all is a handoff without a model call."""
+    context = runtime.context
+    found = list(await context.retrieve(state["question"]))
+    if not found:
+        return {"passages": [], **_ended("handoff", "no_passages")}
+    count = await context.llm.counter(context.agent.models)
+    said = [message.text for message in state.get("history", [])]
+    fixed = [system_prompt(context.agent), state["message"], state["question"], state.get("summary", ""), *said]
+    room = budget.passages_room(context.agent.context_tokens, fixed, count)
+    passages = budget.first(found, room, count)
+    return {"passages": passages} if passages else {"passages": [], **_ended("refused", "oversize")}
 
 
 @timed
@@ -83,12 +132,20 @@ async def draft(state: SupportState, runtime: Runtime[SupportContext]) -> Suppor
     context = runtime.context
     problems = [verdict.evidence for verdict in state.get("verdicts", []) if not verdict.passed]
     prompt = draft_messages(
-        context.agent, state["passages"], state["history"], state["message"], state["question"], problems
+        context.agent,
+        state["passages"],
+        state["history"],
+        state["message"],
+        state["question"],
+        problems,
+        state.get("summary", ""),
     )
     try:
-        completion = await context.llm.complete(prompt, max_tokens=DRAFT_TOKENS, models=context.agent.models)
+        completion = await ask(context, prompt, max_tokens=DRAFT_TOKENS)
     except ModelError:
         return _ended("handoff", "model_unavailable")
+    except LimitReached:
+        return _ended("handoff", "limit_reached")
     update: SupportState = {
         "draft": completion.text,
         "model": completion.model,
@@ -139,6 +196,9 @@ def _settled(message: str, agent: AgentProfile) -> SupportState:
         return {"verdicts": [verdict], **_ended("refused", "injection")}
     if asks_for_person(message):
         return _ended("handoff", "asked_for_person")
+    if topic := mentioned(message, agent.sensitive_topics):
+        verdict = Verdict("sensitive_topic", False, 0.0, f"the message is about “{topic}”", "handoff")
+        return {"verdicts": [verdict], **_ended("handoff", "sensitive_topic")}
     if talk := small_talk(message):
         reply = agent.thanks_message if talk == "thanks" else agent.greeting_message
         return {"outcome": "replied", "reason": talk, "reply": reply}

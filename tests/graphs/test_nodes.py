@@ -63,12 +63,20 @@ async def test_screen_answers_small_talk_with_the_agents_own_words(quoting: Supp
     assert (await nodes.screen({"message": "thanks"}, runtime=given))["reply"] == "Jo!"
 
 
-async def test_screen_cleans_a_question_and_keeps_the_last_of_a_long_history(quoting: SupportContext) -> None:
-    history = [HumanMessage(str(number)) for number in range(20)]
-    state = await nodes.screen({"message": "re\x00turns\u200b?", "history": history}, runtime=runtime(quoting))
+async def test_screen_cleans_a_question_and_keeps_what_was_said(quoting: SupportContext) -> None:
+    given: SupportState = {"message": "re\x00turns\u200b?", "history": list(HISTORY), "summary": "before"}
+    state = await nodes.screen(given, runtime=runtime(quoting))
     assert (state["message"], state["question"]) == ("returns?", "returns?")
-    assert state["history"] == history[-nodes.MAX_HISTORY :]
+    assert (state["history"], state["summary"]) == (HISTORY, "before")
     assert "outcome" not in state
+
+
+async def test_screen_hands_over_what_the_tenant_calls_sensitive(quoting: SupportContext) -> None:
+    agent = AgentProfile("Ada", sensitive_topics=("allergic reaction",))
+    message = "Hi. I had allergic reactions to the wool, can I return it?"
+    state = await nodes.screen({"message": message}, runtime=runtime(replace(quoting, agent=agent)))
+    assert (state["outcome"], state["reason"]) == ("handoff", "sensitive_topic")
+    assert [(verdict.name, verdict.action) for verdict in state["verdicts"]] == [("sensitive_topic", "handoff")]
 
 
 async def test_screen_keeps_the_evidence_of_a_refusal(quoting: SupportContext) -> None:

@@ -1,0 +1,1 @@
+"""What a tenant's use costs, and the limits that stop it."""
