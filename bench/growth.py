@@ -8,10 +8,12 @@ their own, few of which are in most of them and most in few, as in what people w
 import argparse
 import asyncio
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import httpx
@@ -24,13 +26,19 @@ from app.db import Database
 from app.keys.service import Vault
 from app.models.words import word_hashes
 from bench.dm import Driver
-from bench.journey import warm_up
+from bench.journey import cpu, warm_up
 from bench.knowledge import ingest
 from bench.load import quantile
+from bench.scaling import full
 from bench.stage import MASTER, Stage, stage
+from bench.usage import Usage
 
 SIZES = (10, 1_000, 100_000)
-RATES = (10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0)
+# Messages a second that are tried: each in turn until one is too much, then halfway between that and the one before.
+RATES = (5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 60.0, 80.0)
+HALVINGS = 2
+# One again after two: what they differ by is the machine's doing.
+WORKERS = (1, 2, 1)
 LIMIT_MS = 1000.0
 # Well below what one worker can do: what is compared is the way of a message, not a queue.
 _STEADY = 8.0
@@ -89,8 +97,18 @@ _COLUMNS = text(
 )
 
 
-async def measure(platform: Stage, *, seconds: float = 10.0, sizes: Sequence[int] = SIZES) -> dict[str, Any]:
-    """`rate` by the number of workers, and `growth`: a row for each number of stored conversations."""
+async def measure(
+    platform: Stage,
+    *,
+    seconds: float = 10.0,
+    sizes: Sequence[int] = SIZES,
+    rates: Sequence[float] = RATES,
+    workers: Sequence[int] = WORKERS,
+) -> dict[str, Any]:
+    """`rates`: a row for each number of workers with the highest rate at which 99 of 100 messages are sent within a
+    second, and what they take of the processors then; `ratio` of two workers to one. `growth`: a row for each number of
+    stored conversations, at one rate.
+    """
     [web, _] = await platform.jobx("web", "worker", env=_ENV)
     await ingest(platform, web.port)
     growth = []
@@ -99,27 +117,47 @@ async def measure(platform: Stage, *, seconds: float = 10.0, sizes: Sequence[int
         stored = await plant(platform, size)
         summary = (await Driver(platform, 0.0).paced(_STEADY, seconds)).summary()
         growth.append({"conversations": stored, **summary, "search_ms": await _searches(platform, web.port)})
-    rates = {}
-    for workers in (1, 2):
-        if workers > len(platform.of("worker")):
-            await platform.jobx("worker", env=_ENV)
+    rows = []
+    for number in workers:
+        platform.stop("worker")
+        await platform.jobx(*["worker"] * number, env=_ENV)
         driver = Driver(platform, 0.0)
         # A worker's first messages load what it answers with.
-        await warm_up(driver, 8.0)
-        rates[workers] = await _highest(driver, seconds)
+        await warm_up(driver, min(8.0, seconds))
+        rows.append({"workers": number, **await _highest(platform, driver, number, seconds, rates)})
     platform.stop("web", "worker")
-    return {"rate": rates, "ratio": round(rates[2] / rates[1], 2) if rates[1] else None, "growth": growth}
+    mean = {number: fmean(row["per_second"] for row in rows if row["workers"] == number) for number in (1, 2)}
+    return {"rates": rows, "ratio": round(mean[2] / mean[1], 2) if mean[1] else None, "growth": growth}
 
 
-async def _highest(driver: Driver, seconds: float) -> float:
-    """The highest of the rates at which the slowest hundredth of the messages is sent within a second."""
-    best = 0.0
-    for rate in RATES:
-        found = (await driver.paced(rate, seconds)).summary()
-        if found["p99"] is None or found["p99"] > LIMIT_MS or found["lost"] or found["refused"]:
+async def _highest(
+    platform: Stage, driver: Driver, workers: int, seconds: float, rates: Sequence[float]
+) -> dict[str, Any]:
+    """The highest rate at which the slowest hundredth of the messages is sent within a second, and what was full."""
+    best: dict[str, Any] = {"per_second": 0.0}
+    too_much = None
+    for rate in rates:
+        held = await _try(platform, driver, workers, rate, seconds)
+        if held is None:
+            too_much = rate
             break
-        best = rate
+        best = held
+    for _ in range(HALVINGS if too_much is not None else 0):
+        halfway = (best["per_second"] + too_much) / 2
+        held = await _try(platform, driver, workers, halfway, seconds)
+        best, too_much = (best, halfway) if held is None else (held, too_much)
     return best
+
+
+async def _try(platform: Stage, driver: Driver, workers: int, rate: float, seconds: float) -> dict[str, Any] | None:
+    """What a rate takes, or None when it is too much."""
+    usage = Usage(platform)
+    series = await driver.paced(rate, seconds)
+    spent, found = cpu(series, usage.seconds()), series.summary()
+    if found["p99"] is None or found["p99"] > LIMIT_MS or found["lost"] or found["refused"]:
+        return None
+    limit = full(spent["cores"], len(platform.of("web")), workers, os.cpu_count() or 1)
+    return {"per_second": rate, "p50": found["p50"], "p99": found["p99"], "cpu": spent, "full": limit}
 
 
 async def _searches(platform: Stage, port: int, times: int = 10) -> dict[str, float]:
@@ -202,8 +240,8 @@ async def _run(seconds: float) -> dict[str, Any]:
 def line(found: dict[str, Any]) -> str:
     """One line that says it all."""
     rows = ", ".join(f"{row['conversations']}: {row['p50']}/{row['p99']}" for row in found["growth"])
-    one, two = found["rate"][1], found["rate"][2]
-    return f"growth: {one:g} DMs/s by one worker, {two:g} by two; p50/p99 ms by stored conversations {rows}"
+    rates = ", ".join(f"{row['per_second']:g} by {row['workers']}" for row in found["rates"])
+    return f"growth: DMs/s by workers {rates}, ratio {found['ratio']}; p50/p99 ms by stored conversations {rows}"
 
 
 def main() -> None:
