@@ -5,6 +5,7 @@ import hashlib
 import re
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import Depends, Header, Request, Security
 from fastapi.routing import APIRoute
@@ -137,8 +138,24 @@ async def _once(request: Request, session: AsyncSession, endpoint: Handler) -> R
     row = await session.get_one(StoredResponse, record.id)
     row.status_code = response.status_code
     if response.headers.get("cache-control") != "no-store":
-        row.body = bytes(response.body)
+        row.body = _with_names(request, bytes(response.body))
     return response
+
+
+def _with_names(request: Request, body: bytes) -> bytes:
+    """An answer (JSON, so without line breaks) behind the ids in its request's path.
+
+    It often names its conversation there only, and has to go with it (app/privacy/mentions.py).
+    """
+    return b" ".join(_spelt(one) for one in request.path_params.values()) + b"\n" + body
+
+
+def _spelt(name: str) -> bytes:
+    """A part of a path as answers spell it: an id may be asked for in capitals or without its dashes."""
+    try:
+        return str(UUID(name)).encode()
+    except ValueError:
+        return name.encode()
 
 
 async def _stored(session: AsyncSession, asked: StoredResponse) -> Response:
@@ -148,7 +165,8 @@ async def _stored(session: AsyncSession, asked: StoredResponse) -> Response:
     if row.status_code is None or row.body is None:
         raise Conflict("This request was answered before, and its answer is shown once only.", code="answered_once")
     headers = {"Idempotent-Replayed": "true"}
-    return Response(row.body, row.status_code, headers, media_type="application/json")
+    # One of a version before has no names in front.
+    return Response(row.body.rpartition(b"\n")[2], row.status_code, headers, media_type="application/json")
 
 
 def _key_hash(request: Request, key: str) -> bytes:

@@ -1,5 +1,6 @@
 """What names or quotes something erased in rows that stay: stored answers, citations, agents' lists."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -8,18 +9,21 @@ from sqlalchemy import ARRAY, delete, func, select, update
 from sqlalchemy import Uuid as UuidType
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.models import Agent, Erasure, StoredResponse, Turn
+from app.models import Agent, Conversation, Erasure, StoredResponse, Turn
 from app.privacy.removal import add_count, tenant_of
 from app.runtime import Runtime
 
 _BATCH = 500
+_ID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # In place of the last document that an agent may use: an empty list would mean that it may use all of them.
 NO_DOCUMENT = UUID(int=0)
 
 
 async def forget_answers(runtime: Runtime, erasure: Erasure) -> None:
     """Delete the stored answers (for repeated requests) that name what is erased."""
-    wanted = [str(one).encode() for one in (erasure.target_id, *erasure.members)]
+    wanted = {
+        str(one).encode() for one in (erasure.target_id, *erasure.members, *await _conversations(runtime, erasure))
+    }
     last: UUID | None = None
     while True:
         async with runtime.vault.session(tenant_of(erasure)) as session:
@@ -27,9 +31,18 @@ async def forget_answers(runtime: Runtime, erasure: Erasure) -> None:
             if not rows:
                 return
             last = rows[-1].id
-            named = [row.id for row in rows if row.body and any(one in row.body for one in wanted)]
+            named = [row.id for row in rows if row.body and not wanted.isdisjoint(_ID.findall(row.body))]
             await session.execute(delete(StoredResponse).where(StoredResponse.id.in_(named)))
             await add_count(session, erasure, "tenant.stored_responses", len(named))
+
+
+async def _conversations(runtime: Runtime, erasure: Erasure) -> Sequence[UUID]:
+    """Those of a connection, which what was answered in them names no other way."""
+    if erasure.scope != "connection":
+        return ()
+    async with runtime.db.session(tenant_of(erasure)) as session:
+        mine = select(Conversation.id).where(Conversation.connection_id == erasure.target_id)
+        return (await session.scalars(mine)).all()
 
 
 async def forget_document(runtime: Runtime, erasure: Erasure) -> None:
