@@ -10,7 +10,7 @@ from uuid import UUID
 
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import AfterValidator, BaseModel, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -193,6 +193,11 @@ def _storable(value: str) -> str:
     return value
 
 
+def _stripped(value: Any) -> Any:
+    # As all other code strips: pydantic's own leaves the separators of ASCII, and such a text is blank to everybody else.
+    return value.strip() if isinstance(value, str) else value
+
+
 # For names and settings, which a person can type again; and for what others wrote, which is taken as it can be.
-CleanText = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_storable)]
+CleanText = Annotated[str, BeforeValidator(_stripped), AfterValidator(_storable)]
 AnyText = Annotated[str, AfterValidator(clean)]

@@ -182,6 +182,16 @@ async def test_where_nothing_can_be_said_that_is_told(shop, talk, path, run_jobs
     assert (await shop.http.post(f"{talk}/{path}", json={"text": ""})).status_code == 422
 
 
+@pytest.mark.parametrize("blank", [" \n", "\x1c", "\u2029\x1f "], ids=["white", "separator", "mixed"])
+async def test_what_is_blank_is_refused_wherever_it_would_be_said(shop, talk, blank):
+    for path in ("messages", "draft", "notes"):
+        assert (await shop.http.post(f"{talk}/{path}", json={"text": blank})).status_code == 422
+    asked = await shop.http.patch(f"/v1/agents/{shop.agent}", json={"satisfaction_message": blank})
+    assert asked.status_code == 422
+    assert (await shop.http.patch(talk, json={"labels": [blank]})).status_code == 422
+    assert (await shop.http.patch(talk, json={"assignee": blank})).json()["assignee"] is None
+
+
 async def test_a_closed_window_is_told_to_a_person(shop, talk, monkeypatch):
     async def closed(*_arguments, **_names):
         return False

@@ -181,7 +181,17 @@ async def test_a_receiver_that_fails_is_tried_as_told_and_then_no_more(shop, rec
     assert (await shop.http.get(f"/v1/webhooks/{hook['id']}")).json()["failing_since"] is None
 
 
-@pytest.mark.parametrize(("asked", "least", "most"), [("120", 119, 121), ("999999999", 86_000, 86_401), ("soon", 3, 6)])
+@pytest.mark.parametrize(
+    ("asked", "least", "most"),
+    [
+        ("120", 119, 121),
+        ("999999999", 86_000, 86_401),
+        ("soon", 3, 6),
+        (f"Mon, 01 Jan {'9' * 20} 00:00:00 GMT", 3, 6),
+        (f"Mon, 01 Jan 2126 00:00:00 +{'9' * 20}", 3, 6),
+    ],
+    ids=["in bounds", "too long", "no time", "no year", "no zone"],
+)
 async def test_a_receiver_says_when_within_bounds(shop, receiver, run_jobs, asked, least, most):
     hook = await add(shop, receiver, "message.received")
     receiver.answers = [answer(429, f"Retry-After: {asked}")]
