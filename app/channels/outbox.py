@@ -103,6 +103,9 @@ class Outbox:
             parcel: Parcel | None = None
             if connection is None or obstacle is not None:
                 answer = _finish(turn, *(obstacle or _STOPPED))
+                if turn.reason == "agent_off":
+                    # As where a turn begins: the customer waits for a person.
+                    await self._hand_off(session, "agent_off")
             else:
                 limits = provider_for(connection.channel, runtime.settings).capabilities
                 parts = split_text(text, limits.max_length, limits.unit)

@@ -229,6 +229,28 @@ async def test_an_agent_that_is_off_says_nothing_and_a_person_is_asked(shop, tel
     assert len(telegram.sent) == 1
 
 
+async def test_an_agent_that_is_put_off_while_it_drafts_leaves_it_to_a_person(
+    shop, talk, telegram, run_jobs, monkeypatch
+):
+    drafting, go_on, run = asyncio.Event(), asyncio.Event(), answering.run
+
+    async def slow(*arguments):
+        drafting.set()
+        await go_on.wait()
+        return await run(*arguments)
+
+    monkeypatch.setattr(answering, "run", slow)
+    await ask(shop, QUESTION)
+    working = asyncio.create_task(run_jobs())
+    await asyncio.wait_for(drafting.wait(), 30)
+    assert (await shop.http.patch(talk, json={"mode": "off"})).status_code == 200
+    go_on.set()
+    await working
+    assert len(telegram.sent) == 1
+    assert (await all_of(shop, Turn.reason))[-1] == "agent_off"
+    assert (await shop.http.get(talk)).json()["handoff"]["reason"] == "agent_off"
+
+
 @pytest.fixture
 async def draft(shop, talk, run_jobs):
     """A question in a conversation in copilot mode, whose draft waits."""
