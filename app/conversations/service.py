@@ -1,5 +1,6 @@
 """Rules and queries of conversations."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -47,12 +48,17 @@ class Wanted:
 
 def label_hash(label: str) -> bytes:
     """By which conversations with a label are found, however it is capitalised."""
-    return current_keyring().lookup("label", label.casefold())
+    return current_keyring().lookup("label", _folded(label))
 
 
 def assignee_hash(assignee: str) -> bytes:
     """By which the conversations of a colleague are found."""
-    return current_keyring().lookup("assignee", assignee.casefold())
+    return current_keyring().lookup("assignee", _folded(assignee))
+
+
+def _folded(name: str) -> str:
+    # Some keyboards and file systems write an ü as a u with its marks behind it.
+    return unicodedata.normalize("NFC", name.strip().casefold())
 
 
 def status_of(conversation: Conversation, handoff: Handoff | None) -> Status:
@@ -131,7 +137,7 @@ async def update_conversation(
                 handoff.reason = "person_took_over"
     conversation.mode = modes.get("mode", conversation.mode)
     if labels is not None:
-        named = {label.casefold(): label for label in labels}
+        named = {_folded(label): label for label in labels}
         conversation.labels = list(named.values()) or None
         conversation.label_hashes = [label_hash(label) for label in named]
     if assignee is not None:
