@@ -127,6 +127,7 @@ class Outbox:
                     if not behind:
                         parcel = pack(runtime, connection, conversation, *first)
                     turn.record = {"citations": list(citations)}
+                    conversation.last_message_at = now()
                     waited = (now() - turning.since).total_seconds()
                 state = "handed_off" if reason else "drafted" if drafts else "replied"
                 if state == "replied":

@@ -36,6 +36,7 @@ async def write(session: AsyncSession, runtime: Runtime, conversation_id: UUID, 
     connection, conversation = await _locked(session, conversation_id)
     parts = await _parts(session, runtime, connection, conversation, text, by_person=True)
     conversation.agent_paused_at, conversation.waiting_since = now(), None
+    conversation.last_message_at = now()
     await stop_agent(session, conversation)
     await resolve_handoff(session, conversation.id)
     turn = Turn(
@@ -69,7 +70,7 @@ async def approve(
         await session.execute(delete(Message).where(Message.turn_id == turn.id, Message.status == "draft"))
         await queue_reply(session, runtime, turning, parts, author="person", waits=True)
     turn.state, turn.finished_at = "replied", now()
-    conversation.waiting_since = None
+    conversation.waiting_since, conversation.last_message_at = None, now()
     await resolve_handoff(session, conversation.id, DRAFT)
     return await _of_turn(session, turn.id)
 

@@ -61,7 +61,7 @@ async def ask(session: AsyncSession, runtime: Runtime, conversation: Conversatio
     await session.flush()
     turning = Turning(turn.tenant_id, connection.id, conversation.id, turn.id, connection.epoch, now())
     await queue_reply(session, runtime, turning, parts, KIND, waits=True)
-    conversation.satisfaction_asked_at = now()
+    conversation.satisfaction_asked_at = conversation.last_message_at = now()
 
 
 def take_rating(conversation: Conversation, text: str) -> bool:

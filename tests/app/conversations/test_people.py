@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import unicodedata
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import select, update
@@ -400,6 +400,28 @@ async def test_conversations_are_found_by_customer_connection_and_time(shop, tal
         assert answer.json()["conversations"] == found, wanted
     for wrong in ({"status": "lost"}, {"since": "yesterday"}, {"contact_id": "x"}):
         assert (await shop.http.get("/v1/conversations", params=wrong)).status_code == 422
+
+
+async def test_the_last_message_is_the_last_whoever_wrote_it(shop, talk, run_jobs):
+    async def is_since(moment):
+        last = (await shop.http.get(talk)).json()["last_message_at"]
+        assert datetime.fromisoformat(last) >= moment
+
+    [_, answer] = await shop.messages()
+    await is_since(datetime.fromisoformat(answer["created_at"]) - timedelta(seconds=0.1))
+    began = now()
+    await say(shop, talk)
+    await is_since(began)
+    await shop.http.patch(talk, json={"mode": "copilot", "agent_paused": False})
+    await ask(shop, QUESTION)
+    await run_jobs()
+    began = now()
+    assert (await shop.http.post(f"{talk}/draft", json={"text": "In my own words."})).status_code == 202
+    await is_since(began)
+    await shop.http.patch(f"/v1/agents/{shop.agent}", json={"satisfaction_message": "How was it?"})
+    began = now()
+    await shop.http.patch(talk, json={"resolved": True})
+    await is_since(began)
 
 
 async def test_notes_are_for_colleagues_only(shop, talk, telegram, run_jobs):
