@@ -194,7 +194,7 @@ def _storable(value: str) -> str:
 
 
 def _stripped(value: Any) -> Any:
-    # As all other code strips: pydantic's own leaves the separators of ASCII, and such a text is blank to everybody else.
+    # As all other code strips; what pydantic takes for white space leaves the separators of ASCII out.
     return value.strip() if isinstance(value, str) else value
 
 
