@@ -121,7 +121,7 @@ async def _message(session: AsyncSession, queue: Queue, conversation: Conversati
         return
     if await _defer_answer(session, queue, message, once=_insertion(message)):
         await supersede_draft(session, conversation)
-        conversation.waiting_since = conversation.waiting_since or now()
+        conversation.waiting_since = conversation.waiting_since or message.created_at
         # Who writes again has not been served yet.
         conversation.resolved_at = None
         conversation.last_message_at = now()
@@ -222,6 +222,18 @@ async def _delete(session: AsyncSession, queue: Queue, conversation: Conversatio
         if not found and target and event.direction == "in":
             gone = replace(event, message_id=target, dedup_id=f"{event.dedup_id} {target}", text=None)
             await _insert(session, conversation, _row(conversation, gone, "in", "customer", "deleted"))
+    if conversation.waiting_since is not None and not await _still_asks(session, conversation):
+        conversation.waiting_since = None
+
+
+async def _still_asks(session: AsyncSession, conversation: Conversation) -> bool:
+    """Whether anything is left of what its customer waits for an answer to."""
+    query = select(Message.id).where(
+        Message.conversation_id == conversation.id,
+        Message.status == "received",
+        Message.created_at >= conversation.waiting_since,
+    )
+    return await session.scalar(query.limit(1)) is not None
 
 
 async def _start_over(session: AsyncSession, queue: Queue, message: Message) -> None:

@@ -160,6 +160,25 @@ async def test_a_change_while_the_draft_is_made_starts_the_turn_again(shop, tele
     assert (await _rows(shop, Turn))[0].state == "superseded"
 
 
+async def test_who_takes_all_back_waits_for_nothing(shop, run_jobs):
+    async def stands(**update_):
+        await shop.post(shop.connection, update_)
+        await run_jobs()
+        [one] = (await shop.http.get("/v1/conversations")).json()["conversations"]
+        shop.talk = f"/v1/conversations/{one['id']}"
+        return one["status"]
+
+    def taken_back(*numbers):
+        return {"business_connection_id": "b1", "chat": CHAT, "message_ids": list(numbers)}
+
+    await stands(update_id=1, business_message=business(1, QUESTION))
+    await shop.http.patch(shop.talk, json={"agent_paused": True, "resolved": False, "handoff_resolved": True})
+    assert await stands(update_id=2, business_message=business(2, "And socks?")) == "waiting"
+    assert await stands(update_id=3, deleted_business_messages=taken_back(1)) == "waiting"
+    assert await stands(update_id=4, deleted_business_messages=taken_back(2)) == "open"
+    assert (await shop.http.get(shop.talk)).json()["waiting_since"] is None
+
+
 async def _always(*_args, **_names):
     return True
 
