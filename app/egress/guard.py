@@ -7,6 +7,8 @@ change in between (DNS rebinding). TLS still verifies the name.
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ipaddress import ip_address
 
 import httpcore
@@ -19,6 +21,9 @@ from app.egress.wire import CountedStream, Wire
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
 
 _CONNECT_SECONDS = 5.0
+# A look-up cannot be cut short, and whoever names a host may let its name server be silent. The loop's own threads, few
+# as they are, stay free for the names of providers. As many as there are posts at once.
+_threads = ThreadPoolExecutor(64, thread_name_prefix="look-up")
 # Names that mean something only inside a network: RFC 6761, 6762, 7686, 8375, 9476, ICANN's .internal, and custom.
 _LOCAL_SUFFIXES = frozenset(
     (
@@ -129,7 +134,8 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
 
 async def look_up(name: str) -> list[str]:
     """The system's answer for a name; raises socket.gaierror."""
-    found = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    asking = partial(socket.getaddrinfo, name, None, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_threads, asking)
     return [str(entry[4][0]) for entry in found]
 
 

@@ -2,12 +2,15 @@
 
 import asyncio
 import gzip
+import socket
+import threading
 
 import httpcore
 import pytest
 
 from app.egress import FetchFailed
 from app.egress.body import Body
+from app.egress.guard import look_up
 from app.egress.wire import CountedStream, Wire
 from tests.app.egress.sites import NAME, answer, fetcher, redirect, site
 from tests.app.egress.test_tls import Authority
@@ -144,3 +147,23 @@ async def test_a_page_compressed_in_parts_and_one_after_early_hints_come_whole()
 async def test_a_head_as_long_as_browsers_meet_is_read():
     async with site(answer(b"x", Content_Security_Policy="a" * 16_000)) as shop:
         assert (await fetcher().fetch(shop.url())).body == b"x"
+
+
+async def test_names_whose_servers_are_silent_hold_up_no_other_look_up(monkeypatch):
+    answered, resolve = threading.Event(), socket.getaddrinfo
+
+    def silent(host, *arguments, **more):
+        if str(host).endswith(".silent.example."):
+            answered.wait(30)
+        return resolve("127.0.0.1", *arguments, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    waiting = [asyncio.create_task(look_up(f"{number}.silent.example.")) for number in range(40)]
+    try:
+        await asyncio.sleep(0.1)
+        # As the clients of providers do.
+        async with asyncio.timeout(5):
+            await asyncio.get_running_loop().getaddrinfo("provider.example", 443)
+    finally:
+        answered.set()
+    assert [await each for each in waiting] == [["127.0.0.1"]] * 40
