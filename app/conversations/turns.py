@@ -15,6 +15,7 @@ from app.channels.handoffs import open_handoff
 from app.channels.outbox import Turning
 from app.channels.registry import provider_for
 from app.conversations.memory import Memory, recall
+from app.conversations.satisfaction import KIND as SATISFACTION
 from app.crypto import current_keyring
 from app.hours import is_open
 from app.models import Agent, Connection, Conversation, Delivery, Handoff, Message, Turn, now
@@ -144,13 +145,18 @@ def _pause_is_over(conversation: Conversation, agent: Agent) -> bool:
 
 
 async def hand_off_delivery(session: AsyncSession, queue: Queue, delivery_id: UUID) -> None:
-    """Open a handoff for a delivery that failed or is unknown, unless the conversation waits for a person already."""
+    """Open a handoff for an answer that failed or is unknown, unless the conversation waits for a person already."""
     delivery = await session.get(Delivery, delivery_id)
     if delivery is None or delivery.state not in ("failed", "unknown"):
         return
     conversation = await session.get(Conversation, delivery.conversation_id, with_for_update=True)
     turn = await session.get(Turn, delivery.turn_id)
     if conversation is None or turn is None:
+        return
+    if turn.reason == SATISFACTION:
+        # Nobody waits for a question of ours; one that was not asked has no answer either.
+        if delivery.state == "failed":
+            conversation.satisfaction_asked_at = None
         return
     reason = f"send_{delivery.state}"
     turn.state, turn.reason = "handed_off", reason

@@ -8,6 +8,8 @@ import pytest
 from app.conversations import satisfaction
 from app.conversations.satisfaction import rating_of
 from app.models import now
+from app.simulators.faults import cut
+from app.simulators.telegram import refused
 
 RETURNS = "You can return any item within 30 days of delivery. Returning by post costs £2.95 per parcel."
 QUESTION = "How many days do I have to return an item?"
@@ -85,6 +87,17 @@ async def test_another_question_is_answered(talk, telegram, run_jobs):
     assert "30 days" in telegram.sent[-1].text
     await talk.says("4")
     assert (await talk.http.get(talk.path)).json()["rating"] is None
+
+
+@pytest.mark.parametrize(("fault", "rating"), [(refused(400, "Bad Request"), None), (cut(acts=True), 4)])
+async def test_a_question_that_does_not_arrive_asks_no_person(talk, telegram, run_jobs, fault, rating):
+    telegram.fail("sendMessage", fault)
+    await resolve(talk, run_jobs)
+    shown = (await talk.http.get(talk.path)).json()
+    assert (shown["status"], shown["handoff"]) == ("resolved", None)
+    await talk.says("4")
+    # One in doubt may have been read.
+    assert (await talk.http.get(talk.path)).json()["rating"] == rating
 
 
 async def test_a_late_number_is_no_answer(talk, telegram, run_jobs, monkeypatch):
