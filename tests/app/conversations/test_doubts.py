@@ -1,13 +1,15 @@
 """A send in doubt that no echo settles is settled by a person; the provider's word counts more; nothing is resent."""
 
 import asyncio
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import update
 
 from app.channels.base import SendResult
 from app.channels.delivery import SETTLED, Parcel, note, take
-from app.models import Delivery, Handoff
+from app.models import Delivery, Handoff, now
 from app.simulators.faults import cut
 from tests.app.channels.test_tiktok_journey import QUESTION, connection, shop, sim, write
 from tests.app.conversations.test_people import all_of
@@ -100,6 +102,14 @@ async def test_a_persons_own_word_is_not_taken_for_a_late_echo(shop, doubt, sim,
     await echo(shop, sim, run_jobs, "APP")
     assert await last(shop) == ("person", "sent")
     assert await all_of(shop, Delivery.state) == ["failed"]
+
+
+async def test_the_same_words_days_later_are_no_late_echo(shop, doubt, sim, run_jobs):
+    await say(shop, doubt, False)
+    async with shop.runtime.vault.session(shop.id) as session:
+        await session.execute(update(Delivery).values(created_at=now() - timedelta(days=2)))
+    await echo(shop, sim, run_jobs)
+    assert await last(shop) == ("agent", "failed")
 
 
 async def test_what_the_provider_confirms_late_is_believed(shop, doubt, runtime, sim):

@@ -193,6 +193,21 @@ async def test_what_is_blank_is_refused_wherever_it_would_be_said(shop, talk, bl
     assert (await shop.http.patch(talk, json={"assignee": blank})).json()["assignee"] is None
 
 
+async def test_a_stopped_connections_question_goes_to_no_model(shop, talk, run_jobs, monkeypatch):
+    async def run(*_arguments):
+        raise AssertionError("it was asked")
+
+    monkeypatch.setattr(answering, "run", run)
+    before = len(await all_of(shop, Turn.id))
+    await ask(shop, QUESTION)
+    # Stored, and not answered yet.
+    await run_jobs(once=True)
+    await shop.http.delete(f"/v1/connections/{shop.connection}")
+    await run_jobs()
+    assert len(await all_of(shop, Message.id)) == 3
+    assert len(await all_of(shop, Turn.id)) == before
+
+
 async def test_a_closed_window_is_told_to_a_person(shop, talk, monkeypatch):
     async def closed(*_arguments, **_names):
         return False
@@ -290,6 +305,16 @@ async def test_a_draft_is_edited(shop, draft, telegram, run_jobs):
     assert [sent.text for sent in telegram.sent][1:] == ["It costs £2.95, and I will waive it."]
     assert (await said(shop))[-1] == ("person", "sent")
     assert "draft" not in await all_of(shop, Message.status)
+
+
+async def test_a_persons_window_is_for_their_own_words(shop, draft, monkeypatch):
+    async def for_people(*_arguments, by_person=False, **_names):
+        return by_person
+
+    monkeypatch.setattr(gate, "window_is_open", for_people)
+    as_it_is = await shop.http.post(draft, json={})
+    assert (as_it_is.status_code, as_it_is.json()["code"]) == (409, "window_closed")
+    assert (await shop.http.post(draft, json={"text": "In my own words."})).status_code == 202
 
 
 async def test_a_draft_is_rejected_and_the_customer_still_waits_for_a_person(shop, draft, telegram, run_jobs):

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from app.channels import gate
 from app.conversations import satisfaction
 from app.conversations.satisfaction import rating_of
 from app.models import now
@@ -98,6 +99,21 @@ async def test_a_question_that_does_not_arrive_asks_no_person(talk, telegram, ru
     await talk.says("4")
     # One in doubt may have been read.
     assert (await talk.http.get(talk.path)).json()["rating"] == rating
+
+
+@pytest.mark.parametrize("why", ["window", "stopped"])
+async def test_where_nothing_can_be_said_nothing_is_asked(talk, telegram, run_jobs, monkeypatch, why):
+    async def closed(*_arguments, **_names):
+        return False
+
+    if why == "window":
+        monkeypatch.setattr(gate, "window_is_open", closed)
+    else:
+        connection = (await talk.http.get("/v1/connections")).json()["connections"][0]["id"]
+        await talk.http.delete(f"/v1/connections/{connection}")
+    before = await talk.messages()
+    await resolve(talk, run_jobs)
+    assert (await talk.messages(), len(telegram.sent)) == (before, 1)
 
 
 async def test_a_late_number_is_no_answer(talk, telegram, run_jobs, monkeypatch):

@@ -6,6 +6,7 @@ import psycopg
 import pytest
 from sqlalchemy import text, update
 
+from app.db import DatabaseUnavailable
 from app.events import endpoints, feed
 from app.keys.reencrypt import reencrypt
 from app.models import Conversation, new_id
@@ -205,6 +206,19 @@ async def test_a_process_has_so_many_places(shop, web, runtime, make_tenant):
             assert (second.status, second.headers["retry-after"]) == (503, "2")
         assert runtime.metrics.registry.get_sample_value("jobx_event_streams") == 1
     await until(lambda: _is_free(process, other))
+
+
+async def test_one_that_cannot_begin_takes_no_place(shop, web, monkeypatch):
+    async def away(*_arguments):
+        raise DatabaseUnavailable
+
+    monkeypatch.setattr(feed, "_STREAMS_OF_TENANT", 1)
+    process = await web()
+    with monkeypatch.context() as patch:
+        patch.setattr(feed.Streams, "begin", away)
+        async with streaming(process, shop.key) as stream:
+            assert stream.status == 503
+    assert await _is_free(process, shop)
 
 
 async def test_another_tenant_is_told_nothing(shop, web, make_tenant, run_jobs):

@@ -288,6 +288,11 @@ async def test_days_of_nothing_but_failures_disable_it(shop, receiver, run_jobs)
     shown = (await shop.http.get(f"/v1/webhooks/{hook['id']}")).json()
     assert (shown["enabled"], shown["disabled_reason"]) == (False, "failing")
     assert {post["state"] for post in await log(shop, hook)} == {"cancelled"}
+    await shop.http.patch(f"/v1/webhooks/{hook['id']}", json={"enabled": True})
+    await write(shop)
+    await run_jobs()
+    shown = (await shop.http.get(f"/v1/webhooks/{hook['id']}")).json()
+    assert shown["enabled"] is True, "it begins anew"
 
 
 async def test_one_that_fails_again_and_again_is_asked_less_often(shop, receiver, run_jobs):
@@ -360,6 +365,31 @@ async def test_a_post_whose_job_is_lost_gets_another(shop, receiver, run_jobs):
     assert (await log(shop, hook))[0]["state"] == "delivered"
     # A second job for the same finds nothing to do.
     assert len(receiver.got) == 1
+
+
+async def test_a_second_job_does_not_go_before_the_time(shop, receiver, run_jobs):
+    await add(shop, receiver, "message.received")
+    receiver.answers = [answer(500)]
+    await write(shop)
+    await run_jobs()
+    async with shop.runtime.vault.session(shop.id) as session:
+        [post] = await session.scalars(select(WebhookPost.id))
+        await session.execute(update(Webhook).values(resume_at=None))
+        assert await posting.take(session, shop.runtime.metrics, post) is None
+
+
+async def test_what_was_taken_though_it_was_cancelled_is_shown_as_delivered(shop, receiver, run_jobs):
+    release = asyncio.Event()
+    hook = await add(shop, receiver, "message.received")
+    receiver.answers = [held(release)]
+    await write(shop)
+    working = asyncio.create_task(run_jobs())
+    await until(lambda: _are(receiver, 1))
+    await shop.http.patch(f"/v1/webhooks/{hook['id']}", json={"enabled": False})
+    assert [post["state"] for post in await log(shop, hook)] == ["cancelled"]
+    release.set()
+    await working
+    assert [(post["state"], post["status_code"]) for post in await log(shop, hook)] == [("delivered", 204)]
 
 
 async def test_two_secrets_sign_for_a_day_after_a_rotation(shop, receiver, run_jobs):
