@@ -51,10 +51,12 @@ async def audit(tenant: Tenant) -> int:
 
 
 async def test_conversations_are_found_by_every_one_of_the_words(shop, run_jobs):
-    await written(shop, "My parcel is lost, I want a refund.", 1)
-    await written(shop, "Where is my PARCEL?", 2)
-    await written(shop, "Ein Päckchen für A-1234", 3)
-    await run_jobs()
+    for chat, text in enumerate(
+        ("My parcel is lost, I want a refund.", "Where is my PARCEL?", "Ein Päckchen für A-1234"), 1
+    ):
+        # One after the other: what comes together may be read in any order.
+        await written(shop, text, chat)
+        await run_jobs()
     first, second, third = (
         each["id"] for each in reversed((await shop.http.get("/v1/conversations")).json()["conversations"])
     )
