@@ -146,7 +146,8 @@ end $$
 """
 # Sealing a text anew (app/keys/reencrypt.py) changes its bytes and nothing that anybody reads.
 _EDITED = """
-(old.text_sealed is distinct from new.text_sealed and current_setting('app.resealing', true) is distinct from 'on')
+((old.text_sealed, old.attachments_sealed) is distinct from (new.text_sealed, new.attachments_sealed)
+ and current_setting('app.resealing', true) is distinct from 'on')
 """
 _WHEN = {
     "messages": ("tell_message", f"old.status is distinct from new.status or {_EDITED}"),

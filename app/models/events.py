@@ -91,6 +91,12 @@ class WebhookPost(TenantScoped):
             "next_attempt_at",
             postgresql_where=text("state = 'pending'"),
         ),
+        Index(
+            "ix_webhook_posts_queued",
+            "tenant_id",
+            "webhook_id",
+            postgresql_where=text("state = 'pending' and queued_at is not null"),
+        ),
         found_by("conversation_id"),
         {"schema": "tenant"},
     )

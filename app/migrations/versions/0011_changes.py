@@ -102,6 +102,14 @@ def upgrade() -> None:
             False,
             "state = 'pending'",
         ),
+        # Those that have their jobs are counted at each change: among many that wait they are few.
+        (
+            "ix_webhook_posts_queued",
+            "webhook_posts",
+            ["tenant_id", "webhook_id"],
+            False,
+            "state = 'pending' and queued_at is not null",
+        ),
     ):
         condition = None if where is None else sa.text(where)
         op.create_index(name, table, columns, unique=unique, schema="tenant", postgresql_where=condition)

@@ -104,3 +104,23 @@ async def test_a_retry_goes_to_and_fro_in_silence(knowing, telegram, run_jobs):
     await run_jobs()
     kinds = await told(knowing)
     assert [kind for kind in kinds if kind.startswith("reply.")] == ["reply.queued", "reply.sent"]
+
+
+async def test_an_edit_of_what_came_with_a_message_is_told(knowing, run_jobs):
+    shop = knowing
+
+    def picture(file_id, number, update_id, **more):
+        update = text_update(5001, "", update_id=update_id, message_id=number)
+        message = {name: value for name, value in update["message"].items() if name != "text"}
+        sizes = [{"file_id": file_id, "file_unique_id": file_id, "width": 1, "height": 1}]
+        return {**message, "photo": sizes, "caption": "Look", **more}
+
+    number = next(_numbers)
+    await shop.post(shop.connection, {"update_id": number, "message": picture("one", number, number)})
+    await run_jobs()
+    await told(shop)
+    other = next(_numbers)
+    edited = picture("two", number, other, edit_date=1789814499)
+    await shop.post(shop.connection, {"update_id": other, "edited_message": edited})
+    await run_jobs()
+    assert "message.updated" in await told(shop)
