@@ -19,6 +19,7 @@ from uuid import UUID
 
 import httpx
 import psycopg
+from psycopg import sql
 
 from app.agents.schemas import AgentCreate
 from app.agents.service import create_agent
@@ -157,9 +158,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage() -> AsyncIterator[Stage]:
-    """A stage, taken down at the end."""
-    with tempfile.TemporaryDirectory(prefix="jobx-bench-") as name, _postgres(Path(name)) as (admin, address):
+async def stage(**server: str) -> AsyncIterator[Stage]:
+    """A stage, taken down at the end; `server` are settings of PostgreSQL that Jobx does not need."""
+    with tempfile.TemporaryDirectory(prefix="jobx-bench-") as name, _postgres(Path(name), server) as (admin, address):
         found = await _furnish(admin, address, Path(name))
         try:
             yield found
@@ -175,8 +176,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def _postgres(folder: Path) -> Iterator[tuple[DatabaseAddress, DatabaseAddress]]:
-    with EmbeddedPostgres(folder) as server:
+def _postgres(folder: Path, settings: Mapping[str, str]) -> Iterator[tuple[DatabaseAddress, DatabaseAddress]]:
+    postgres = EmbeddedPostgres(folder)
+    with postgres as server, psycopg.connect(server.dsn("postgres"), autocommit=True) as connection:
+        for name, value in settings.items():
+            connection.execute(sql.SQL("alter system set {} = {}").format(sql.Identifier(name), value))
+    # Some settings are read at the start only.
+    with postgres as server:
         admin = DatabaseAddress(server.sqlalchemy_url("postgres"))
         migrate(admin, _APP_PASSWORD)
         with psycopg.connect(server.dsn("postgres"), autocommit=True) as connection:

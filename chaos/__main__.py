@@ -6,7 +6,8 @@ import json
 import sys
 from pathlib import Path
 
-from chaos.run import Plan, run
+from chaos.plan import PROVOKING, Plan
+from chaos.run import run
 
 COUNTS = ("lost", "doubled", "out_of_order", "after_takeover")
 
@@ -21,7 +22,8 @@ def main() -> int:
         "--fault", choices=("dedup", "lock", "recheck", "all"), help="take a guard away: it has to be found"
     )
     asked = parser.parse_args()
-    found = asyncio.run(run(Plan(turns=asked.turns, seed=asked.seed, fault=asked.fault)))
+    provoking = PROVOKING.get(asked.fault, {})
+    found = asyncio.run(run(Plan(turns=asked.turns, seed=asked.seed, fault=asked.fault, **provoking), aloud=True))
     told = json.dumps(found, indent=2) + "\n"
     if asked.out:
         Path(asked.out).write_text(told)

@@ -14,7 +14,7 @@ _ONSETS, _RIMES, _ENDS = "bdfgklmnprstvz", ("al", "en", "or", "ub"), ("ado", "in
 NAMES = tuple(f"{a}{b}{c}".title() for a in _ONSETS for b in _RIMES for c in _ENDS)
 LAMPS = 40
 _AGAIN_SECONDS = 0.2
-_PATIENCE_SECONDS = 120.0
+_PATIENCE_SECONDS = 180.0
 
 
 def page(lamp: int) -> str:
@@ -45,12 +45,12 @@ class Asked:
 
 @dataclass
 class Talk:
-    """A chat: its messages in order, whether the webhooks came in another, and since when a person has taken over."""
+    """A chat: its messages in order, whether the webhooks came in another, and whether a person has taken over."""
 
     chat: int
     asked: list[Asked] = field(default_factory=list)
     reordered: bool = False
-    taken_over: float | None = None
+    taken_over: bool = False
 
 
 class Customers:
@@ -63,7 +63,7 @@ class Customers:
         self._stage, self._port, self._twice = stage, port, duplicates
         self._random = random.Random(seed)  # no secret
         self.talks: dict[int, Talk] = {}
-        self.duplicates = 0
+        self.duplicates = self.acknowledged = 0
         self._client = httpx.AsyncClient(timeout=10, trust_env=False)
         self._late: set[asyncio.Task[None]] = set()
 
@@ -119,6 +119,7 @@ class Customers:
                 url = f"http://127.0.0.1:{self._port()}{request.path}"
                 answer = await self._client.post(url, content=request.body, headers=dict(request.headers))
                 if answer.is_success:
+                    self.acknowledged += asked.acknowledged is None
                     asked.acknowledged = asked.acknowledged or time.time()
                     return
             except httpx.TransportError:

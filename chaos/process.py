@@ -1,23 +1,28 @@
 """A process of Jobx that dies at named steps: `python -m chaos.process serve|worker`, settings as of `jobx` itself.
 
-CHAOS_CHANCE is how likely it is to kill itself (SIGKILL) each time it passes a step, while there is the file
-CHAOS_STEPS, to which it adds the step's name before. CHAOS_FAULT plants a fault that the proof has to find. Nothing of
-this is in app/.
+CHAOS_ORDERS (JSON) says what it is to do, see `Orders`. Nothing of this is in app/.
 """
 
 import asyncio
 import functools
 import importlib
+import json
 import os
 import random
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
+
+from chaos.faults import plant
+from chaos.wrapping import wrap
 
 Step = Callable[..., Awaitable[Any]]
 # How long a provider call has been under way when its process dies: the request has left, its answer may have come.
 _DURING_SECONDS = 0.002
+_BORN = time.monotonic_ns() // 1_000_000
 # name of the step, module, attribute, and whether it is before, during or after the function.
 _WEB = (
     ("after verify", "app.webhooks.service", "record_event", "before"),
@@ -34,6 +39,23 @@ _WORKER = (
     ("before the delivery mark", "app.channels.outbox", "settle", "before"),
 )
 STEPS = tuple(dict.fromkeys(step[0] for step in (*_WEB, *_WORKER)))
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What a process does beside its work.
+
+    It kills itself (SIGKILL) by `chance` each time it passes one of `steps` (all without any), while there is the
+    file `log`, to which it adds the step's name before. Each call to the provider is a line of the file `calls`. A
+    model takes up to `thinking` seconds. `fault` is one that the proof has to find.
+    """
+
+    chance: float
+    log: str
+    calls: str
+    steps: Sequence[str] = ()
+    thinking: float = 0.0
+    fault: str | None = None
 
 
 class _Dice:
@@ -68,64 +90,59 @@ def _dying(inner: Step, step: str, when: str, dice: _Dice) -> Step:
     return outer
 
 
-def _wrap(module: str, attribute: str, wrap: Callable[[Any], Any]) -> None:
-    holder: Any = importlib.import_module(module)
-    *path, name = attribute.split(".")
-    for part in path:
-        holder = getattr(holder, part)
-    old = getattr(holder, name)
-    new = wrap(old)
-    setattr(holder, name, new)
-    for other in list(sys.modules.values()):
-        # Who imported it by its name has it as well.
-        if not path and getattr(other, name, None) is old and other.__name__.startswith("app."):
-            setattr(other, name, new)
+def _thinking(inner: Step, seconds: float) -> Step:
+    """As with a model that takes its time: between the first look at a conversation and the last."""
+
+    @functools.wraps(inner)
+    async def outer(*arguments: Any, **named: Any) -> Any:
+        await asyncio.sleep(random.uniform(0.0, seconds))  # no secret
+        return await inner(*arguments, **named)
+
+    return outer
 
 
-def _plant(fault: str) -> None:
-    """Take one of the guards away."""
-    if fault in ("dedup", "all"):
-        _wrap("app.webhooks.service", "_dedup_key", lambda _: lambda *_arguments: os.urandom(32))
-        _wrap("app.conversations.inbound", "_is_known", lambda _: _never)
-        _wrap("app.conversations.inbound", "_row", _of_its_own)
-    if fault in ("lock", "all"):
-        # Neither the state that a lock guards, nor what went before it, is looked at.
-        _wrap("app.channels.delivery", "_may_go", lambda _: _always)
-    if fault in ("recheck", "all"):
-        _wrap("app.channels.outbox", "_obstacle", lambda _: lambda *_arguments, **_named: None)
-        _wrap("app.conversations.turns", "_pause_is_over", lambda _: lambda *_arguments: True)
+def _telling(inner: Step, log: str) -> Step:
+    """Note that a call to the provider begins, before it does: chaos/takeovers.py counts by it."""
+
+    @functools.wraps(inner)
+    async def outer(provider: Any, client: Any, credentials: Any, message: Any) -> Any:
+        call = {"delivery": message.delivery_id, "process": process_name(), "at": time.time()}
+        with open(log, "a") as calls:
+            calls.write(f"{json.dumps(call)}\n")
+        return await inner(provider, client, credentials, message)
+
+    return outer
 
 
-async def _never(*_arguments: Any) -> bool:
-    return False
+def process_name() -> str:
+    """By which the database's sessions and the calls of this process are told to be of one; ids are used again."""
+    return f"{os.getpid()}-{_BORN}"
 
 
-async def _always(*_arguments: Any) -> bool:
-    return True
+def _named(inner: Callable[..., Any]) -> Callable[..., Any]:
+    def outer(*arguments: Any) -> Any:
+        address = inner(*arguments)
+        return replace(address, name=f"{address.name} {process_name()}")
 
-
-def _of_its_own(row: Callable[..., Any]) -> Callable[..., Any]:
-    def other(*arguments: Any) -> Any:
-        message = row(*arguments)
-        message.dedup_hash, message.provider_message_hash = os.urandom(32), os.urandom(32)
-        return message
-
-    return other
+    return outer
 
 
 def main() -> None:
     """Wrap the steps, then run the command."""
-    command, chance = sys.argv[1], float(os.environ["CHAOS_CHANCE"])
+    command, asked = sys.argv[1], Orders(**json.loads(os.environ["CHAOS_ORDERS"]))
     for module in ("app.main", "app.webhooks.endpoints") if command == "serve" else ("app.worker", "app.assembly"):
         importlib.import_module(module)
-    dice = _Dice(chance, os.environ["CHAOS_STEPS"])
+    wrap("app.migrations.server", "named", _named)
+    if command == "worker":
+        # First, and so within the steps: who dies before the call has not begun it.
+        wrap("app.channels.providers.telegram", "Telegram.send", functools.partial(_telling, log=asked.calls))
+        wrap("app.documents.search", "_find", functools.partial(_thinking, seconds=asked.thinking))
+    dice = _Dice(asked.chance, asked.log)
     for step, module, attribute, when in _WEB if command == "serve" else _WORKER:
-        _wrap(module, attribute, functools.partial(_dying, step=step, when=when, dice=dice))
-    if stalled := os.environ.get("CHAOS_STALLED"):
-        _wrap("app.worker", "STALLED_SECONDS", lambda _: float(stalled))
-        _wrap("app.worker", "HEARTBEAT_SECONDS", lambda _: float(stalled) / 5)
-    if fault := os.environ.get("CHAOS_FAULT"):
-        _plant(fault)
+        if step in asked.steps or not asked.steps:
+            wrap(module, attribute, functools.partial(_dying, step=step, when=when, dice=dice))
+    if asked.fault:
+        plant(asked.fault)
     cli = importlib.import_module("app.cli").cli
     cli(sys.argv[1:])
 

@@ -1,10 +1,9 @@
 """What became of every message: from the simulator's log, and for what was not said, from the database."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -15,8 +14,6 @@ from bench.load import quantile
 from chaos.customers import Asked, Talk, lamps_in, question
 
 BY_PERSON = "I am a person and look after this myself."
-# A call that had been handed to the provider when a person took over cannot be called back.
-GRACE_SECONDS = 1.0
 _SENT = frozenset({"sent", "delivered", "read"})
 
 
@@ -24,6 +21,7 @@ _SENT = frozenset({"sent", "delivered", "read"})
 class Record:
     """What the database holds of a chat."""
 
+    conversation_id: UUID
     messages: dict[str, Message] = field(default_factory=dict)
     turns: dict[UUID, Turn] = field(default_factory=dict)
     deliveries: dict[UUID, list[Delivery]] = field(default_factory=dict)
@@ -34,7 +32,7 @@ async def records(vault: Vault, tenant_id: UUID) -> dict[int, Record]:
     """Every chat's record; a customer's messages by what they ask."""
     async with vault.session(tenant_id) as session:
         chats = {row.id: int(row.provider_id) for row in await session.scalars(select(Conversation))}
-        found = {chat: Record() for chat in chats.values()}
+        found = {chat: Record(conversation_id) for conversation_id, chat in chats.items()}
         for message in await session.scalars(select(Message).where(Message.direction == "in")):
             found[chats[message.conversation_id]].messages[message.text] = message
         for turn in await session.scalars(select(Turn)):
@@ -60,7 +58,7 @@ def fate(asked: Asked, talk: Talk, record: Record | None) -> str:
         return "flagged" if record.handoffs else "lost: not flagged"
     if turn.state == "handed_off" and record.handoffs:
         return "handed over"
-    if talk.taken_over is not None and (turn.state == "skipped" or "cancelled" in states):
+    if talk.taken_over and (turn.state == "skipped" or "cancelled" in states):
         return "person"
     return f"lost: {turn.state}, {', '.join(sorted(states)) or 'nothing sent'}"
 
@@ -79,14 +77,6 @@ def out_of_order(talk: Talk, said: Sequence[str]) -> int:
     place = {asked.lamp: number for number, asked in enumerate(talk.asked)}
     order = [place[lamp] for text in said for lamp in lamps_in(text)[:1] if lamp in place]
     return sum(later < earlier for earlier, later in pairwise(order))
-
-
-def after_takeover(talk: Talk, calls: Iterable[Mapping[str, Any]]) -> tuple[int, int]:
-    """Automatic calls that began after a person took over: (too late, under way when it was acknowledged)."""
-    if talk.taken_over is None:
-        return 0, 0
-    late = [call["at"] - talk.taken_over for call in calls if call["text"] != BY_PERSON]
-    return sum(by > GRACE_SECONDS for by in late), sum(0 < by <= GRACE_SECONDS for by in late)
 
 
 def doubts(found: Iterable[Record]) -> Counter[str]:

@@ -1,0 +1,47 @@
+"""How much is done to how many, and what of it brings each fault to light."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Fault = Literal["dedup", "lock", "recheck", "all"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is done. `chance` is that of a process to die at a step, `pause` the seconds between other kills.
+
+    `steps` are those at which processes die, all without any. `thinking` are the seconds that a model takes at most
+    before it answers. `restarts` is how often the database is crashed, None for as often as the turns ask for.
+    Customers write `per_second` messages, and wait while `waiting` of theirs are not dealt with.
+    """
+
+    turns: int
+    seed: int
+    fault: Fault | None = None
+    chance: float = 0.005
+    steps: tuple[str, ...] = ()
+    pause: tuple[float, float] = (3.0, 8.0)
+    restarts: int | None = None
+    thinking: float = 0.5
+    per_second: float = 6.0
+    waiting: int = 150
+    takeovers: float = 0.1
+    duplicates: float = 0.1
+
+    @property
+    def crashes(self) -> int:
+        """How often the database is crashed."""
+        return max(2, self.turns // 1000) if self.restarts is None else self.restarts
+
+
+# What a run has to be full of for a guard to be missed: each of these is rare enough in an ordinary one that some
+# short runs have none.
+PROVOKING: Mapping[Fault, Mapping[str, Any]] = {
+    "dedup": {"duplicates": 0.8},
+    # The provider has acted, nobody has noted it, and the job comes again.
+    "lock": {"steps": ("after the provider call", "before the delivery mark"), "chance": 0.25},
+    # The person writes while the model thinks: behind the first look at the conversation, before the second.
+    "recheck": {"takeovers": 0.8, "thinking": 3.0},
+}
+PROVOKING = {**PROVOKING, "all": {name: value for one in PROVOKING.values() for name, value in one.items()}}
