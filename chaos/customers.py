@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from bench.stage import FIRST_CHAT, Stage
+from chaos.plan import Plan
 
 _ONSETS, _RIMES, _ENDS = "bdfgklmnprstvz", ("al", "en", "or", "ub"), ("ado", "ine", "umo", "ery")
 NAMES = tuple(f"{a}{b}{c}".title() for a in _ONSETS for b in _RIMES for c in _ENDS)
@@ -54,14 +55,11 @@ class Talk:
 
 
 class Customers:
-    """Chats of one to three messages; `port` tells where the web process listens now.
+    """Chats of one to three messages; `port` tells where the web process listens now."""
 
-    `duplicates` is the share of messages whose webhook comes a second time.
-    """
-
-    def __init__(self, stage: Stage, port: Callable[[], int], seed: int, duplicates: float) -> None:
-        self._stage, self._port, self._twice = stage, port, duplicates
-        self._random = random.Random(seed)  # no secret
+    def __init__(self, stage: Stage, port: Callable[[], int], plan: Plan) -> None:
+        self._stage, self._port, self._plan = stage, port, plan
+        self._random = random.Random(plan.seed)  # no secret
         self.talks: dict[int, Talk] = {}
         self.duplicates = self.acknowledged = 0
         self._client = httpx.AsyncClient(timeout=10, trust_env=False)
@@ -85,7 +83,7 @@ class Customers:
             waiting.reverse()
         for asked in waiting:
             await self._post(asked)
-            if self._random.random() < self._twice:
+            if self._random.random() < self._plan.duplicates:
                 self._later(asked)
             await asyncio.sleep(self._random.choice((0.0, 0.3, 2.0)))
 
@@ -104,7 +102,7 @@ class Customers:
 
     def _later(self, asked: Asked) -> None:
         async def post() -> None:
-            await asyncio.sleep(self._random.uniform(0.0, 4.0))
+            await asyncio.sleep(self._random.uniform(*self._plan.late))
             self.duplicates += 1
             await self._post(asked)
 

@@ -13,7 +13,8 @@ class Plan:
 
     `steps` are those at which processes die, all without any. `thinking` are the seconds that a model takes at most
     before it answers. `restarts` is how often the database is crashed, None for as often as the turns ask for.
-    Customers write `per_second` messages, and wait while `waiting` of theirs are not dealt with.
+    Customers write `per_second` messages, and wait while `waiting` of theirs are not dealt with. `duplicates` is the
+    share of messages whose webhook comes a second time, `late` by so many seconds.
     """
 
     turns: int
@@ -28,6 +29,7 @@ class Plan:
     waiting: int = 150
     takeovers: float = 0.1
     duplicates: float = 0.1
+    late: tuple[float, float] = (0.0, 4.0)
 
     @property
     def crashes(self) -> int:
@@ -38,7 +40,8 @@ class Plan:
 # What a run has to be full of for a guard to be missed: each of these is rare enough in an ordinary one that some
 # short runs have none.
 PROVOKING: Mapping[Fault, Mapping[str, Any]] = {
-    "dedup": {"duplicates": 0.8},
+    # What comes again with the message itself would be part of the same turn.
+    "dedup": {"duplicates": 0.8, "late": (6.0, 8.0)},
     # The provider has acted, nobody has noted it, and the job comes again.
     "lock": {"steps": ("after the provider call", "before the delivery mark"), "chance": 0.25},
     # The person writes while the model thinks: behind the first look at the conversation, before the second.

@@ -45,6 +45,9 @@ def report(
         "kills": fleet.at_random + sum(steps.values()),
         "recovery_s": tally.spread(tally.recoveries(found.values(), fleet.kills)),
         "fates": dict(became),
+        "reasons": dict(
+            Counter(turn.reason for record in found.values() for turn in record.turns.values() if turn.reason)
+        ),
         "doubts": dict(tally.doubts(found.values())),
         "kills_by_step": {step: steps[step] for step in STEPS} | {"at random": fleet.at_random},
         "taken_over": len(noted.takeovers),

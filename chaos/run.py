@@ -55,7 +55,7 @@ async def run(plan: Plan, *, aloud: bool = False) -> dict[str, Any]:
         watch(platform.admin.conninfo())
         await _surround(platform, plan.seed)
         fleet = Fleet(platform, plan, platform.folder / "steps.log", platform.folder / "calls.log")
-        customers = Customers(platform, lambda: fleet.port, plan.seed, plan.duplicates)
+        customers = Customers(platform, lambda: fleet.port, plan)
         pulse = Pulse(platform.admin.conninfo(), customers, fleet, aloud=aloud)
         scene = _Scene(plan, platform, fleet, customers, vault, pulse, random.Random(plan.seed))  # no secret
         async with kept(fleet):
