@@ -5,8 +5,8 @@ Arguments are ids only, with the trace that the job belongs to: the queue logs t
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial, wraps
 from time import perf_counter
@@ -30,6 +30,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.dml import ReturningInsert
 
 from app.db import DatabaseAddress, was_closed
+from app.liveness import Liveness
 from app.telemetry.logs import current_job
 from app.telemetry.tracing import begin, traceparent
 from graphs.spans import describe, fail
@@ -191,6 +192,7 @@ class Queue:
             )
         )
         self._manager = self.app.job_manager = _Ends(self.app.connector)
+        self._liveness = Liveness(address, self._manager.workers)
         for blueprint in blueprints:
             # Not add_tasks_from: it renames the blueprint's own tasks, so that it serves one app only.
             self.app.tasks.update(blueprint.tasks)
@@ -223,12 +225,22 @@ class Queue:
         added = select(_DEFER) if once is None else select(_DEFER).select_from(once.cte("added"))
         return await session.scalar(added, values) is not None
 
+    @asynccontextmanager
+    async def alive(self) -> AsyncIterator[None]:
+        """Let the others know at once when this process dies, and take over the jobs of those that do."""
+        keeping = asyncio.create_task(self._liveness.keep())
+        try:
+            yield
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+
     async def beat(self) -> None:
         """Tell the others that this process's workers are alive, also those that only wait for their last jobs."""
         await self.app.connector.execute_query_async(_BEAT, workers=list(self._manager.workers))
 
     async def release_stalled(self, seconds_since_heartbeat: float) -> int:
-        """Put jobs of dead workers back into the queue; returns how many. Workers that ask at once share them."""
+        """Put jobs of silent workers back into the queue; returns how many. Workers that ask at once share them."""
         rows = await self.app.connector.execute_query_all_async(_RELEASE, seconds=seconds_since_heartbeat)
         return len(rows)
 

@@ -93,19 +93,20 @@ async def _add(vault: Vault, queue: Queue, tenant_id: UUID, done: Mapping[UUID, 
 
 
 async def _work(runtime: Runtime, tenant_id: UUID) -> None:
-    while await _left(runtime.db, tenant_id):
-        # A command that was killed leaves jobs that look as if they ran, and hold the locks of documents.
-        await runtime.queue.release_stalled(STALLED_SECONDS)
-        await runtime.queue.app.run_worker_async(
-            queues=[INGESTION],
-            name="reindex",
-            concurrency=_SLOTS,
-            wait=False,
-            delete_jobs="successful",
-            install_signal_handlers=False,
-            additional_context={"runtime": runtime},
-        )
-        await asyncio.sleep(_POLL_SECONDS)
+    async with runtime.queue.alive():
+        while await _left(runtime.db, tenant_id):
+            # A command that was killed leaves jobs that look as if they ran, and hold the locks of documents.
+            await runtime.queue.release_stalled(STALLED_SECONDS)
+            await runtime.queue.app.run_worker_async(
+                queues=[INGESTION],
+                name="reindex",
+                concurrency=_SLOTS,
+                wait=False,
+                delete_jobs="successful",
+                install_signal_handlers=False,
+                additional_context={"runtime": runtime},
+            )
+            await asyncio.sleep(_POLL_SECONDS)
 
 
 async def _leave_to_owner(settings: Settings, address: DatabaseAddress, tenant_id: UUID, say: Say) -> None:

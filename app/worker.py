@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from typing import Any
 
 from fastapi import FastAPI
@@ -37,11 +37,12 @@ BLUEPRINTS = (
     reindex_tasks,
     webhook_tasks,
 )
-HEARTBEAT_SECONDS = 5.0
+HEARTBEAT_SECONDS = 2.0
+_BEATS_A_ROUND = 3
 _NEVER_SECONDS = 1e9
 STALLED_SECONDS = 30.0
 _POLL_SECONDS = 1.0
-_ROUNDS_BETWEEN_RESCUES = 60
+_BEATS_A_RESCUE = 50 * _BEATS_A_ROUND
 # How much longer than its jobs a worker may take to say goodbye to the queue, which it cannot without a database.
 _GOODBYE_SECONDS = 5.0
 _ERASURES_AT_ONCE = 4
@@ -87,6 +88,11 @@ async def run_worker(runtime: Runtime, stop: asyncio.Event, *, share: Share = "a
     if share != "answers":
         parts.append(_working(runtime, stop, "documents", [INGESTION], settings.ingestion_concurrency))
     await _unless(stop, _rescue_round(runtime, 0.0 if sole else STALLED_SECONDS, renew=False))
+    async with runtime.queue.alive():
+        await _run(runtime, stop, parts)
+
+
+async def _run(runtime: Runtime, stop: asyncio.Event, parts: Collection[Coroutine[Any, Any, None]]) -> None:
     tasks = [asyncio.create_task(part) for part in parts]
     beating = asyncio.create_task(_beating(runtime))
     try:
@@ -95,7 +101,7 @@ async def run_worker(runtime: Runtime, stop: asyncio.Event, *, share: Share = "a
         runtime.pressure.stop()
         stop.set()
         # Cancelling a procrastinate worker lets its running jobs end; the second time it lets go of everything.
-        for seconds in (settings.shutdown_seconds + _GOODBYE_SECONDS, _GOODBYE_SECONDS):
+        for seconds in (runtime.settings.shutdown_seconds + _GOODBYE_SECONDS, _GOODBYE_SECONDS):
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=seconds)
@@ -144,22 +150,22 @@ async def _working(runtime: Runtime, stop: asyncio.Event, name: str, queues: lis
 
 
 async def _beating(runtime: Runtime) -> None:
-    """Show that this process lives, put the jobs of workers that died back, and replace those that are gone.
+    """Show that this process lives, put the jobs of workers that are silent back, and replace those that are gone.
 
     After the database was away everybody has a round's time to show that they live, before their jobs are taken.
     """
-    shown = True
+    shown = _BEATS_A_ROUND
     for number in itertools.count(1):
         await asyncio.sleep(HEARTBEAT_SECONDS)
         try:
             await runtime.queue.beat()
         except Exception:
             logger.warning("the other workers could not be told that this one lives")
-            shown = False
+            shown = 0
             continue
-        if shown:
-            await _rescue_round(runtime, STALLED_SECONDS, renew=number % _ROUNDS_BETWEEN_RESCUES == 0)
-        shown = True
+        shown += 1
+        if shown > _BEATS_A_ROUND and number % _BEATS_A_ROUND == 0:
+            await _rescue_round(runtime, STALLED_SECONDS, renew=number % _BEATS_A_RESCUE == 0)
 
 
 async def _rescue_round(runtime: Runtime, silent_seconds: float, *, renew: bool) -> None:
