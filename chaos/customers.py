@@ -13,7 +13,6 @@ from chaos.plan import Plan
 
 _ONSETS, _RIMES, _ENDS = "bdfgklmnprstvz", ("al", "en", "or", "ub"), ("ado", "ine", "umo", "ery")
 NAMES = tuple(f"{a}{b}{c}".title() for a in _ONSETS for b in _RIMES for c in _ENDS)
-LAMPS = 40
 _AGAIN_SECONDS = 0.2
 _PATIENCE_SECONDS = 180.0
 
@@ -30,7 +29,7 @@ def question(lamp: int) -> str:
 
 def lamps_in(text: str) -> list[int]:
     """The lamps whose prices a text names, in order."""
-    found = [(text.find(str(1000 + lamp)), lamp) for lamp in range(LAMPS)]
+    found = [(text.find(str(1000 + lamp)), lamp) for lamp in range(len(NAMES))]
     return [lamp for place, lamp in sorted(found) if place >= 0]
 
 
@@ -70,7 +69,7 @@ class Customers:
         messages = self._random.choice((1, 1, 2, 3))
         first = self._stage.numbers(messages + 1)
         talk = Talk(FIRST_CHAT + first)
-        lamps = self._random.sample(range(LAMPS), messages + 1)
+        lamps = self._random.sample(range(self._plan.lamps), messages + 1)
         talk.asked = [Asked(talk.chat, lamp, first + place) for place, lamp in enumerate(lamps[:messages])]
         self.talks[talk.chat] = talk
         return talk
@@ -90,7 +89,7 @@ class Customers:
     async def write_again(self, talk: Talk) -> None:
         """One more message, of a lamp of which the chat has not asked."""
         known = {asked.lamp for asked in talk.asked}
-        lamp = self._random.choice([lamp for lamp in range(LAMPS) if lamp not in known])
+        lamp = self._random.choice([lamp for lamp in range(self._plan.lamps) if lamp not in known])
         asked = Asked(talk.chat, lamp, self._stage.numbers(1))
         talk.asked.append(asked)
         await self._post(asked)

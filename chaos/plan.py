@@ -11,10 +11,11 @@ Fault = Literal["dedup", "lock", "recheck", "all"]
 class Plan:
     """How much is done. `chance` is that of a process to die at a step, `pause` the seconds between other kills.
 
-    `steps` are those at which processes die, all without any. `thinking` are the seconds that a model takes at most
-    before it answers. `restarts` is how often the database is crashed, None for as often as the turns ask for.
-    Customers write `per_second` messages, and wait while `waiting` of theirs are not dealt with. `duplicates` is the
-    share of messages whose webhook comes a second time, `late` by so many seconds.
+    `steps` are those at which processes die, all without any. `restarts` is how often the database is crashed, None
+    for as often as so many turns ask for. `thinking` are the seconds that a model takes at most before it answers,
+    `lamps` is how many pages the tenant has. Customers write `per_second` messages, and wait while `waiting` of
+    theirs are not dealt with. `takeovers` is the share of chats that a person takes over, `duplicates` that of
+    messages whose webhook comes a second time, `late` by so many seconds.
     """
 
     turns: int
@@ -25,6 +26,7 @@ class Plan:
     pause: tuple[float, float] = (3.0, 8.0)
     restarts: int | None = None
     thinking: float = 0.5
+    lamps: int = 40
     per_second: float = 6.0
     waiting: int = 150
     takeovers: float = 0.1

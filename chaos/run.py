@@ -21,7 +21,7 @@ from app.models import Conversation
 from bench.load import fetch
 from bench.stage import MASTER, Stage, stage
 from chaos import tally
-from chaos.customers import LAMPS, Customers, Talk, page
+from chaos.customers import Customers, Talk, page
 from chaos.fleet import Fleet, crash_database, kept
 from chaos.plan import Plan
 from chaos.pulse import Pulse
@@ -59,7 +59,7 @@ async def run(plan: Plan, *, aloud: bool = False) -> dict[str, Any]:
         pulse = Pulse(platform.admin.conninfo(), customers, fleet, aloud=aloud)
         scene = _Scene(plan, platform, fleet, customers, vault, pulse, random.Random(plan.seed))  # no secret
         async with kept(fleet):
-            await _teach(platform, fleet)
+            await _teach(platform, fleet, plan.lamps)
             async with pulse.felt():
                 crashes = await _storm(scene)
                 await _calm(platform.ports["provider"])
@@ -82,12 +82,12 @@ async def _surround(platform: Stage, seed: int) -> None:
     platform.ports = {"vectors": vectors.port, "provider": provider.port}
 
 
-async def _teach(platform: Stage, fleet: Fleet) -> None:
+async def _teach(platform: Stage, fleet: Fleet, lamps: int) -> None:
     """Upload what the tenant knows; then the processes may die."""
     headers = {"Authorization": f"Bearer {platform.api_key}"}
     base = f"http://127.0.0.1:{fleet.port}/v1/documents"
     async with httpx.AsyncClient(headers=headers, timeout=30, trust_env=False) as client:
-        for lamp in range(LAMPS):
+        for lamp in range(lamps):
             (await client.post(base, json={"title": f"Lamp {lamp}", "text": page(lamp)})).raise_for_status()
         until = time.monotonic() + 120
         while time.monotonic() < until:

@@ -11,9 +11,17 @@ from chaos.run import run
 from chaos.tally import Record, doubled, fate, out_of_order
 
 COUNTS = ("lost", "doubled", "out_of_order", "after_takeover")
-SHORT = {"turns": 30, "per_second": 5.0, "chance": 0.02, "pause": (1.5, 3.0), "restarts": 1}
+SHORT = {"turns": 30, "lamps": 12, "per_second": 5.0, "chance": 0.02, "pause": (1.5, 3.0), "restarts": 1}
 # Without other deaths, which only make the run longer.
-CALM = {"turns": 16, "per_second": 8.0, "chance": 0.0, "pause": (1e6, 1e6), "restarts": 0, "takeovers": 0.0}
+CALM = {
+    "turns": 16,
+    "lamps": 12,
+    "per_second": 8.0,
+    "chance": 0.0,
+    "pause": (1e6, 1e6),
+    "restarts": 0,
+    "takeovers": 0.0,
+}
 
 
 async def test_nothing_is_lost_or_said_twice():
