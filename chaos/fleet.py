@@ -17,7 +17,6 @@ from bench.stage import Stage, Started
 from chaos.plan import Plan
 from chaos.process import Orders
 
-_KINDS = ("web", "worker", "worker")
 _COMMANDS = {"web": "serve", "worker": "worker"}
 # A process that is ready still loads what it works with. Were it killed before, a slow machine would be left with none
 # that works, and the run would tell nothing; it may die at a step in its first second.
@@ -32,11 +31,15 @@ class Fleet:
     plan: Plan
     log: Path
     calls: Path
-    slots: list[Started | None] = field(default_factory=lambda: [None] * len(_KINDS))
-    ready_at: list[float] = field(default_factory=lambda: [0.0] * len(_KINDS))
+    slots: list[Started | None] = field(init=False)
+    ready_at: list[float] = field(init=False)
     kills: list[float] = field(default_factory=list)
     at_random: int = 0
     _port: int = 0
+
+    def __post_init__(self) -> None:
+        self.kinds = ("web", *["worker"] * self.plan.workers)
+        self.slots, self.ready_at = [None] * len(self.kinds), [0.0] * len(self.kinds)
 
     @property
     def port(self) -> int:
@@ -46,7 +49,7 @@ class Fleet:
     async def keep(self, slot: int) -> None:
         """Have a process in a slot, until this is cancelled."""
         while True:
-            started = await self._start(_KINDS[slot])
+            started = await self._start(self.kinds[slot])
             self.slots[slot], self.ready_at[slot] = started, time.monotonic()
             if started is None:
                 continue
@@ -92,7 +95,7 @@ class Fleet:
 @asynccontextmanager
 async def kept(fleet: Fleet) -> AsyncIterator[None]:
     """The processes, all of them ready."""
-    keeping = [asyncio.create_task(fleet.keep(slot)) for slot in range(len(_KINDS))]
+    keeping = [asyncio.create_task(fleet.keep(slot)) for slot in range(len(fleet.kinds))]
     try:
         await fleet.complete()
         yield

@@ -9,13 +9,13 @@ Fault = Literal["dedup", "lock", "recheck", "all"]
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is done. `chance` is that of a process to die at a step, `pause` the seconds between other kills.
+    """How much is done.
 
-    `steps` are those at which processes die, all without any. `restarts` is how often the database is crashed, None
-    for as often as so many turns ask for. `thinking` are the seconds that a model takes at most before it answers,
-    `lamps` is how many pages the tenant has. Customers write `per_second` messages, and wait while `waiting` of
-    theirs are not dealt with. `takeovers` is the share of chats that a person takes over, `duplicates` that of
-    messages whose webhook comes a second time, `late` by so many seconds.
+    Customers write `turns` messages, `per_second`, and wait while `waiting` of theirs are not dealt with. A process dies
+    at each of `steps` (all without any) by `chance`, and one every `pause` seconds; the database crashes `restarts`
+    times, None for as often as so many turns ask for. A model takes `thinking` seconds at most. `takeovers` is the
+    share of chats that a person takes over, `duplicates` that of messages whose webhook comes again, `late` by so many
+    seconds. The tenant has `lamps` pages, and `workers` processes run its jobs.
     """
 
     turns: int
@@ -27,6 +27,7 @@ class Plan:
     restarts: int | None = None
     thinking: float = 0.5
     lamps: int = 40
+    workers: int = 2
     per_second: float = 6.0
     waiting: int = 150
     takeovers: float = 0.1

@@ -16,11 +16,13 @@ SHORT = {"turns": 30, "lamps": 12, "per_second": 5.0, "chance": 0.02, "pause": (
 CALM = {
     "turns": 16,
     "lamps": 12,
+    "workers": 1,
     "per_second": 8.0,
     "chance": 0.0,
     "pause": (1e6, 1e6),
     "restarts": 0,
     "takeovers": 0.0,
+    "duplicates": 0.0,
 }
 
 
