@@ -11,8 +11,8 @@ Fault = Literal["dedup", "lock", "recheck", "all"]
 class Plan:
     """How much is done.
 
-    Customers write `turns` messages, `per_second`, and wait while `waiting` of theirs are not dealt with. A process dies
-    at each of `steps` (all without any) by `chance`, and one every `pause` seconds; the database crashes `restarts`
+    Customers write `turns` messages, `per_second`, and wait while `waiting` of theirs are not dealt with. Processes die
+    at each of `steps` (all without any) by `chance`, a process every `pause` seconds; the database crashes `restarts`
     times, None for as often as so many turns ask for. A model takes `thinking` seconds at most. `takeovers` is the
     share of chats that a person takes over, `duplicates` that of messages whose webhook comes again, `late` by so many
     seconds. The tenant has `lamps` pages, and `workers` processes run its jobs.
