@@ -46,7 +46,7 @@ PROVOKING: Mapping[Fault, Mapping[str, Any]] = {
     # What comes again with the message itself would be part of the same turn.
     "dedup": {"duplicates": 0.8, "late": (6.0, 8.0)},
     # The provider has acted, nobody has noted it, and the job comes again.
-    "lock": {"steps": ("after the provider call", "before the delivery mark"), "chance": 0.25},
+    "lock": {"steps": ("after the provider call", "before the delivery mark"), "chance": 0.3},
     # The person writes while the model thinks: behind the first look at the conversation, before the second.
     "recheck": {"takeovers": 0.8, "thinking": 3.0},
 }

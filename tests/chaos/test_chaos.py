@@ -14,7 +14,7 @@ COUNTS = ("lost", "doubled", "out_of_order", "after_takeover")
 SHORT = {"turns": 30, "lamps": 12, "per_second": 5.0, "chance": 0.02, "pause": (1.5, 3.0), "restarts": 1}
 # Without other deaths, which only make the run longer.
 CALM = {
-    "turns": 16,
+    "turns": 20,
     "lamps": 12,
     "workers": 1,
     "per_second": 8.0,
