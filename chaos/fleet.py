@@ -62,7 +62,7 @@ class Fleet:
 
     async def _start(self, kind: str) -> Started | None:
         plan = self.plan
-        orders = Orders(plan.chance, str(self.log), str(self.calls), plan.steps, plan.thinking, plan.fault)
+        orders = Orders(plan.chance, str(self.log), str(self.calls), plan.steps, plan.thinking, plan.fault, plan.deaths)
         env = {"CHAOS_ORDERS": json.dumps(asdict(orders))}
         env |= {"JOBX_BURST_WAIT_SECONDS": "0.5", "JOBX_BURST_CAP_SECONDS": "2"}
         before = list(self.platform.processes)
@@ -85,6 +85,10 @@ class Fleet:
             if working := [started for started, since in alive if started is not None and since < grown]:
                 chance.choice(working).process.kill()
                 self.at_random += 1
+
+    def died(self) -> list[str]:
+        """The steps at which processes killed themselves."""
+        return self.log.read_text().splitlines()
 
     async def complete(self) -> None:
         """Wait until every process is there."""

@@ -15,7 +15,8 @@ class Plan:
     at each of `steps` (all without any) by `chance`, a process every `pause` seconds; the database crashes `restarts`
     times, None for as often as so many turns ask for. A model takes `thinking` seconds at most. `takeovers` is the
     share of chats that a person takes over, `duplicates` that of messages whose webhook comes again, `late` by so many
-    seconds. The tenant has `lamps` pages, and `workers` processes run its jobs.
+    seconds. With `deaths` so many processes die at steps, no more and no fewer; `is_steady` is a provider without
+    faults. The tenant has `lamps` pages, and `workers` processes run its jobs.
     """
 
     turns: int
@@ -23,6 +24,8 @@ class Plan:
     fault: Fault | None = None
     chance: float = 0.005
     steps: tuple[str, ...] = ()
+    deaths: int | None = None
+    is_steady: bool = False
     pause: tuple[float, float] = (3.0, 8.0)
     restarts: int | None = None
     thinking: float = 0.5

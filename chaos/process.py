@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from chaos.faults import plant
@@ -47,7 +48,8 @@ class Orders:
 
     It kills itself (SIGKILL) by `chance` each time it passes one of `steps` (all without any), while there is the
     file `log`, to which it adds the step's name before. Each call to the provider is a line of the file `calls`. A
-    model takes up to `thinking` seconds. `fault` is one that the proof has to find.
+    model takes up to `thinking` seconds. `fault` is one that the proof has to find. After `deaths` of all processes
+    there are no more.
     """
 
     chance: float
@@ -56,15 +58,19 @@ class Orders:
     steps: Sequence[str] = ()
     thinking: float = 0.0
     fault: str | None = None
+    deaths: int | None = None
 
 
 class _Dice:
-    def __init__(self, chance: float, log: str) -> None:
-        self._chance, self._log = chance, log
+    def __init__(self, orders: Orders) -> None:
+        self._chance, self._log, self._deaths = orders.chance, orders.log, orders.deaths
         self._random = random.Random()  # no secret; each process its own
 
     def roll(self) -> bool:
-        return self._random.random() < self._chance and os.path.exists(self._log)
+        return self._random.random() < self._chance and os.path.exists(self._log) and not self._is_enough()
+
+    def _is_enough(self) -> bool:
+        return self._deaths is not None and len(Path(self._log).read_text().splitlines()) >= self._deaths
 
     def die(self, step: str) -> None:
         with open(self._log, "a") as log:
@@ -137,7 +143,7 @@ def main() -> None:
         # First, and so within the steps: who dies before the call has not begun it.
         wrap("app.channels.providers.telegram", "Telegram.send", functools.partial(_telling, log=asked.calls))
         wrap("app.documents.search", "_find", functools.partial(_thinking, seconds=asked.thinking))
-    dice = _Dice(asked.chance, asked.log)
+    dice = _Dice(asked)
     for step, module, attribute, when in _WEB if command == "serve" else _WORKER:
         if step in asked.steps or not asked.steps:
             wrap(module, attribute, functools.partial(_dying, step=step, when=when, dice=dice))

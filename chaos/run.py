@@ -31,6 +31,7 @@ from chaos.takeovers import noted, watch
 _QUIET_SECONDS = 300.0
 # A message may have to wait for the jobs of a worker that died before there is a conversation.
 _TAKEOVER_SECONDS = 300.0
+_DEATHS_SECONDS = 120.0
 _POLL_SECONDS = 0.5
 # What is said twice is said by then.
 _AFTERWARDS_SECONDS = 3.0
@@ -54,6 +55,8 @@ async def run(plan: Plan, *, aloud: bool = False) -> dict[str, Any]:
     async with stage(track_commit_timestamp="on") as platform, _vault(platform) as vault:
         watch(platform.admin.conninfo())
         await _surround(platform, plan.seed)
+        if plan.is_steady:
+            await _calm(platform.ports["provider"])
         fleet = Fleet(platform, plan, platform.folder / "steps.log", platform.folder / "calls.log")
         customers = Customers(platform, lambda: fleet.port, plan)
         pulse = Pulse(platform.admin.conninfo(), customers, fleet, aloud=aloud)
@@ -63,7 +66,7 @@ async def run(plan: Plan, *, aloud: bool = False) -> dict[str, Any]:
             async with pulse.felt():
                 crashes = await _storm(scene)
                 await _calm(platform.ports["provider"])
-                steps = Counter(fleet.log.read_text().splitlines())
+                steps = Counter(fleet.died())
                 # Without it nobody dies any more.
                 fleet.log.unlink()
                 await fleet.complete()
@@ -118,6 +121,9 @@ async def _storm(scene: _Scene) -> int:
                 await asyncio.sleep(_POLL_SECONDS)
         await asyncio.gather(*writing)
         await customers.finish()
+        async with asyncio.timeout(_DEATHS_SECONDS):
+            while plan.deaths is not None and len(scene.fleet.died()) < plan.deaths:  # noqa: ASYNC110  # as above
+                await asyncio.sleep(_POLL_SECONDS)
     finally:
         killing.cancel()
     return crashed
