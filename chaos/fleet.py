@@ -6,7 +6,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -76,15 +76,21 @@ class Fleet:
             self.kills.append(time.time())
             return None
 
-    async def kill_at_random(self, chance: random.Random) -> None:
-        """Kill -9 a process now and then, until this is cancelled."""
+    async def kill_at_random(self, chance: random.Random, done: Callable[[], int]) -> None:
+        """Kill -9 a process now and then, until this is cancelled.
+
+        Not before so much was done since the last one: on a slow machine all would be starting for ever.
+        """
+        last = done()
         while True:
             await asyncio.sleep(chance.uniform(*self.plan.pause))
             grown = time.monotonic() - _LEAST_LIFE_SECONDS
             alive = zip(self.slots, self.ready_at, strict=True)
-            if working := [started for started, since in alive if started is not None and since < grown]:
+            working = [started for started, since in alive if started is not None and since < grown]
+            if working and done() >= last + self.plan.between:
                 chance.choice(working).process.kill()
                 self.at_random += 1
+                last = done()
 
     def died(self) -> list[str]:
         """The steps at which processes killed themselves."""

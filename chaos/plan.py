@@ -12,11 +12,11 @@ class Plan:
     """How much is done.
 
     Customers write `turns` messages, `per_second`, and wait while `waiting` of theirs are not dealt with. Processes die
-    at each of `steps` (all without any) by `chance`, a process every `pause` seconds; the database crashes `restarts`
-    times, None for as often as so many turns ask for. A model takes `thinking` seconds at most. `takeovers` is the
+    at each of `steps` (all without any) by `chance`, with `deaths` so many in all; others every `pause` seconds, if
+    `between` messages were dealt with since. The database crashes `restarts` times, None for as often as so many turns
+    ask for. A model takes `thinking` seconds at most, `is_steady` is a provider without faults. `takeovers` is the
     share of chats that a person takes over, `duplicates` that of messages whose webhook comes again, `late` by so many
-    seconds. With `deaths` so many processes die at steps, no more and no fewer; `is_steady` is a provider without
-    faults. The tenant has `lamps` pages, and `workers` processes run its jobs.
+    seconds. The tenant has `lamps` pages, and `workers` processes run its jobs.
     """
 
     turns: int
@@ -27,6 +27,7 @@ class Plan:
     deaths: int | None = None
     is_steady: bool = False
     pause: tuple[float, float] = (3.0, 8.0)
+    between: int = 10
     restarts: int | None = None
     thinking: float = 0.5
     lamps: int = 40

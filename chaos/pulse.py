@@ -24,12 +24,14 @@ select (select count(*) from tenant.inbound_events where handled_at is null),
 
 
 class Pulse:
-    """`waiting` are the messages that are acknowledged and not dealt with; `moves` says that any is, or a send."""
+    """`waiting` are the messages that are acknowledged and not dealt with, `done` those that are.
+
+    `moves` says that a message waits, or a send.
+    """
 
     def __init__(self, dsn: str, customers: Customers, fleet: Fleet, *, aloud: bool) -> None:
         self._dsn, self._customers, self._fleet, self._aloud = dsn, customers, fleet, aloud
-        self.waiting, self.moves = 0, True
-        self._done = 0
+        self.waiting, self.done, self.moves = 0, 0, True
 
     @asynccontextmanager
     async def felt(self) -> AsyncIterator[None]:
@@ -51,7 +53,7 @@ class Pulse:
                 # It is one of those that die.
                 row = None
             if row is not None:
-                events, messages, sends, self._done = row
+                events, messages, sends, self.done = row
                 self.waiting, self.moves = events + messages, bool(events or messages or sends)
             if self._aloud and time.monotonic() - told >= _TOLD_SECONDS:
                 told = time.monotonic()
@@ -60,4 +62,4 @@ class Pulse:
 
     def _line(self, seconds: float) -> str:
         kills, written = len(self._fleet.kills), self._customers.acknowledged
-        return f"chaos: {seconds:.0f} s: {written} written, {self._done} dealt with, {kills} processes died"
+        return f"chaos: {seconds:.0f} s: {written} written, {self.done} dealt with, {kills} processes died"

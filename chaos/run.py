@@ -104,7 +104,7 @@ async def _teach(platform: Stage, fleet: Fleet, lamps: int) -> None:
 async def _storm(scene: _Scene) -> int:
     """All customers write while everything dies; how often the database was crashed."""
     plan, customers = scene.plan, scene.customers
-    killing = asyncio.create_task(scene.fleet.kill_at_random(scene.chance))
+    killing = asyncio.create_task(scene.fleet.kill_at_random(scene.chance, lambda: scene.pulse.done))
     crashes = {plan.turns * (number + 1) // (plan.crashes + 1) for number in range(plan.crashes)}
     writing: set[asyncio.Task[None]] = set()
     asked = crashed = 0
