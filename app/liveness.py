@@ -66,7 +66,8 @@ class Liveness:
                 try:
                     await self._round(self._session or await self._open())
                     lost = False
-                except psycopg.Error as error:
+                except Exception as error:
+                    # The database may be away for a while; the next round tries again.
                     if not lost:
                         logger.warning("no session to hold the workers' locks: %s", type(error).__name__)
                     lost = True

@@ -65,6 +65,8 @@ class Fleet:
         orders = Orders(plan.chance, str(self.log), str(self.calls), plan.steps, plan.thinking, plan.fault, plan.deaths)
         env = {"CHAOS_ORDERS": json.dumps(asdict(orders))}
         env |= {"JOBX_BURST_WAIT_SECONDS": "0.5", "JOBX_BURST_CAP_SECONDS": "2"}
+        # Who dies takes along what it works on: with more, a worker that has a lot to do would hardly end anything.
+        env |= {"JOBX_ANSWER_CONCURRENCY": "8"}
         before = list(self.platform.processes)
         try:
             return await self.platform.start(kind, "chaos.process", _COMMANDS[kind], env=env)

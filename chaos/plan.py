@@ -22,7 +22,7 @@ class Plan:
     turns: int
     seed: int
     fault: Fault | None = None
-    chance: float = 0.005
+    chance: float = 0.003
     steps: tuple[str, ...] = ()
     deaths: int | None = None
     is_steady: bool = False
@@ -33,7 +33,7 @@ class Plan:
     lamps: int = 40
     workers: int = 2
     per_second: float = 6.0
-    waiting: int = 150
+    waiting: int = 60
     takeovers: float = 0.1
     duplicates: float = 0.1
     late: tuple[float, float] = (0.0, 4.0)
