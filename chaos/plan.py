@@ -22,16 +22,16 @@ class Plan:
     turns: int
     seed: int
     fault: Fault | None = None
-    chance: float = 0.003
+    chance: float = 0.0015
     steps: tuple[str, ...] = ()
     deaths: int | None = None
     is_steady: bool = False
-    pause: tuple[float, float] = (3.0, 8.0)
-    between: int = 10
+    pause: tuple[float, float] = (4.0, 10.0)
+    between: int = 25
     restarts: int | None = None
     thinking: float = 0.5
     lamps: int = 40
-    workers: int = 2
+    workers: int = 3
     per_second: float = 6.0
     waiting: int = 60
     takeovers: float = 0.1

@@ -11,7 +11,16 @@ from chaos.run import run
 from chaos.tally import Record, doubled, fate, out_of_order
 
 COUNTS = ("lost", "doubled", "out_of_order", "after_takeover")
-SHORT = {"turns": 30, "lamps": 12, "per_second": 5.0, "chance": 0.02, "pause": (1.5, 3.0), "between": 5, "restarts": 1}
+SHORT = {
+    "turns": 30,
+    "lamps": 12,
+    "workers": 2,
+    "per_second": 5.0,
+    "chance": 0.02,
+    "pause": (1.5, 3.0),
+    "between": 5,
+    "restarts": 1,
+}
 # Without other deaths, which only make the run longer.
 CALM = {
     "turns": 20,
