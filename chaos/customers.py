@@ -54,7 +54,7 @@ class Talk:
 
 
 class Customers:
-    """Chats of one to three messages; `port` tells where the web process listens now."""
+    """Chats of one to three messages; `port` tells where a web process listens now."""
 
     def __init__(self, stage: Stage, port: Callable[[], int], plan: Plan) -> None:
         self._stage, self._port, self._plan = stage, port, plan

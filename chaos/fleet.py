@@ -38,12 +38,15 @@ class Fleet:
     _port: int = 0
 
     def __post_init__(self) -> None:
-        self.kinds = ("web", *["worker"] * self.plan.workers)
+        self.kinds = (*["web"] * self.plan.webs, *["worker"] * self.plan.workers)
         self.slots, self.ready_at = [None] * len(self.kinds), [0.0] * len(self.kinds)
 
     @property
     def port(self) -> int:
-        """Where the web process listens, or did before it died."""
+        """Where a web process listens, or the last one did: a load balancer in one line."""
+        pairs = zip(self.kinds, self.slots, strict=True)
+        if alive := [started.port for kind, started in pairs if kind == "web" and started is not None]:
+            self._port = random.choice(alive)  # no secret
         return self._port
 
     async def keep(self, slot: int) -> None:
@@ -53,8 +56,6 @@ class Fleet:
             self.slots[slot], self.ready_at[slot] = started, time.monotonic()
             if started is None:
                 continue
-            if slot == 0:
-                self._port = started.port
             await asyncio.to_thread(started.process.wait)
             self.slots[slot] = None
             self.platform.processes.remove(started)

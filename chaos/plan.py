@@ -16,7 +16,7 @@ class Plan:
     `between` messages were dealt with since. The database crashes `restarts` times, None for as often as so many turns
     ask for. A model takes `thinking` seconds at most, `is_steady` is a provider without faults. `takeovers` is the
     share of chats that a person takes over, `duplicates` that of messages whose webhook comes again, `late` by so many
-    seconds. The tenant has `lamps` pages, and `workers` processes run its jobs.
+    seconds. The tenant has `lamps` pages; `webs` processes serve it and `workers` run its jobs.
     """
 
     turns: int
@@ -31,6 +31,7 @@ class Plan:
     restarts: int | None = None
     thinking: float = 0.5
     lamps: int = 40
+    webs: int = 2
     workers: int = 3
     per_second: float = 6.0
     waiting: int = 60

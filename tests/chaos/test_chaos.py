@@ -25,6 +25,7 @@ SHORT = {
 CALM = {
     "turns": 20,
     "lamps": 12,
+    "webs": 1,
     "workers": 1,
     "per_second": 8.0,
     "chance": 0.0,
