@@ -126,8 +126,9 @@ async def measure(
         await warm_up(driver, min(8.0, seconds))
         rows.append({"workers": number, **await _highest(platform, driver, number, seconds, rates)})
     platform.stop("web", "worker")
-    mean = {number: fmean(row["per_second"] for row in rows if row["workers"] == number) for number in (1, 2)}
-    return {"rates": rows, "ratio": round(mean[2] / mean[1], 2) if mean[1] else None, "growth": growth}
+    held = [fmean(row["per_second"] for row in rows if row["workers"] == number) for number in sorted(set(workers))]
+    ratio = round(held[1] / held[0], 2) if len(held) > 1 and held[0] else None
+    return {"rates": rows, "ratio": ratio, "growth": growth}
 
 
 async def _highest(

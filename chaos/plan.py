@@ -31,8 +31,8 @@ class Plan:
     restarts: int | None = None
     thinking: float = 0.5
     lamps: int = 40
-    webs: int = 2
-    workers: int = 3
+    webs: int = 1
+    workers: int = 2
     per_second: float = 6.0
     waiting: int = 60
     takeovers: float = 0.1
