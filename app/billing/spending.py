@@ -24,6 +24,8 @@ from graphs.support.context import LimitReached
 logger = logging.getLogger(__name__)
 
 _MICROS_PER_CENT = 10_000
+# No limit, but nobody is left who waits for an answer: what the turn says is not sent.
+_NOBODY = "nobody"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +53,13 @@ class Spending:
                 await self._count_tenant(session, day, most_micros)
                 await self._count_all(session, day, most_micros)
         except LimitReached as reached:
-            self._runtime.metrics.spend_limit_reached(str(reached))
-            logger.warning("no model is asked: the limit of spending by %s is reached", reached)
+            if str(reached) != _NOBODY:
+                self._runtime.metrics.spend_limit_reached(str(reached))
+                logger.warning("no model is asked: a limit of spending is reached (%s)", reached)
             raise
         except IntegrityError:
-            # The customer was erased meanwhile: nobody waits for an answer.
-            raise LimitReached("customer") from None
+            # The customer was erased meanwhile.
+            raise LimitReached(_NOBODY) from None
         return Reserved(self._runtime, self._tenant_id, self._customer, day, most_micros)
 
     async def _count_customer(self, session: AsyncSession, day: date, micros: int) -> None:
@@ -65,7 +68,7 @@ class Spending:
             return
         locked = select(Connection.epoch).where(Connection.id == customer.connection_id).with_for_update(read=True)
         if await session.scalar(locked) != customer.epoch:
-            raise LimitReached("customer")
+            raise LimitReached(_NOBODY)
         mine = {"connection_id": customer.connection_id, "contact_id": customer.contact_id, "day": day}
         spent = await _add(session, CustomerUsage, micros, id=new_id(), created_at=now(), **self._own, **mine)
         limits = select(Profile.customer_spend_limit_micros, Profile.customer_calls_limit)

@@ -84,7 +84,8 @@ async def summarise(state: SupportState, runtime: Runtime[SupportContext]) -> Su
         return trimmed
     # Fewer than would fit stay as they are, so that the next turns need no summary of their own.
     stay = budget.newest(history, room // 2, count, most=budget.MOST_MESSAGES // 2)
-    older = budget.shortened(history[: len(history) - stay], context.agent.context_tokens - SUMMARY_TOKENS, count)
+    beside = SUMMARY_TOKENS + count(before)
+    older = budget.shortened(history[: len(history) - stay], context.agent.context_tokens - beside, count)
     try:
         completion = await ask(context, summary_messages(older, before), max_tokens=SUMMARY_TOKENS)
     except (ModelError, LimitReached):

@@ -173,6 +173,8 @@ async def test_nothing_is_counted_for_a_customer_who_was_erased_or_a_connection_
         with pytest.raises(LimitReached):
             await Spending(shop.runtime, shop.id, nobody).reserve(1)
     assert [row.calls for row in await rows(shop, Usage)] == [1]
+    read = shop.runtime.metrics.registry.get_sample_value
+    assert read("jobx_spend_limit_reached_total", {"limit": "customer"}) == 0
 
 
 async def test_erasing_a_customer_erases_their_use_and_not_the_tenants(shop, run_jobs):
