@@ -11,13 +11,10 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.sql.dml import ReturningInsert
 
-from app.models import Connection, CustomerUsage, PlatformUsage, Profile, Usage, new_id, now
+from app.models import new_id, now
 from app.runtime import Runtime
 from graphs.support.context import LimitReached
 
@@ -37,6 +34,46 @@ class Customer:
     epoch: int
 
 
+# One statement each: what a turn waits for is round trips. The counts are read in the order in which they are to be
+# locked, everybody's last, which is held shortest; the sub-selects of a list are run in its order.
+_RESERVE = text("""
+with locked as (select epoch from tenant.connections where id = :connection_id for share),
+customer as (
+    insert into tenant.customer_usages as had
+           (id, created_at, tenant_id, connection_id, contact_id, day, cost_micros, calls)
+    select :its_id, :moment, :tenant_id, :connection_id, :contact_id, :day, :micros, 1 from locked where epoch = :epoch
+        on conflict (tenant_id, contact_id, day)
+        do update set cost_micros = had.cost_micros + excluded.cost_micros, calls = had.calls + 1
+    returning cost_micros, calls
+), tenant as (
+    insert into tenant.usages as had (id, created_at, tenant_id, month, cost_micros, calls)
+    values (:id, :moment, :tenant_id, :month, :micros, 1)
+        on conflict (tenant_id, month)
+        do update set cost_micros = had.cost_micros + excluded.cost_micros, calls = had.calls + 1
+    returning cost_micros
+), everybody as (
+    insert into platform.usages as had (day, cost_micros, calls) values (:day, :micros, 1)
+        on conflict (day) do update set cost_micros = had.cost_micros + excluded.cost_micros, calls = had.calls + 1
+    returning cost_micros
+)
+select (select cost_micros from customer) customer_micros, (select calls from customer) customer_calls,
+       (select cost_micros from tenant) tenant_micros, (select cost_micros from everybody) all_micros,
+       plan_spend_micros, spend_limit_micros, customer_spend_limit_micros, customer_calls_limit
+  from tenant.profiles
+""")
+_SETTLE = text("""
+with customer as (
+    update tenant.customer_usages set cost_micros = cost_micros + :change
+     where contact_id = :contact_id and day = :day returning 1
+), tenant as (
+    update tenant.usages set cost_micros = cost_micros + :change where month = :month returning 1
+), everybody as (
+    update platform.usages set cost_micros = cost_micros + :change where day = :day returning 1
+)
+select (select count(*) from customer), (select count(*) from tenant), (select count(*) from everybody)
+""")
+
+
 class Spending:
     """What one run may spend. Without a `customer` it is a preview, which counts for the tenant and for all."""
 
@@ -48,10 +85,8 @@ class Spending:
         day = now().date()
         try:
             async with self._runtime.db.session(self._tenant_id) as session:
-                # In the order in which `settle` takes them; what everybody shares comes last and is held shortest.
-                await self._count_customer(session, day, most_micros)
-                await self._count_tenant(session, day, most_micros)
-                await self._count_all(session, day, most_micros)
+                spent = (await session.execute(_RESERVE, self._values(day, most_micros))).one()
+                self._check(spent)
         except LimitReached as reached:
             if str(reached) != _NOBODY:
                 self._runtime.metrics.spend_limit_reached(str(reached))
@@ -62,35 +97,32 @@ class Spending:
             raise LimitReached(_NOBODY) from None
         return Reserved(self._runtime, self._tenant_id, self._customer, day, most_micros)
 
-    async def _count_customer(self, session: AsyncSession, day: date, micros: int) -> None:
+    def _values(self, day: date, micros: int) -> dict[str, Any]:
         customer = self._customer
-        if customer is None:
-            return
-        locked = select(Connection.epoch).where(Connection.id == customer.connection_id).with_for_update(read=True)
-        if await session.scalar(locked) != customer.epoch:
-            raise LimitReached(_NOBODY)
-        mine = {"connection_id": customer.connection_id, "contact_id": customer.contact_id, "day": day}
-        spent = await _add(session, CustomerUsage, micros, id=new_id(), created_at=now(), **self._own, **mine)
-        limits = select(Profile.customer_spend_limit_micros, Profile.customer_calls_limit)
-        micros_limit, calls_limit = (await session.execute(limits)).one()
-        _check("customer", spent.cost_micros, micros_limit)
-        _check("customer", spent.calls, calls_limit)
+        return {
+            "its_id": new_id(),
+            "id": new_id(),
+            "moment": now(),
+            "tenant_id": self._tenant_id,
+            "connection_id": None if customer is None else customer.connection_id,
+            "contact_id": None if customer is None else customer.contact_id,
+            "epoch": None if customer is None else customer.epoch,
+            "day": day,
+            "month": day.replace(day=1),
+            "micros": micros,
+        }
 
-    async def _count_tenant(self, session: AsyncSession, day: date, micros: int) -> None:
-        month = day.replace(day=1)
-        spent = await _add(session, Usage, micros, id=new_id(), created_at=now(), **self._own, month=month)
-        plan, own = (await session.execute(select(Profile.plan_spend_micros, Profile.spend_limit_micros))).one()
-        _check("tenant", spent.cost_micros, plan)
-        _check("tenant", spent.cost_micros, own)
-
-    async def _count_all(self, session: AsyncSession, day: date, micros: int) -> None:
-        spent = await _add(session, PlatformUsage, micros, day=day)
+    def _check(self, spent: Any) -> None:
+        if self._customer is not None:
+            if spent.customer_calls is None:
+                # The connection was stopped since the turn began.
+                raise LimitReached(_NOBODY)
+            _check("customer", spent.customer_micros, spent.customer_spend_limit_micros)
+            _check("customer", spent.customer_calls, spent.customer_calls_limit)
+        _check("tenant", spent.tenant_micros, spent.plan_spend_micros)
+        _check("tenant", spent.tenant_micros, spent.spend_limit_micros)
         cents = self._runtime.settings.spend_limit_cents_per_day
-        _check("all", spent.cost_micros, None if cents is None else cents * _MICROS_PER_CENT)
-
-    @property
-    def _own(self) -> dict[str, Any]:
-        return {"tenant_id": self._tenant_id}
+        _check("all", spent.all_micros, None if cents is None else cents * _MICROS_PER_CENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,34 +139,14 @@ class Reserved:
         """Put what the call took in the place of what it could have."""
         if micros == self.micros:
             return
-        month = self.day.replace(day=1)
+        values = {
+            "contact_id": None if self.customer is None else self.customer.contact_id,
+            "day": self.day,
+            "month": self.day.replace(day=1),
+            "change": micros - self.micros,
+        }
         async with self.runtime.db.session(self.tenant_id) as session:
-            if self.customer is not None:
-                its = CustomerUsage.contact_id == self.customer.contact_id, CustomerUsage.day == self.day
-                await self._correct(session, update(CustomerUsage).where(*its), CustomerUsage, micros)
-            await self._correct(session, update(Usage).where(Usage.month == month), Usage, micros)
-            everybody = update(PlatformUsage).where(PlatformUsage.day == self.day)
-            await self._correct(session, everybody, PlatformUsage, micros)
-
-    async def _correct(self, session: AsyncSession, rows: Any, counted: Any, micros: int) -> None:
-        await session.execute(rows.values(cost_micros=counted.cost_micros + (micros - self.micros)))
-
-
-async def _add(session: AsyncSession, counted: Any, micros: int, **row: Any) -> Any:
-    """Add a call to a count, which is made if it is the first; what the count is then, `cost_micros` and `calls`."""
-    made = insert(counted).values(cost_micros=micros, calls=1, **row)
-    more = {"cost_micros": counted.cost_micros + micros, "calls": counted.calls + 1}
-    statement: ReturningInsert[Any] = made.on_conflict_do_update(index_elements=_KEYS[counted], set_=more).returning(
-        counted.cost_micros, counted.calls
-    )
-    return (await session.execute(statement)).one()
-
-
-_KEYS: dict[Any, list[str]] = {
-    CustomerUsage: ["tenant_id", "contact_id", "day"],
-    Usage: ["tenant_id", "month"],
-    PlatformUsage: ["day"],
-}
+            await session.execute(_SETTLE, values)
 
 
 def _check(whose: str, spent: int, limit: int | None) -> None:
