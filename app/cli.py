@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from app import assembly
-from app.billing.service import set_plan
+from app.billing.service import MICROS_PER_CENT, set_plan
 from app.chat import chat
 from app.db import Database, DatabaseAddress
 from app.embedded.postgres import EmbeddedPostgresError
@@ -41,7 +41,6 @@ cli.add_typer(operator, name="operator")
 cli.add_typer(keys, name="keys")
 cli.add_typer(privacy, name="privacy")
 operator.add_typer(tenant, name="tenant")
-_MICROS_PER_CENT = 10_000
 console = Console(highlight=False, soft_wrap=True, markup=False)
 
 Simulated = Literal["telegram", "tiktok", "messenger", "instagram", "whatsapp", "gmail", "email"]
@@ -153,7 +152,7 @@ def tenant_limit(
     with assembly.database(settings, share=True) as (admin, app_password):
         address = assembly.service_address(admin, app_password)
         check_server(address)
-        asyncio.run(_limit(address, tenant_id, None if cents is None else cents * _MICROS_PER_CENT))
+        asyncio.run(_limit(address, tenant_id, None if cents is None else cents * MICROS_PER_CENT))
     console.print(
         f"tenant  {tenant_id}\nlimit   {'none' if cents is None else f'{cents / 100:.2f} US dollars a month'}"
     )

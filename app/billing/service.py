@@ -11,6 +11,7 @@ from app.db import Database
 from app.errors import NotFound
 from app.models import CustomerUsage, Profile, Usage, now
 
+MICROS_PER_CENT = 10_000
 LIMITS = ("spend_limit_micros", "customer_spend_limit_micros", "customer_calls_limit")
 
 

@@ -14,13 +14,13 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
+from app.billing.service import MICROS_PER_CENT
 from app.models import new_id, now
 from app.runtime import Runtime
 from graphs.support.context import LimitReached
 
 logger = logging.getLogger(__name__)
 
-_MICROS_PER_CENT = 10_000
 # No limit, but nobody is left who waits for an answer: what the turn says is not sent.
 _NOBODY = "nobody"
 
@@ -122,7 +122,7 @@ class Spending:
         _check("tenant", spent.tenant_micros, spent.plan_spend_micros)
         _check("tenant", spent.tenant_micros, spent.spend_limit_micros)
         cents = self._runtime.settings.spend_limit_cents_per_day
-        _check("all", spent.all_micros, None if cents is None else cents * _MICROS_PER_CENT)
+        _check("all", spent.all_micros, None if cents is None else cents * MICROS_PER_CENT)
 
 
 @dataclass(frozen=True, slots=True)
