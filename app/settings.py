@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, BaseModel, Field, HttpUrl, IPvAnyNetwork, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from vectorstore.weights import DenseWeights
+
 # An empty one would let everyone in, so that it is an error at the start.
 Secret = Annotated[SecretStr, Field(min_length=1)]
 
@@ -121,6 +123,9 @@ class Settings(BaseSettings):
     anthropic_api_key: SecretStr | None = Field(None, validation_alias=AliasChoices("ANTHROPIC_API_KEY"))
     openai_api_key: SecretStr | None = Field(None, validation_alias=AliasChoices("OPENAI_API_KEY"))
     embedding_model: str | None = None
+    embedding_languages: Annotated[tuple[str, ...], NoDecode] = ("en",)
+    dense_weight: float = Field(0.5, ge=0, le=1)
+    dense_weight_foreign: float = Field(0.2, ge=0, le=1)
     model_dir: Path | None = None
 
     burst_wait_seconds: float = Field(3.0, ge=0)
@@ -144,7 +149,7 @@ class Settings(BaseSettings):
     whatsapp: WhatsAppSettings = WhatsAppSettings()
     gmail: GmailSettings = GmailSettings()
 
-    @field_validator("models", "fetch_allow", "model_price_cents", mode="before")
+    @field_validator("models", "fetch_allow", "model_price_cents", "embedding_languages", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         """A plain comma list is easier to write than JSON."""
@@ -161,6 +166,11 @@ class Settings(BaseSettings):
     def production(self) -> bool:
         """Whether more than the embedded default runs here."""
         return self.database_url is not None
+
+    @property
+    def dense_weights(self) -> DenseWeights:
+        """How much meaning counts against words in a search."""
+        return DenseWeights(self.embedding_languages, self.dense_weight, self.dense_weight_foreign)
 
     @property
     def base_url(self) -> str:

@@ -26,15 +26,14 @@ _BATCH = 64
 class EdgeIndex:
     """Stores vectors of `dimension` numbers below `root`, which this process owns until `close`.
 
-    `dense_weight` (0..1) is the share of meaning against words in a match's score. At most `max_open` tenants' files
-    are open at a time. VectorStoreBusy if `root` has an owner already. Used from one event loop.
+    At most `max_open` tenants' files are open at a time. VectorStoreBusy if `root` has an owner already. Used from one
+    event loop.
     """
 
-    def __init__(self, root: Path, dimension: int, *, max_open: int = 64, dense_weight: float = 0.5) -> None:
+    def __init__(self, root: Path, dimension: int, *, max_open: int = 64) -> None:
         self._ownership = Ownership(root)
         self._shards = Shards(root, dimension, max_open)
         self._dimension = dimension
-        self._dense_weight = dense_weight
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="qdrant-edge")
         self._writers: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
         self._closed = False
@@ -91,12 +90,14 @@ class EdgeIndex:
         sparse: SparseVector,
         limit: int,
         document_ids: Sequence[UUID] | None = None,
+        *,
+        dense_weight: float = 0.5,
     ) -> list[Match]:
         """The best `limit` chunks of a tenant, or of some of its documents, by meaning and by word, best first."""
         refuse_unusable(dense, self._dimension)
         if limit < 1 or (document_ids is not None and not document_ids):
             return []
-        return await self._run(self._search, tenant_id, dense, sparse, limit, document_ids)
+        return await self._run(self._search, tenant_id, dense, sparse, limit, document_ids, dense_weight)
 
     async def usable(self, tenant_id: UUID) -> bool:
         """Whether a tenant's files can be read and have this store's dimension; true without any."""
@@ -193,12 +194,13 @@ class EdgeIndex:
         sparse: SparseVector,
         limit: int,
         document_ids: Sequence[UUID] | None,
+        dense_weight: float,
     ) -> list[Match]:
         shard = self._shards.existing(tenant_id)
         if shard is None:
             return []
         by_meaning, by_word = shard.search(dense, sparse, prefetch(limit), document_ids)
-        best = rank(by_meaning, by_word, self._dense_weight)[:limit]
+        best = rank(by_meaning, by_word, dense_weight)[:limit]
         cosines = {hit.chunk_id: hit.score for hit in by_meaning}
         cosines |= shard.cosines(dense, [hit.chunk_id for hit in best if hit.chunk_id not in cosines])
         return [hit.matched(cosines[hit.chunk_id]) for hit in best]

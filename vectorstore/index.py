@@ -107,8 +107,13 @@ class VectorIndex(Protocol):
         sparse: SparseVector,
         limit: int,
         document_ids: Sequence[UUID] | None = None,
+        *,
+        dense_weight: float = 0.5,
     ) -> list[Match]:
-        """The best `limit` chunks by dense and sparse similarity fused, best first; none without chunks."""
+        """The best `limit` chunks by dense and sparse similarity fused, best first; none without chunks.
+
+        `dense_weight` (0..1) is the share of meaning against words in a match's score.
+        """
         ...
 
     async def usable(self, tenant_id: UUID) -> bool:

@@ -39,10 +39,10 @@ _BATCH_CHUNKS, _BATCH_NUMBERS = 64, 24_576
 class ServerIndex:
     """Stores vectors of `dimension` numbers on the Qdrant server at `url`, shared with any number of processes.
 
-    `transport` makes the HTTP connections, and is closed with the index. `dense_weight` (0..1) is the share of meaning
-    against words in a match's score. At most `batches` batches of chunks are under way at a time. No connection is
-    made before the first call; a server that is down or busy is tried again as `patience` says. Reads and writes fail
-    apart: a server whose disk is full is still searched. VectorStoreError if `url` is none. Used from one event loop.
+    `transport` makes the HTTP connections, and is closed with the index. At most `batches` batches of chunks are under
+    way at a time. No connection is made before the first call; a server that is down or busy is tried again as
+    `patience` says. Reads and writes fail apart: a server whose disk is full is still searched. VectorStoreError if
+    `url` is none. Used from one event loop.
     """
 
     def __init__(
@@ -52,7 +52,6 @@ class ServerIndex:
         *,
         transport: httpx.AsyncBaseTransport,
         api_key: str | None = None,
-        dense_weight: float = 0.5,
         batches: int = 4,
         patience: Patience | None = None,
     ) -> None:
@@ -60,7 +59,6 @@ class ServerIndex:
         self._address = Address(url, api_key)
         self._transport = transport
         self._dimension = dimension
-        self._dense_weight = dense_weight
         self._reads = Line(str(self._address), waits.read, waits.read_try, waits.failures, waits.pause)
         self._writes = Line(str(self._address), waits.write, waits.write_try, waits.failures, waits.pause)
         self._greeting = Greeting(self._address, transport, waits.read_try)
@@ -139,6 +137,8 @@ class ServerIndex:
         sparse: SparseVector,
         limit: int,
         document_ids: Sequence[UUID] | None = None,
+        *,
+        dense_weight: float = 0.5,
     ) -> list[Match]:
         """The best `limit` chunks of a tenant, or of some of its documents, by meaning and by word, best first."""
         refuse_unusable(dense, self._dimension)
@@ -146,7 +146,7 @@ class ServerIndex:
             return []
         scope = Scope(None if document_ids is None else tuple(document_ids))
         with suppress(MissingError):
-            return await self._search(_name(tenant_id), dense, sparse, limit, scope)
+            return await self._search(_name(tenant_id), dense, sparse, limit, scope, dense_weight)
         return []
 
     async def usable(self, tenant_id: UUID) -> bool:
@@ -243,11 +243,11 @@ class ServerIndex:
                     raise VectorStoreError(f"{left} chunks of document {document_id} are still in the vector store.")
 
     async def _search(
-        self, name: str, dense: Sequence[float], sparse: SparseVector, limit: int, scope: Scope
+        self, name: str, dense: Sequence[float], sparse: SparseVector, limit: int, scope: Scope, dense_weight: float
     ) -> list[Match]:
         most = prefetch(limit)
         by_meaning, by_word = await self._read(lambda rest: rest.search(name, dense, sparse, most, scope))
-        best = rank(by_meaning, by_word, self._dense_weight)[:limit]
+        best = rank(by_meaning, by_word, dense_weight)[:limit]
         cosines = {hit.chunk_id: hit.score for hit in by_meaning}
         unknown = [hit.chunk_id for hit in best if hit.chunk_id not in cosines]
         if unknown:

@@ -88,6 +88,11 @@ def language_of(text: str) -> str | None:
     return language if score >= _SURE else None
 
 
+def likely_languages(text: str, most: int) -> list[tuple[str, float]]:
+    """The `most` likeliest languages of a text (ISO 639-1 where there is one), each with how likely it is, best first."""
+    return _likeliest(text, most)
+
+
 def _query_languages(text: str) -> list[str]:
     found = _likeliest(text, most=3)
     if found[0][1] >= _SURE:

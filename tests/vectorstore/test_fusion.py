@@ -59,5 +59,5 @@ def test_rank_is_best_first_and_breaks_ties_by_id() -> None:
 
 
 def test_few_matches_are_chosen_from_enough_hits() -> None:
-    assert prefetch(1) == 50
-    assert prefetch(20) == 80
+    assert prefetch(1) == 200
+    assert prefetch(150) == 300

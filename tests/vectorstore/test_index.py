@@ -66,7 +66,7 @@ async def test_nearest_comes_first_with_its_cosine(index: VectorIndex) -> None:
 
 
 async def test_word_alone_finds_a_chunk_and_its_cosine(index: VectorIndex) -> None:
-    near = [chunk((1, i / 1000, 0, 0)) for i in range(100)]
+    near = [chunk((1, i / 1000, 0, 0)) for i in range(300)]
     far = chunk((1, 2, 0, 0), words(42))
     await index.replace(TENANT, uuid4(), uuid4(), [*near, far])
 
@@ -75,6 +75,18 @@ async def test_word_alone_finds_a_chunk_and_its_cosine(index: VectorIndex) -> No
     found = next(match for match in matches if match.chunk_id == far.chunk_id)
     assert found.cosine == pytest.approx(1 / math.sqrt(5), abs=1e-6)
     assert found.score == pytest.approx(0.5)
+
+
+async def test_weight_of_a_search_decides_between_meaning_and_word(index: VectorIndex) -> None:
+    near, named = chunk(EAST), chunk(NORTH, words(42))
+    await index.replace(TENANT, uuid4(), uuid4(), [near, named])
+
+    by_meaning = await index.search(TENANT, EAST, words(42), 2, dense_weight=0.9)
+    by_word = await index.search(TENANT, EAST, words(42), 2, dense_weight=0.1)
+
+    assert ids(by_meaning) == [near.chunk_id, named.chunk_id]
+    assert [match.score for match in by_meaning] == pytest.approx([0.9, 0.1])
+    assert ids(by_word) == [named.chunk_id, near.chunk_id]
 
 
 async def test_rare_word_weighs_more_than_a_common_one(index: VectorIndex) -> None:
