@@ -89,7 +89,7 @@ def language_of(text: str) -> str | None:
 
 
 def likely_languages(text: str, most: int) -> list[tuple[str, float]]:
-    """The `most` likeliest languages of a text (ISO 639-1 where there is one), each with how likely it is, best first."""
+    """The `most` likeliest languages of a text (ISO 639-1 where there is one), each with its likelihood, best first."""
     return _likeliest(text, most)
 
 
