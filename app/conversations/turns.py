@@ -86,7 +86,9 @@ def _wait(message: Message, waiting: list[Message], burst: timedelta, cap: timed
     # A later message that a turn has taken up already had its job, which may be over.
     if waits and latest > now() and any(item.turn_id is None for item in waiting[place + 1 :]):
         return None
-    return max(min(waiting[-1].created_at + burst, latest) - now(), timedelta())
+    left = min(waiting[-1].created_at + burst, latest) - now()
+    # More than the cap is left only where the clocks of two hosts disagree; the customer is not to wait for that.
+    return left if timedelta() < left <= cap else timedelta()
 
 
 async def begin_turn(

@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select, update
 
-from app.models import Connection, Conversation, Delivery, Handoff, Message, Turn
+from app.conversations import turns
+from app.models import Connection, Conversation, Delivery, Handoff, Message, Turn, now
 from app.simulators.faults import cut, garbage
 from app.simulators.telegram import refused
 
@@ -160,6 +162,14 @@ async def test_a_burst_without_end_is_answered_at_its_cap(shop, telegram, run_jo
     shop.runtime.settings.burst_cap_seconds = 0.5
     await shop.write(shop.connection, "How many days do I have to return an item?")
     await run_jobs()
+    assert len(telegram.sent) == 1
+
+
+async def test_clocks_that_disagree_keep_nobody_waiting(shop, telegram, run_jobs, monkeypatch):
+    shop.runtime.settings.burst_wait_seconds = 0.5
+    monkeypatch.setattr(turns, "now", lambda: now() - timedelta(hours=4))
+    await shop.write(shop.connection, "How many days do I have to return an item?")
+    await asyncio.wait_for(run_jobs(), 60)
     assert len(telegram.sent) == 1
 
 

@@ -4,6 +4,7 @@ import itertools
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from babel.dates import format_date
 from sqlalchemy import text
 
 from app.conversations import turns
@@ -15,8 +16,11 @@ DEUTSCH = "Ich möchte bitte mit einem Mitarbeiter sprechen"
 _numbers = itertools.count(20_000)
 ALWAYS = {day: [["00:00", "24:00"]] for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")}
 SHOP = {"time_zone": "Europe/Kyiv", "week": {"mon": [["09:00", "18:00"]]}, "holidays": []}
-# A Monday morning and a Sunday.
-MONDAY, SUNDAY = datetime(2026, 11, 30, 10, tzinfo=UTC), datetime(2026, 11, 29, 10, tzinfo=UTC)
+# A Sunday to come, and the Monday morning after it.
+_TODAY = datetime.now(UTC).replace(hour=10, minute=0, second=0, microsecond=0)
+SUNDAY = _TODAY + timedelta(days=13 - _TODAY.weekday())
+MONDAY = SUNDAY + timedelta(days=1)
+AM_MONTAG = f"{format_date(MONDAY, 'EEEE, d MMMM', 'de')}, 09:00"
 
 
 @pytest.fixture
@@ -81,7 +85,7 @@ async def test_outside_the_hours(shop, ask, telegram, monkeypatch, when_closed, 
     assert ("30 days" in telegram.sent[-1].text) is answered
     if not answered:
         assert (await one(shop))["handoff"]["reason"] == "out_of_hours"
-        assert "We open: Monday, 30 November, 09:00." in telegram.sent[-1].text
+        assert f"We open: {format_date(MONDAY, 'EEEE, d MMMM', 'en')}, 09:00." in telegram.sent[-1].text
         await ask(QUESTION)
         # What was promised is not promised again.
         assert len(telegram.sent) == 1
@@ -92,7 +96,7 @@ async def test_a_handoff_outside_the_hours_says_when_they_begin(shop, ask, teleg
     await change(shop, hours=SHOP, translations=closed)
     monkeypatch.setattr(turns, "now", lambda: SUNDAY)
     await ask(DEUTSCH)
-    assert telegram.sent[-1].text == "Wir sind ab Montag, 30 November, 09:00 wieder da."
+    assert telegram.sent[-1].text == f"Wir sind ab {AM_MONTAG} wieder da."
     assert (await one(shop))["handoff"]["reason"] == "asked_for_person"
 
 
@@ -100,7 +104,7 @@ async def test_the_day_is_named_in_the_language_of_the_text(shop, ask, telegram,
     await change(shop, hours=SHOP, closed_message="Danke für Ihre Nachricht. Wir sind wieder da: {opens}.")
     monkeypatch.setattr(turns, "now", lambda: SUNDAY)
     await ask(PERSON)
-    assert telegram.sent[-1].text == "Danke für Ihre Nachricht. Wir sind wieder da: Montag, 30 November, 09:00."
+    assert telegram.sent[-1].text == f"Danke für Ihre Nachricht. Wir sind wieder da: {AM_MONTAG}."
 
 
 async def test_within_the_hours_nothing_is_said_of_them(shop, ask, telegram, monkeypatch):
