@@ -19,8 +19,10 @@ from app.conversations.desk import contacts as contacts_router
 from app.conversations.desk import router as notes_router
 from app.conversations.endpoints import replies
 from app.conversations.endpoints import router as conversations_router
+from app.documents.endpoints import progress as document_progress
 from app.documents.endpoints import router as documents_router
 from app.documents.endpoints import searches
+from app.documents.progress import ProgressStreams
 from app.events.endpoints import router as events_router
 from app.events.endpoints import webhooks as outgoing_webhooks
 from app.events.feed import Streams
@@ -57,7 +59,9 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.runtime = runtime
     app.state.uploads = Uploads(runtime.settings.database_pool_size)
     app.state.streams = Streams(runtime.db, runtime.metrics, runtime.settings.event_streams)
+    app.state.progress = ProgressStreams()
     runtime.readiness.at_stop(app.state.streams.end)
+    runtime.readiness.at_stop(app.state.progress.end)
     app.state.webhook_secret, app.state.verify_token = webhook_secrets(runtime), verify_token(runtime)
     app.state.clock = time.time
     add_error_handlers(app)
@@ -69,6 +73,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         webhooks_router,
         platform_callbacks,
         documents_router,
+        document_progress,
         searches,
         agents_router,
         replies,

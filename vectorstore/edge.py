@@ -51,13 +51,20 @@ class EdgeIndex:
         self, tenant_id: UUID, document_id: UUID, version_id: UUID, chunks: Sequence[ChunkVectors]
     ) -> None:
         """Store a version's chunks durably and count them; chunks this version had before and lacks now are gone."""
-        for chunk in chunks:
-            refuse_unusable(chunk.dense, self._dimension)
         async with self._writing(tenant_id):
-            for start in range(0, len(chunks), _BATCH):
-                batch = chunks[start : start + _BATCH]
-                await self._run(self._upsert, tenant_id, document_id, version_id, batch)
-            await self._run(self._settle, tenant_id, document_id, version_id, chunks)
+            await self._add(tenant_id, document_id, version_id, chunks)
+            await self._run(self._settle, tenant_id, document_id, version_id, [chunk.chunk_id for chunk in chunks])
+
+    async def add(self, tenant_id: UUID, document_id: UUID, version_id: UUID, chunks: Sequence[ChunkVectors]) -> None:
+        """Store some of a version's chunks durably, beside those that it has."""
+        async with self._writing(tenant_id):
+            await self._add(tenant_id, document_id, version_id, chunks)
+            await self._run(self._flush, tenant_id)
+
+    async def settle(self, tenant_id: UUID, document_id: UUID, version_id: UUID, chunk_ids: Sequence[UUID]) -> None:
+        """Check that a version has exactly these chunks; what it has beyond them is deleted first."""
+        async with self._writing(tenant_id):
+            await self._run(self._settle, tenant_id, document_id, version_id, chunk_ids)
 
     async def drop_other_versions(self, tenant_id: UUID, document_id: UUID, keep: UUID) -> None:
         """Delete every version of a document but `keep`; VectorStoreError if any is left."""
@@ -161,18 +168,29 @@ class EdgeIndex:
                 self._shards.forget(tenant_id)
             raise VectorStoreError(f"The vector collection of tenant {tenant_id} failed; it may be damaged.") from error
 
+    async def _add(self, tenant: UUID, document: UUID, version: UUID, chunks: Sequence[ChunkVectors]) -> None:
+        for chunk in chunks:
+            refuse_unusable(chunk.dense, self._dimension)
+        for start in range(0, len(chunks), _BATCH):
+            await self._run(self._upsert, tenant, document, version, chunks[start : start + _BATCH])
+
     def _upsert(self, tenant_id: UUID, document_id: UUID, version_id: UUID, batch: Sequence[ChunkVectors]) -> None:
         self._shards.made(tenant_id).upsert(document_id, version_id, batch)
 
-    def _settle(self, tenant_id: UUID, document_id: UUID, version_id: UUID, chunks: Sequence[ChunkVectors]) -> None:
+    def _flush(self, tenant_id: UUID) -> None:
+        if (shard := self._shards.existing(tenant_id)) is not None:
+            shard.flush()
+
+    def _settle(self, tenant_id: UUID, document_id: UUID, version_id: UUID, chunk_ids: Sequence[UUID]) -> None:
         shard = self._shards.existing(tenant_id)
         stored = 0
         if shard is not None:
-            shard.remove_others(document_id, version_id, [chunk.chunk_id for chunk in chunks])
+            shard.remove_others(document_id, version_id, chunk_ids)
             shard.flush()
             stored = shard.count(document_id, version_id)
-        if stored != len(chunks):
-            raise VectorStoreError(f"{stored} of {len(chunks)} chunks of version {version_id} are in the vector store.")
+        wanted = len(chunk_ids)
+        if stored != wanted:
+            raise VectorStoreError(f"{stored} of {wanted} chunks of version {version_id} are in the vector store.")
 
     def _remove(self, tenant_id: UUID, document_id: UUID, but_version: UUID | None) -> None:
         shard = self._shards.existing(tenant_id)

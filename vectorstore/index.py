@@ -81,6 +81,14 @@ class VectorIndex(Protocol):
         """Store a version's chunks and check that all of them are there; other versions of the document stay."""
         ...
 
+    async def add(self, tenant_id: UUID, document_id: UUID, version_id: UUID, chunks: Sequence[ChunkVectors]) -> None:
+        """Store some of a version's chunks durably, beside those that it has; `settle` checks that it is whole."""
+        ...
+
+    async def settle(self, tenant_id: UUID, document_id: UUID, version_id: UUID, chunk_ids: Sequence[UUID]) -> None:
+        """Check that a version has exactly these chunks; what it has beyond them is deleted first."""
+        ...
+
     async def drop_other_versions(self, tenant_id: UUID, document_id: UUID, keep: UUID) -> None:
         """Delete every version of a document but `keep`, and check that they are gone."""
         ...

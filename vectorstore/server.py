@@ -97,19 +97,24 @@ class ServerIndex:
         self, tenant_id: UUID, document_id: UUID, version_id: UUID, chunks: Sequence[ChunkVectors]
     ) -> None:
         """Store a version's chunks and count them; chunks this version had before and lacks now are gone."""
-        for chunk in chunks:
-            refuse_unusable(chunk.dense, self._dimension)
         different = len({chunk.chunk_id for chunk in chunks})
         if different != len(chunks):
             raise VectorStoreError(
                 f"Only {different} of {len(chunks)} chunks of version {version_id} have an id of their own."
             )
         async with self._writing(tenant_id, document_id):
-            try:
-                await self._replace(tenant_id, document_id, version_id, chunks)
-            except MissingError:  # another process dropped the tenant since this one made its collection
-                self._made.discard(tenant_id)
-                await self._replace(tenant_id, document_id, version_id, chunks)
+            await self._add(tenant_id, document_id, version_id, chunks)
+            await self._settle(tenant_id, document_id, version_id, tuple(chunk.chunk_id for chunk in chunks))
+
+    async def add(self, tenant_id: UUID, document_id: UUID, version_id: UUID, chunks: Sequence[ChunkVectors]) -> None:
+        """Store some of a version's chunks durably, beside those that it has."""
+        async with self._writing(tenant_id, document_id):
+            await self._add(tenant_id, document_id, version_id, chunks)
+
+    async def settle(self, tenant_id: UUID, document_id: UUID, version_id: UUID, chunk_ids: Sequence[UUID]) -> None:
+        """Check that a version has exactly these chunks; what it has beyond them is deleted first."""
+        async with self._writing(tenant_id, document_id):
+            await self._settle(tenant_id, document_id, version_id, tuple(chunk_ids))
 
     async def drop_other_versions(self, tenant_id: UUID, document_id: UUID, keep: UUID) -> None:
         """Delete every version of a document but `keep`; VectorStoreError if any is left."""
@@ -173,11 +178,19 @@ class ServerIndex:
         if self._rest is not None:
             await self._rest.close()
 
-    async def _replace(self, tenant: UUID, document: UUID, version: UUID, chunks: Sequence[ChunkVectors]) -> None:
+    async def _add(self, tenant: UUID, document: UUID, version: UUID, chunks: Sequence[ChunkVectors]) -> None:
+        for chunk in chunks:
+            refuse_unusable(chunk.dense, self._dimension)
+        try:
+            await self._write_batches(tenant, document, version, chunks)
+        except MissingError:  # another process dropped the tenant since this one made its collection
+            self._made.discard(tenant)
+            await self._write_batches(tenant, document, version, chunks)
+
+    async def _write_batches(self, tenant: UUID, document: UUID, version: UUID, chunks: Sequence[ChunkVectors]) -> None:
         if chunks:
             await self._ensure(tenant)
             await _all(self._upsert(tenant, document, version, batch) for batch in _batches(chunks, self._dimension))
-        await self._settle(tenant, document, version, tuple(chunk.chunk_id for chunk in chunks))
 
     async def _ensure(self, tenant_id: UUID) -> None:
         """Make the tenant's collection, or what is missing of it; WrongDimensionError if it does not fit."""

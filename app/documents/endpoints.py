@@ -1,17 +1,22 @@
 """/v1/documents and /v1/search."""
 
 import re
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette.sse import SendTimeoutError
 from starlette.datastructures import UploadFile
+from starlette.types import Receive, Scope, Send
 
 from app.auth.route import CurrentPrincipal, CurrentSession, LongRoute, UploadRoute, needs, repeatable
 from app.documents import search as searching
 from app.documents import service
+from app.documents.progress import ProgressStreams, follow, shown_document
 from app.documents.schemas import (
     DocumentAccepted,
     DocumentList,
@@ -24,14 +29,19 @@ from app.documents.schemas import (
 )
 from app.documents.service import Upload, WebPage
 from app.errors import Unprocessable
-from app.models import Document, DocumentVersion
 from app.runtime import of_request
 from app.text import clean
 from app.web import Page, next_cursor, page
 
 router = APIRouter(prefix="/v1/documents", tags=["Documents"], route_class=UploadRoute)
+progress = APIRouter(prefix="/v1/documents", tags=["Documents"], route_class=LongRoute)
 searches = APIRouter(prefix="/v1/search", tags=["Documents"], route_class=LongRoute)
 
+# Who takes nothing for so long is let go.
+_SEND_SECONDS = 30.0
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Events until the document is read.", "content": {"text/event-stream": {}}}
+}
 _MEDIA_TYPE = re.compile(r"[a-z]{1,20}/[a-z0-9.+-]{1,100}")
 _FORM = {
     "type": "object",
@@ -86,14 +96,48 @@ async def list_all(session: CurrentSession, page: Annotated[Page, Depends(page)]
     """List documents, newest first."""
     found = await service.list_documents(session, page)
     cursor = next_cursor([document.id for document, _ in found], page.limit)
-    return DocumentList(documents=[_out(*pair) for pair in found[: page.limit]], next_cursor=cursor)
+    return DocumentList(documents=[shown_document(*pair) for pair in found[: page.limit]], next_cursor=cursor)
 
 
 @router.get("/{document_id}", dependencies=[needs("documents:read")])
 async def get(document_id: UUID, session: CurrentSession) -> DocumentOut:
     """Read a document's state: how far it is, or why it failed."""
     document = await service.get_document(session, document_id)
-    return _out(document, await service.latest_version(session, document_id))
+    return shown_document(document, await service.latest_version(session, document_id))
+
+
+@router.post("/{document_id}/cancel", dependencies=[needs("documents:write"), repeatable])
+async def cancel(document_id: UUID, session: CurrentSession) -> DocumentOut:
+    """Stop reading a document's newest version; one that answers already goes on answering."""
+    return shown_document(*await service.cancel(session, document_id))
+
+
+@progress.get("/{document_id}/progress", dependencies=[needs("documents:read")], responses=_STREAM)
+async def progress_of(document_id: UUID, principal: CurrentPrincipal, request: Request) -> EventSourceResponse:
+    """Follow the reading of a document as server-sent events: `progress`, and last `ready`, `failed` or `gone`."""
+    runtime, tenant_id = of_request(request), principal.tenant_id
+    async with runtime.vault.session(tenant_id) as session:
+        await service.get_document(session, document_id)
+    streams: ProgressStreams = request.app.state.progress
+    streams.enter(tenant_id)
+    return _Progress(follow(runtime.vault, tenant_id, document_id, streams.ended), streams, tenant_id)
+
+
+class _Progress(EventSourceResponse):
+    """A stream that gives its place back, however it ends."""
+
+    def __init__(self, content: AsyncIterator[ServerSentEvent], streams: ProgressStreams, tenant_id: UUID) -> None:
+        super().__init__(content, send_timeout=_SEND_SECONDS)
+        self._streams = streams
+        self._tenant_id = tenant_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except SendTimeoutError:
+            return
+        finally:
+            self._streams.leave(self._tenant_id)
 
 
 @searches.post("", dependencies=[needs("documents:read")])
@@ -158,17 +202,3 @@ def _media_type(file: UploadFile) -> str | None:
     # It is kept in clear, so nothing but a media type may come in this way.
     declared = (file.content_type or "").partition(";")[0].strip().lower()
     return declared if _MEDIA_TYPE.fullmatch(declared) else None
-
-
-def _out(document: Document, version: DocumentVersion) -> DocumentOut:
-    return DocumentOut(
-        id=document.id,
-        status=version.status,
-        title=document.title,
-        url=version.url,
-        pages=version.pages,
-        chunks=version.chunks,
-        error=version.error,
-        error_code=version.error_code,
-        created_at=document.created_at,
-    )

@@ -9,11 +9,11 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.crypto import current_keyring
+from app.documents.reading import chunk_of
 from app.models import Document, DocumentChunk, DocumentVersion
 from app.queue import INGESTION, Queue, job
 from app.runtime import Runtime, of_job
 from ingestion.chunk import embedding_text
-from ingestion.types import Chunk
 from vectorstore.index import ChunkVectors
 from vectorstore.sparse import SparseEncoder
 
@@ -53,7 +53,7 @@ async def reindex(context: JobContext, tenant_id: UUID, document_id: UUID) -> No
             return
         title, index_key = document.title, current_keyring().index_key()
         query = select(DocumentChunk).where(DocumentChunk.version_id == version_id).order_by(DocumentChunk.position)
-        passages = [(row.id, embedding_text(title, _chunk(row))) for row in await session.scalars(query)]
+        passages = [(row.id, embedding_text(title, chunk_of(row))) for row in await session.scalars(query)]
     await runtime.index.replace(tenant_id, document_id, version_id, await _vectors(runtime, index_key, passages))
     await runtime.index.drop_other_versions(tenant_id, document_id, version_id)
     await _check(runtime, tenant_id, document_id, version_id)
@@ -68,11 +68,6 @@ async def _check(runtime: Runtime, tenant_id: UUID, document_id: UUID, version_i
             await queue_one(session, runtime.queue, document_id)
     if current is None:
         await runtime.index.delete(tenant_id, document_id)
-
-
-def _chunk(row: DocumentChunk) -> Chunk:
-    heading = tuple(row.heading.split(" > ")) if row.heading else ()
-    return Chunk(row.position, row.text, heading, row.page)
 
 
 async def _vectors(runtime: Runtime, index_key: bytes, passages: list[tuple[UUID, str]]) -> list[ChunkVectors]:

@@ -1,7 +1,7 @@
 """Documents and search over HTTP (DESIGN section 7)."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -42,6 +42,16 @@ class DocumentAccepted(BaseModel):
     status: str
 
 
+class ProgressOut(BaseModel):
+    """How far the reading of a version is: `chunks_done` of the document's `chunks`, whose number is known after it
+    was read. Rate and time left are those of the present stage, unknown at its start."""
+
+    stage: Literal["waiting", "reading", "embedding"]
+    chunks_done: int
+    chunks_per_second: float | None
+    seconds_left: int | None
+
+
 class DocumentOut(DocumentAccepted):
     """A document; `status` and `error` are those of its newest version, an older one goes on answering meanwhile."""
 
@@ -52,6 +62,7 @@ class DocumentOut(DocumentAccepted):
     error: str | None
     error_code: str | None
     created_at: datetime
+    progress: Annotated[ProgressOut | None, Field(description="While a version waits or is read.")] = None
 
 
 class DocumentList(BaseModel):

@@ -9,13 +9,14 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.crypto import current_keyring, place
-from app.errors import NotFound
-from app.models import Document, DocumentVersion
+from app.errors import Conflict, NotFound
+from app.models import Document, DocumentVersion, now
 from app.queue import INGESTION, Queue
 from app.storage import Storage
 from app.web import Page
 
 FALLBACK_NAME = "document"
+_CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,24 @@ async def get_document(session: AsyncSession, document_id: UUID, *, lock: bool =
 async def latest_version(session: AsyncSession, document_id: UUID) -> DocumentVersion:
     """The newest version of a document, whatever became of it."""
     return (await session.scalars(_newest(document_id))).one()
+
+
+class NotBeingRead(Conflict):
+    """The document is not waiting or being read, so there is nothing to cancel."""
+
+    code = "not_being_read"
+
+
+async def cancel(session: AsyncSession, document_id: UUID) -> tuple[Document, DocumentVersion]:
+    """Stop the reading of a document's newest version; raises NotBeingRead. Cancelled twice is no error."""
+    document = await get_document(session, document_id, lock=True)
+    version = (await session.scalars(_newest(document_id).with_for_update())).one()
+    if version.status in ("pending", "running"):
+        version.status, version.finished_at = "failed", now()
+        version.error_code, version.error = _CANCELLED, "Reading it was cancelled."
+    elif version.error_code != _CANCELLED:
+        raise NotBeingRead
+    return document, version
 
 
 async def list_documents(session: AsyncSession, page: Page) -> list[tuple[Document, DocumentVersion]]:

@@ -43,7 +43,8 @@ class DocumentVersion(TenantScoped):
     """The bytes of a document at one time, and what became of them.
 
     A `title` that was given with it becomes the document's once it is ready. The version of a page has a `url`; until
-    that was fetched `content_hash` is empty and `size` is 0.
+    that was fetched `content_hash` is empty and `size` is 0. Once its passages are stored it has a `read_title`;
+    `embedded` of them are done since `embedding_since`.
     """
 
     __tablename__ = "document_versions"
@@ -69,6 +70,10 @@ class DocumentVersion(TenantScoped):
     error_code: Mapped[str | None] = mapped_column(Text)
     error_sealed: Mapped[bytes | None] = sealed()
     error: Encrypted[str | None] = optional_text("error_sealed")
+    read_title_sealed: Mapped[bytes | None] = sealed()
+    read_title: Encrypted[str | None] = optional_text("read_title_sealed")
+    embedded: Mapped[int] = mapped_column(default=0)
+    embedding_since: Mapped[datetime | None]
     pages: Mapped[int] = mapped_column(default=0)
     chunks: Mapped[int] = mapped_column(default=0)
     finished_at: Mapped[datetime | None]

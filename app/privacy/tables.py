@@ -219,12 +219,12 @@ _VERSIONS = _knowledge(
     _OF_DOCUMENT,
     *clear(ID, "document_id"),
     *hashed("content_hash"),
-    *sealed("title", "file_name", "url", "error"),
+    *sealed("title", "read_title", "file_name", "url", "error"),
     *clear("a media type, checked to be nothing else", "media_type"),
-    *clear(COUNT, "size", "pages", "chunks"),
+    *clear(COUNT, "size", "pages", "chunks", "embedded"),
     *clear(STATE, "status"),
     *clear(CODE, "error_code"),
-    *clear(TIME, "finished_at"),
+    *clear(TIME, "embedding_since", "finished_at"),
 )
 _DOCUMENTS = _knowledge(
     "documents",

@@ -112,7 +112,7 @@ async def test_a_version_that_fails_late_leaves_no_vectors_and_no_file(tenant, r
     async def broken(*_args):
         raise ConnectionError
 
-    monkeypatch.setattr("app.documents.tasks._publish", broken)
+    monkeypatch.setattr("app.documents.reading._publish", broken)
     monkeypatch.setattr("app.documents.tasks.MAX_ATTEMPTS", 1)
     await tenant.add_text("Hours", "The shop opens at ten.")
     await run_jobs()

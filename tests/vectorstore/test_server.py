@@ -386,7 +386,7 @@ async def test_search_is_one_request_and_a_second_for_a_chunk_found_by_word_only
 ) -> None:
     far = ChunkVectors(UUID(int=9), (0.0, 1.0, 0.0, 0.0), SparseVector((42,), (1.0,)))
     await index.replace(TENANT, DOCUMENT, NEW, [*chunks(20), far])
-    await index.replace(TENANT, DOCUMENT, OLD, [replace(one, sparse=SparseVector((), ())) for one in chunks(60, 2000)])
+    await index.replace(TENANT, DOCUMENT, OLD, [replace(one, sparse=SparseVector((), ())) for one in chunks(260, 2000)])
     for words, requests in ((WORDS, 1), (SparseVector((42,), (1.0,)), 2)):
         before = len(qdrant.requests)
         await index.search(TENANT, EAST, words, 3)

@@ -160,7 +160,7 @@ async def test_a_document_deleted_while_it_is_read_stays_deleted(tenant, run_job
 
 async def test_an_interrupted_ingestion_is_done_again_without_doubling(tenant, run_jobs, monkeypatch):
     added = await tenant.add_text("Hours", "The shop opens at nine.")
-    publish = "app.documents.tasks._publish"
+    publish = "app.documents.reading._publish"
 
     async def dies(*_args):
         raise ConnectionError

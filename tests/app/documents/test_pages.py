@@ -189,7 +189,7 @@ async def test_an_interrupted_reading_does_not_fetch_again(tenant, run_jobs, pag
     async with site(Shop().serve) as shop:
         added = await add(tenant, shop.url("/", LOOPBACK))
         with monkeypatch.context() as patch:
-            patch.setattr("app.documents.tasks._publish", dies)
+            patch.setattr("app.documents.reading._publish", dies)
             await run_jobs()
         await make_due(tenant)
         await run_jobs()
