@@ -4,7 +4,6 @@ Run as `python -m ingestion.child PARENT_PID MEMORY_MIB` on Linux; requests come
 """
 
 import ctypes
-import importlib
 import json
 import os
 import resource
@@ -17,17 +16,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO
 
-from ingestion.detect import Format, detect
+from ingestion.dispatch import read
 from ingestion.types import IngestionError, Limits, ParsedDocument
 from ingestion.wire import LENGTH, Reply, pack_reply
 
-_MODULES = {
-    Format.PDF: "ingestion.formats.pdf",
-    Format.DOCX: "ingestion.formats.docx",
-    Format.HTML: "ingestion.formats.html",
-    Format.MARKDOWN: "ingestion.formats.markdown",
-    Format.TEXT: "ingestion.formats.text",
-}
 _DAMAGED = "The file is damaged and cannot be read."
 _MIB = 1024 * 1024
 # Room for compiled modules, which the interpreter writes next to packages; nothing else is written.
@@ -71,7 +63,7 @@ def _answer(data: bytes, request: dict[str, Any]) -> bytes:
 def _outcome(data: bytes, request: dict[str, Any]) -> ParsedDocument | IngestionError:
     try:
         limits = Limits(max_pages=request["max_pages"], max_characters=request["max_characters"])
-        return _parse(data, request["filename"], request["media_type"], limits)
+        return read(data, request["filename"], request["media_type"], limits)
     except RecursionError:
         return IngestionError("too_complex", "The parts of the file are nested too deeply.")
     except MemoryError:
@@ -91,13 +83,6 @@ def _memory_ran_out() -> bool:
     """Whether the address space in use was ever within a tenth of its limit."""
     peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmPeak"))
     return int(peak.split()[1]) * 1024 > 0.9 * resource.getrlimit(resource.RLIMIT_AS)[0]
-
-
-def _parse(data: bytes, filename: str | None, media_type: str | None, limits: Limits) -> ParsedDocument:
-    """Only the module of the format at hand is loaded: DOCX alone costs seconds and hundreds of MiB."""
-    module = importlib.import_module(_MODULES[detect(data, filename, media_type)])
-    document: ParsedDocument = module.parse(data, limits)
-    return document
 
 
 def _die_with(parent: int) -> None:

@@ -2,6 +2,7 @@
 
 import re
 import zipfile
+import zlib
 from enum import StrEnum
 from io import BytesIO
 from pathlib import PurePath
@@ -18,27 +19,48 @@ class Format(StrEnum):
 
     PDF = "PDF"
     DOCX = "DOCX"
+    XLSX = "XLSX"
+    PPTX = "PPTX"
+    ODT = "ODT"
+    EPUB = "EPUB"
+    RTF = "RTF"
+    EML = "EML"
     HTML = "HTML"
     MARKDOWN = "Markdown"
+    CSV = "CSV"
     TEXT = "plain text"
 
 
 _BY_EXTENSION = {
-    **{".pdf": Format.PDF, ".docx": Format.DOCX, ".txt": Format.TEXT, ".text": Format.TEXT},
+    **{".pdf": Format.PDF, ".docx": Format.DOCX, ".xlsx": Format.XLSX, ".pptx": Format.PPTX, ".odt": Format.ODT},
+    **{".epub": Format.EPUB, ".rtf": Format.RTF, ".eml": Format.EML, ".csv": Format.CSV, ".tsv": Format.CSV},
+    **{".tab": Format.CSV, ".txt": Format.TEXT, ".text": Format.TEXT},
     **{".html": Format.HTML, ".htm": Format.HTML, ".xhtml": Format.HTML},
     **{".md": Format.MARKDOWN, ".markdown": Format.MARKDOWN, ".mdown": Format.MARKDOWN},
 }
 _BY_MEDIA_TYPE = {
     "application/pdf": Format.PDF,
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": Format.DOCX,
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": Format.XLSX,
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation": Format.PPTX,
+    "application/vnd.oasis.opendocument.text": Format.ODT,
+    "application/epub+zip": Format.EPUB,
+    "application/rtf": Format.RTF,
+    "text/rtf": Format.RTF,
+    "message/rfc822": Format.EML,
+    "text/csv": Format.CSV,
+    "text/tab-separated-values": Format.CSV,
     "text/html": Format.HTML,
     "application/xhtml+xml": Format.HTML,
     "text/markdown": Format.MARKDOWN,
     "text/x-markdown": Format.MARKDOWN,
     "text/plain": Format.TEXT,
 }
-_BINARY = (Format.PDF, Format.DOCX)
-_SUPPORTED = "PDF, DOCX, HTML, Markdown and plain text files can be used."
+_PACKAGES = (Format.DOCX, Format.XLSX, Format.PPTX, Format.ODT, Format.EPUB)
+_BINARY = (Format.PDF, *_PACKAGES)
+# A file of these says by itself that it is one; of the others only its name can tell.
+_TELLING = (*_BINARY, Format.RTF, Format.EML)
+_SUPPORTED = "PDF, DOCX, XLSX, PPTX, ODT, RTF, EPUB, EML, HTML, Markdown, CSV and plain text files can be used."
 # Readers accept a PDF that begins a little later, after a mail header for instance.
 _PDF_REACH = 1024
 _OLE_MAGIC = bytes.fromhex("d0cf11e0a1b11ae1")
@@ -48,15 +70,30 @@ _HTML_START = re.compile(
     r"\s*+(?><\?xml[^>]*>\s*)?(?>(?:<!--.*?-->\s*)*)<(!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL
 )
 _HTML_REACH = 4096
+_MIMETYPE = 200
 _CONTENT_TYPES = 1024 * 1024
-_ZIP_KINDS = {
-    "xl/": "an Excel workbook",
-    "ppt/": "a PowerPoint presentation",
-    "word/": "a Word template or macro document",
-    "META-INF/container.xml": "an EPUB book",
-    "content.xml": "an OpenDocument file",
+_OPENXML = {
+    Format.DOCX: ("word/document.xml", b"wordprocessingml.document.main+xml"),
+    Format.XLSX: ("xl/workbook.xml", b"spreadsheetml.sheet.main+xml"),
+    Format.PPTX: ("ppt/presentation.xml", b"presentationml.presentation.main+xml"),
 }
-_TEXT_KINDS = {"{\\rtf": "an RTF document", "%!PS": "a PostScript file"}
+_ZIP_KINDS = {
+    "xl/": "an Excel template or macro workbook",
+    "ppt/": "a PowerPoint template, show or macro presentation",
+    "word/": "a Word template or macro document",
+    "content.xml": "an OpenDocument file that is no text",
+}
+_OFFICE_NAMES = {Format.DOCX: "Word document", Format.XLSX: "Excel workbook", Format.PPTX: "PowerPoint presentation"}
+_POSTSCRIPT = "%!PS"
+# A mail begins with headers, these among others, or with a line of an mbox.
+_MAIL_HEADER = re.compile(rb"[!-9;-~]{1,70}:[ \t]|From \S+ ")
+_MAIL_HEADERS = re.compile(
+    rb"^(from|to|subject|date|message-id|mime-version|received|return-path|delivered-to):", re.IGNORECASE | re.MULTILINE
+)
+# Letters whose names, as abbreviations are read out, begin with a vowel.
+_VOWEL_SOUNDS = "AEFHILMNORSX"
+_MAIL_REACH = 16 * 1024
+_MIN_HEADERS = 3
 
 
 def detect(data: bytes, filename: str | None, media_type: str | None) -> Format:
@@ -68,8 +105,8 @@ def detect(data: bytes, filename: str | None, media_type: str | None) -> Format:
     """
     found = _recognised(data, _declared(filename, media_type))
     named = _BY_EXTENSION.get(_extension(filename))
-    if found in _BINARY and named not in (None, found):
-        raise _refusal(f"a {found} file", named)
+    if found in _TELLING and named not in (None, found):
+        raise _refusal(f"{'an' if found[0] in _VOWEL_SOUNDS else 'a'} {found} file", named)
     return found
 
 
@@ -80,6 +117,10 @@ def _recognised(data: bytes, declared: Format | None) -> Format:
         return _detect_zip(data, declared)
     if data.startswith(_OLE_MAGIC):
         raise _ole_error(data, declared)
+    if data.startswith(b"{\\rtf"):
+        return Format.RTF
+    if _is_mail(data, declared):
+        return Format.EML
     text = None if _known_binary(data) else decode(data)
     if text is None:
         raise _binary_error(data, declared)
@@ -96,42 +137,63 @@ def _extension(filename: str | None) -> str:
 
 
 def _detect_text(text: str, declared: Format | None) -> Format:
-    for start, name in _TEXT_KINDS.items():
-        if text.startswith(start):
-            raise _refusal(name, declared)
-    if declared in _BINARY:
+    if text.startswith(_POSTSCRIPT):
+        raise _refusal("a PostScript file", declared)
+    if declared in _TELLING:
         raise _refusal("plain text", declared) if text.strip() else IngestionError("empty", "The file is empty.")
     return Format.HTML if _HTML_START.match(text[:_HTML_REACH]) else declared or Format.TEXT
+
+
+def _is_mail(data: bytes, declared: Format | None) -> bool:
+    """By the headers it begins with; text of another name may begin with "From:" and "To:" as well."""
+    if declared not in (None, Format.EML) or not _MAIL_HEADER.match(data):
+        return False
+    head = re.split(rb"\r?\n\r?\n", data[:_MAIL_REACH], maxsplit=1)[0]
+    found = {name.lower() for name in _MAIL_HEADERS.findall(head)}
+    return len(found) >= (1 if declared is Format.EML else _MIN_HEADERS)
 
 
 def _detect_zip(data: bytes, declared: Format | None) -> Format:
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             names = archive.namelist()
-            if _is_word(archive, names):
-                return Format.DOCX
-    except (zipfile.BadZipFile, ValueError, RuntimeError, NotImplementedError, EOFError, OSError) as error:
-        if declared is Format.DOCX:
+            found = _package(archive, names)
+    except (zipfile.BadZipFile, ValueError, RuntimeError, NotImplementedError, EOFError, OSError, zlib.error) as error:
+        if declared in _PACKAGES:
             raise _damaged(declared) from error
-        names = []
-    kind = next(
-        (kind for start, kind in _ZIP_KINDS.items() if any(n.startswith(start) for n in names)), "a ZIP archive"
-    )
-    raise _refusal(kind, declared)
+        raise _refusal("a ZIP archive", declared) from error
+    if found is None:
+        raise _refusal(_zip_kind(names), declared)
+    return found
 
 
-def _is_word(archive: zipfile.ZipFile, names: list[str]) -> bool:
-    if "word/document.xml" not in names or "[Content_Types].xml" not in names:
-        return False
-    with archive.open("[Content_Types].xml") as member:
-        return b"wordprocessingml.document.main+xml" in member.read(_CONTENT_TYPES)
+def _package(archive: zipfile.ZipFile, names: list[str]) -> Format | None:
+    told = _start(archive, "mimetype", _MIMETYPE).strip() if "mimetype" in names else b""
+    if told == b"application/epub+zip" or "META-INF/container.xml" in names:
+        return Format.EPUB
+    if told == b"application/vnd.oasis.opendocument.text":
+        return Format.ODT
+    types = _start(archive, "[Content_Types].xml", _CONTENT_TYPES) if "[Content_Types].xml" in names else b""
+    kinds = (kind for kind, (part, media_type) in _OPENXML.items() if part in names and media_type in types)
+    return next(kinds, None)
+
+
+def _start(archive: zipfile.ZipFile, name: str, size: int) -> bytes:
+    with archive.open(name) as member:
+        return member.read(size)
+
+
+def _zip_kind(names: list[str]) -> str:
+    kinds = (kind for start, kind in _ZIP_KINDS.items() if any(name.startswith(start) for name in names))
+    return next(kinds, "a ZIP archive")
 
 
 def _ole_error(data: bytes, declared: Format | None) -> IngestionError:
     """Office keeps a file with a password, and every file before 2007, in an OLE container."""
     if _ENCRYPTED_PACKAGE in data:
-        return IngestionError("password", "The Word document is protected by a password.")
-    return _refusal("an old Office document (save it as DOCX)", declared)
+        name = _OFFICE_NAMES.get(declared, "Office document") if declared else "Office document"
+        return IngestionError("password", f"The {name} is protected by a password.")
+    return _refusal("an old Office document (save it as DOCX, XLSX or PPTX)", declared)
 
 
 def _known_binary(data: bytes) -> bool:
@@ -152,7 +214,7 @@ def _name(kind: Any) -> str:
     family = kind.mime.partition("/")[0]
     noun = family if family in ("image", "video") else "sound" if family == "audio" else "file"
     name = kind.extension.upper()
-    return f"{'an' if name[0] in 'AEFHILMNORSX' else 'a'} {name} {noun}"
+    return f"{'an' if name[0] in _VOWEL_SOUNDS else 'a'} {name} {noun}"
 
 
 def _damaged(declared: Format | None) -> IngestionError:

@@ -27,7 +27,7 @@ async def ingest(
     document = await parser.parse(data, filename=filename, media_type=media_type, limits=limits)
     document = replace(document, title=clean_title(title) or _title(document, filename))
     chunks = await asyncio.to_thread(split, document, tokenizer)
-    return IngestedDocument(document.title, document.pages, chunks)
+    return IngestedDocument(document.title, document.pages, chunks, document.warnings)
 
 
 def _title(document: ParsedDocument, filename: str | None) -> str | None:

@@ -1,15 +1,19 @@
 """Building sections: blocks of text are collected under the heading path that is open."""
 
+from dataclasses import replace
+
 from ingestion.clean import clean, clean_line, clean_title
 from ingestion.types import IngestionError, Limits, ParsedDocument, Section
 
 _MAX_HEADING = 200
+_MAX_WARNINGS = 50
 
 
 class SectionBuilder:
     """Takes headings and blocks in reading order; raises IngestionError("too_long") past `limits.max_characters`."""
 
     def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._room = limits.max_characters
         self._sections: list[Section] = []
         self._path: list[tuple[int, str]] = []
@@ -17,6 +21,18 @@ class SectionBuilder:
         self._tight = False
         self._bare_heading = False
         self._page: int | None = None
+        self._warnings: list[str] = []
+
+    @property
+    def limits(self) -> Limits:
+        """What a document may use that is to be included: as many characters as there is room for."""
+        return replace(self._limits, max_characters=self._room)
+
+    def warn(self, words: str) -> None:
+        """Note what of the file was not read, in a sentence."""
+        words = clean_line(words)
+        if words not in self._warnings and len(self._warnings) < _MAX_WARNINGS:
+            self._warnings.append(words)
 
     def page(self, number: int | None) -> None:
         """What follows is on page `number`; the heading path goes on."""
@@ -31,12 +47,16 @@ class SectionBuilder:
         if len(text) > _MAX_HEADING:
             self.block(text)
         elif text:
-            self._flush()
-            if self._bare_heading and level <= self._path[-1][0]:
-                self._add_bare_heading()
-            self._path = [entry for entry in self._path if entry[0] < level]
+            self.close(level)
             self._path.append((level, text))
             self._bare_heading = True
+
+    def close(self, level: int) -> None:
+        """End the headings at `level` and below; what follows is under those above."""
+        self._flush()
+        if self._bare_heading and level <= self._path[-1][0]:
+            self._add_bare_heading()
+        self._path = [entry for entry in self._path if entry[0] < level]
 
     def block(self, text: str, *, tight: bool = False) -> None:
         """Add a paragraph; a `tight` one (a list item) follows another tight one without a blank line."""
@@ -49,6 +69,19 @@ class SectionBuilder:
         self._tight = tight
         self._bare_heading = False
 
+    def include(self, document: ParsedDocument, heading: str) -> None:
+        """Add another document, which the file holds, under a heading of its own at the top; pages are not kept."""
+        self.page(None)
+        for section in document.sections:
+            if not self._path or self._path[0] != (1, clean_line(heading)):
+                self.heading(1, heading)
+            self.close(2)
+            for level, part in enumerate(section.heading, 2):
+                self.heading(level, part)
+            self.block(section.text)
+        for words in document.warnings:
+            self.warn(f"{heading}: {words}")
+
     def build(self, *, title: str | None, pages: int, empty: str = "The file holds no text.") -> ParsedDocument:
         """The document; raises IngestionError("empty") with the words `empty` when there was no text."""
         self._flush()
@@ -56,7 +89,7 @@ class SectionBuilder:
             self._add_bare_heading()
         if not self._sections:
             raise IngestionError("empty", empty)
-        return ParsedDocument(clean_title(title), pages, tuple(self._sections))
+        return ParsedDocument(clean_title(title), pages, tuple(self._sections), tuple(self._warnings))
 
     def _flush(self) -> None:
         if self._text:

@@ -22,11 +22,15 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class ParsedDocument:
-    """A document as text: its own title if it has one, how many pages, and its sections in order."""
+    """A document as text: its own title if it has one, how many pages, and its sections in order.
+
+    `warnings` say in words what of the file was not read, and why.
+    """
 
     title: str | None
     pages: int
     sections: tuple[Section, ...]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +61,4 @@ class IngestedDocument:
     title: str | None
     pages: int
     chunks: tuple[Chunk, ...] = field(default=())
+    warnings: tuple[str, ...] = ()

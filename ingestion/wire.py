@@ -12,6 +12,7 @@ from ingestion.types import IngestionError, ParsedDocument, Section
 
 LENGTH = struct.Struct(">Q")
 _MAX_WORDS = 500
+_MAX_WARNINGS = 100
 
 
 class WireError(Exception):
@@ -40,6 +41,7 @@ def pack_reply(reply: Reply) -> bytes:
         case document:
             sections = [[section.text, section.heading, section.page] for section in document.sections]
             body = {"title": document.title, "pages": document.pages, "sections": sections}
+            body["warnings"] = document.warnings
     return pack({**body, "resident_mib": reply.resident_mib})
 
 
@@ -53,12 +55,17 @@ def read_reply(payload: bytes) -> Reply:
                 "title": str() | None as title,
                 "pages": int(pages),
                 "sections": list(sections),
+                "warnings": list(warnings),
                 "resident_mib": int(n),
             }:
-                return Reply(ParsedDocument(title, pages, tuple(map(_section, sections))), n)
+                return Reply(ParsedDocument(title, pages, tuple(map(_section, sections)), _warnings(warnings)), n)
     except ValueError as error:
         raise WireError from error
     raise WireError
+
+
+def _warnings(values: list[object]) -> tuple[str, ...]:
+    return tuple(value[:_MAX_WORDS] for value in values[:_MAX_WARNINGS] if isinstance(value, str))
 
 
 def _section(value: object) -> Section:

@@ -1,8 +1,7 @@
 """Word documents by unstructured: heading path by style, tables as rows of text."""
 
 import os
-import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from io import BytesIO
 from itertools import islice
 from typing import Any
@@ -12,17 +11,15 @@ import lxml.html
 from docx.document import Document
 from docx.oxml.ns import qn
 from docx.oxml.xmlchemy import BaseOxmlElement
+from docx.table import _Row
 from docx.text.paragraph import Paragraph
 
+from ingestion.formats.packages import damaged, open_package
 from ingestion.formats.tree import table_rows
 from ingestion.sections import SectionBuilder
-from ingestion.types import IngestionError, Limits, ParsedDocument
+from ingestion.types import Limits, ParsedDocument
 
-_MAX_UNPACKED = 256 * 1024 * 1024
-_MAX_MEMBERS = 10_000
-_ENCRYPTED_FLAG = 1
 _TITLE_REACH = 50
-_DAMAGED = "The file is damaged and cannot be opened as DOCX."
 _CONTAINERS = ("w:ins", "w:moveTo", "w:smartTag", "w:customXml", "w:sdtContent")
 
 
@@ -31,35 +28,25 @@ def parse(data: bytes, limits: Limits) -> ParsedDocument:
 
     Raises IngestionError: "damaged", "password", "too_complex" (unpacks to too much), "too_long", "empty".
     """
-    _check_archive(data)
+    open_package(data, "Word document", "DOCX")
     try:
         document = docx.Document(BytesIO(data))
         name = _styled_title(document)
         title = name or document.core_properties.title
         elements = _partition(_unwrapped(document, data))
+        heads = iter(_heads(document, elements))
     except (MemoryError, RecursionError):
         raise
     except Exception as error:
         # python-docx and lxml raise a dozen types for as many ways in which a file can be broken.
-        raise IngestionError("damaged", _DAMAGED) from error
+        raise damaged("DOCX") from error
     builder = SectionBuilder(limits)
     for element in elements:
+        headed = element.category == "Table" and next(heads)
         if element.category != "Title" or element.text.strip() != name:
-            _add(builder, element)
+            _add(builder, element, headed=headed)
     pages = max((element.metadata.page_number or 0 for element in elements), default=0)
     return builder.build(title=title, pages=pages)
-
-
-def _check_archive(data: bytes) -> None:
-    """Read the directory only: nothing is unpacked before its size is known to be bearable."""
-    try:
-        members = zipfile.ZipFile(BytesIO(data)).infolist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise IngestionError("damaged", _DAMAGED) from error
-    if any(member.flag_bits & _ENCRYPTED_FLAG for member in members):
-        raise IngestionError("password", "The Word document is protected by a password.")
-    if sum(member.file_size for member in members) > _MAX_UNPACKED or len(members) > _MAX_MEMBERS:
-        raise IngestionError("too_complex", "The Word document unpacks to more data than is allowed.")
 
 
 def _styled_title(document: Document) -> str | None:
@@ -107,7 +94,26 @@ def _partition(data: bytes) -> list[Any]:
     return list(partitioner.partition_docx(file=BytesIO(data), languages=[""], include_page_breaks=False))
 
 
-def _add(builder: SectionBuilder, element: Any) -> None:
+def _heads(document: Document, elements: Sequence[Any]) -> list[bool]:
+    """Of each table among the elements whether its first row names the columns: it is marked so, or alone is bold."""
+    count = sum(1 for element in elements if element.category == "Table")
+    if len(document.tables) != count:
+        return [False] * count
+    return [_has_head(list(islice(table.rows, 2))) for table in document.tables]
+
+
+def _has_head(rows: Sequence[_Row]) -> bool:
+    return len(rows) > 1 and _is_head(rows[0]) and not _is_head(rows[1])
+
+
+def _is_head(row: _Row) -> bool:
+    if row._tr.find(f"./{qn('w:trPr')}/{qn('w:tblHeader')}") is not None:
+        return True
+    runs = [run for cell in row.cells for paragraph in cell.paragraphs for run in paragraph.runs if run.text.strip()]
+    return bool(runs) and all(run.bold for run in runs)
+
+
+def _add(builder: SectionBuilder, element: Any, *, headed: bool) -> None:
     """Add an element; headers and footers are left out, which repeat on every page."""
     depth = element.metadata.category_depth or 0
     if element.category not in ("Header", "Footer"):
@@ -118,7 +124,7 @@ def _add(builder: SectionBuilder, element: Any) -> None:
         case "Title":
             builder.heading(depth + 1, element.text)
         case "Table":
-            builder.block(_table_text(element.metadata.text_as_html, element.text))
+            builder.block(_table_text(element.metadata.text_as_html, element.text, headed=headed))
         case "ListItem":
             marker = "" if element.text[:1].isdigit() else "- "
             builder.block("  " * depth + marker + _with_links(element), tight=True)
@@ -126,8 +132,8 @@ def _add(builder: SectionBuilder, element: Any) -> None:
             builder.block(_with_links(element))
 
 
-def _table_text(markup: str | None, text: str) -> str:
-    return "\n".join(table_rows(lxml.html.fromstring(markup))) if markup else text
+def _table_text(markup: str | None, text: str, *, headed: bool) -> str:
+    return "\n".join(table_rows(lxml.html.fromstring(markup), headed=headed)) if markup else text
 
 
 def _with_links(element: Any) -> str:

@@ -51,7 +51,7 @@ _ENOUGH = 0.5
 
 def parse(data: bytes, limits: Limits) -> ParsedDocument:
     """Sections by heading; raises IngestionError ("empty", "too_long", "too_complex")."""
-    markup = decode(data, _declared_charset(data)) or ""
+    markup = decode(data, page_charset(data)) or ""
     scripted = "<script" in markup.lower()
     body = read_html(markup)
     _drop_consent(body)
@@ -166,7 +166,7 @@ def _headings(element: _Element) -> int:
     return sum(1 for _ in element.iter("h2", "h3", "h4", "head"))
 
 
-def _declared_charset(data: bytes) -> str | None:
+def page_charset(data: bytes) -> str | None:
     """The character set in the page's own <meta>, as browsers read it."""
     found = _META_CHARSET.search(data[:_META_REACH])
     return web_charset(found[1].decode("ascii")) if found else None

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from lxml.etree import _Element
 
+from ingestion.formats.rows import table_lines
 from ingestion.sections import SectionBuilder
 
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
@@ -37,14 +38,18 @@ def add_tree(root: _Element, builder: SectionBuilder) -> None:
     writer.end_block()
 
 
-def table_rows(table: _Element) -> Iterator[str]:
-    """The caption and the rows of a table, a row as "a | b"; empty ones are left out."""
+def table_rows(table: _Element, *, headed: bool = False) -> Iterator[str]:
+    """The caption and the rows of a table, "a | b" or with the names of its columns; empty ones are left out."""
     if caption := _one_line(table.find("./caption")):
         yield caption
-    for row in (found for found in table.iter() if found.tag in _ROWS):
-        cells = [_one_line(cell) for cell in row if _tag(cell) in _CELLS]
-        if any(cells):
-            yield " | ".join(cells).rstrip(" |")
+    rows = [[cell for cell in row if _tag(cell) in _CELLS] for row in table.iter() if row.tag in _ROWS]
+    filled = [row for row in rows if any(_one_line(cell) for cell in row)]
+    headed = headed or (len(filled) > 1 and all(map(_is_head, filled[0])) and not all(map(_is_head, filled[1])))
+    yield from table_lines([[_one_line(cell) for cell in row] for row in filled], headed=headed)
+
+
+def _is_head(cell: _Element) -> bool:
+    return bool(cell.tag == "th" or cell.get("role") == "head")
 
 
 class _Writer:

@@ -78,6 +78,38 @@ async def test_docx_keeps_heading_path_tables_lists_and_links(parser: Parser) ->
     ]
 
 
+async def test_tables_with_named_columns_repeat_the_names(parser: Parser) -> None:
+    def build(document: Document) -> None:
+        for rows in (
+            ("Plan|Help|Hours", "Basic|by mail|9 to 5", "Plus|by phone|7 to 9"),
+            ("Plan|Help", "Basic|by mail"),
+            ("Monday|open|a", "Sunday|closed|b"),
+            ("*Plan|*Help", "Basic|by mail"),
+        ):
+            table = document.add_table(len(rows), rows[0].count("|") + 1)
+            for row, texts in zip(table.rows, rows, strict=True):
+                for cell, text in zip(row.cells, texts.split("|"), strict=True):
+                    cell.paragraphs[0].add_run(text.strip("*")).bold = text.startswith("*")
+            document.add_paragraph()
+
+    document = await parser.parse(files.docx_file(build), filename="a.docx", media_type=None, limits=LIMITS)
+    assert document.sections[0].text.split("\n\n") == [
+        "Plan: Basic; Help: by mail; Hours: 9 to 5\nPlan: Plus; Help: by phone; Hours: 7 to 9",
+        "Plan | Help\nBasic | by mail",
+        "Monday | open | a\nSunday | closed | b",
+        "Plan: Basic; Help: by mail",
+    ]
+
+
+async def test_a_table_with_merged_cells_has_no_wrong_names(parser: Parser) -> None:
+    page = (
+        "<h1>Fees</h1><table><tr><th>Zone</th><th>Plan</th><th>Fee</th></tr><tr><td rowspan=2>EU</td><td>Basic</td>"
+        "<td>2</td></tr><tr><td>Plus</td><td>3</td></tr></table><table><tr><th>Name</th><td>Ann</td></tr></table>"
+    )
+    document = await parser.parse(page.encode(), filename="a.html", media_type=None, limits=LIMITS)
+    assert document.sections[0].text == "Zone: EU; Plan: Basic; Fee: 2\nPlan: Plus; Fee: 3\n\nName | Ann"
+
+
 def add_link(document: Document, paragraph: object, text: str, url: str) -> None:
     link, run, content = OxmlElement("w:hyperlink"), OxmlElement("w:r"), OxmlElement("w:t")
     link.set(qn("r:id"), document.part.relate_to(url, docx.opc.constants.RELATIONSHIP_TYPE.HYPERLINK, is_external=True))
@@ -115,7 +147,7 @@ async def test_html_keeps_headings_lists_tables_links_and_drops_what_is_hidden(p
     assert [(section.heading, section.text) for section in document.sections] == [
         (("Returns and refunds",), "You can return most items within 30 days."),
         (("Returns and refunds", "How to"), "1. Open the portal (https://acme.example/r).\n2. Enter the number."),
-        (("Returns and refunds", "How to", "Fees"), "Country | Fee\nNorway | 9 EUR"),
+        (("Returns and refunds", "How to", "Fees"), "Country: Norway; Fee: 9 EUR"),
         (("Returns and refunds", "Gifts"), "Gifts get store credit.\nAlways."),
     ]
 
@@ -187,7 +219,7 @@ async def test_markdown_sections_by_heading_path(parser: Parser) -> None:
         (("Shipping",), "We use our carrier (https://carrier.example/t) and never drones."),
         (
             ("Shipping", "Steps"),
-            "1. Pack\n2. Print\n  - the label\n\n# not a heading\nkey:\n  a: 1\n\nZone | Days\nEU | 2",
+            "1. Pack\n2. Print\n  - the label\n\n# not a heading\nkey:\n  a: 1\n\nZone: EU; Days: 2",
         ),
         (("Shipping", "Nothing here", "Deeper"), "Some bold text."),
         (("Last",), "Last"),

@@ -234,13 +234,13 @@ def test_the_child_has_no_network_no_children_and_little_memory() -> None:
 NOISY = """
 import os, sys
 from ingestion import child
-quiet = child.detect
+quiet = child.read
 def noisy(*arguments):
     print("noise", flush=True)
     os.write(1, b"more noise")
     assert not sys.stdin.buffer.read(1)
     return quiet(*arguments)
-child.detect = noisy
+child.read = noisy
 child.main()
 """
 

@@ -55,7 +55,7 @@ async def test_a_shops_page_without_what_surrounds_it(parser: Parser) -> None:
     assert sections(document) == [
         ((top,), "You can return most items within 30 days of delivery, unused and in their box."),
         ((top, "How to return an item"), "1. Open the portal.\n2. Print the label."),
-        ((top, "Fees"), "Country | Fee\nNorway | 9 EUR"),
+        ((top, "Fees"), "Country: Norway; Fee: 9 EUR"),
         ((top, "What cannot be returned"), "- Swimwear without the seal\n- Engraved items"),
         ((top, "What cannot be returned", "When do I get my money back?"), "Within 5 working days."),
     ]
