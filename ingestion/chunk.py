@@ -1,7 +1,7 @@
 """Splitting a document into chunks that fit the embedding model, and what of a chunk is embedded."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from ingestion.types import Chunk, ParsedDocument, Section
@@ -29,22 +29,31 @@ def split(
 ) -> tuple[Chunk, ...]:
     """Chunks in order; embedded with title and heading, each is at most `chunk_tokens` of `tokenizer` long.
 
-    A chunk stays within its page and heading, except that very small neighbouring sections of a page are one chunk.
+    A chunk stays within its page and heading, except that very small neighbouring sections of a page are one chunk. A
+    question with its answer is one of its own, and only cut if it is too long for one.
     `tokenizer` maps a text to its tokens, without the marks at both ends. Neighbours share up to `overlap` tokens.
     """
     size = _sizer(tokenizer)
     chunks: list[Chunk] = []
     for section in _merge_small(document.sections, size, chunk_tokens // 8):
-        context = size(_context(document.title, section.heading)) + _MARKS
-        room = max(chunk_tokens - max(context, _CONTEXT_TOKENS), chunk_tokens // 4)
-        for text in _split_text(section.text, size, room, min(overlap, room // 4)):
-            chunks.append(Chunk(len(chunks), text, section.heading, section.page))
+        for text in _texts(section, document.title, size, chunk_tokens, overlap):
+            chunks.append(Chunk(len(chunks), text, section.heading, section.page, section.question))
     return tuple(chunks)
+
+
+def _texts(section: Section, title: str | None, size: Size, chunk_tokens: int, overlap: int) -> Iterable[str]:
+    if section.question is not None and size(_context(title, ())) + size(section.text) + _MARKS <= chunk_tokens:
+        return (section.text,)
+    context = size(_context(title, section.heading)) + _MARKS
+    room = max(chunk_tokens - max(context, _CONTEXT_TOKENS), chunk_tokens // 4)
+    return _split_text(section.text, size, room, min(overlap, room // 4))
 
 
 def embedding_text(title: str | None, chunk: Chunk) -> str:
     """What is embedded for a chunk: title, heading path and text, a line each; long titles and paths are shortened."""
-    return "\n".join(part for part in (_context(title, chunk.heading), chunk.text) if part)
+    # Of a question with its answer the heading is the question, which the text begins with.
+    heading = () if chunk.text.startswith(" > ".join(chunk.heading)) else chunk.heading
+    return "\n".join(part for part in (_context(title, heading), chunk.text) if part)
 
 
 def _context(title: str | None, heading: tuple[str, ...]) -> str:
@@ -65,7 +74,7 @@ def _merge_small(sections: Sequence[Section], size_of: Size, small: int) -> Iter
     held: Section | None = None
     held_size = 0
     for section in sections:
-        size = size_of(section.text) if len(section.text) < small * 10 else small
+        size = size_of(section.text) if len(section.text) < small * 10 and section.question is None else small
         if held is not None and held.page == section.page and size < small and held_size + size < 2 * small:
             held = replace(held, text=f"{held.text}\n\n{_with_heading(section, held)}")
             held_size = size_of(held.text)

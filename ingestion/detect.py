@@ -10,6 +10,7 @@ from typing import Any
 
 import filetype
 
+from ingestion.formats.jsonl import is_pair
 from ingestion.formats.text import decode
 from ingestion.types import IngestionError
 
@@ -28,13 +29,14 @@ class Format(StrEnum):
     HTML = "HTML"
     MARKDOWN = "Markdown"
     CSV = "CSV"
+    JSONL = "JSON Lines"
     TEXT = "plain text"
 
 
 _BY_EXTENSION = {
     **{".pdf": Format.PDF, ".docx": Format.DOCX, ".xlsx": Format.XLSX, ".pptx": Format.PPTX, ".odt": Format.ODT},
     **{".epub": Format.EPUB, ".rtf": Format.RTF, ".eml": Format.EML, ".csv": Format.CSV, ".tsv": Format.CSV},
-    **{".tab": Format.CSV, ".txt": Format.TEXT, ".text": Format.TEXT},
+    **{".jsonl": Format.JSONL, ".ndjson": Format.JSONL, ".tab": Format.CSV, ".txt": Format.TEXT, ".text": Format.TEXT},
     **{".html": Format.HTML, ".htm": Format.HTML, ".xhtml": Format.HTML},
     **{".md": Format.MARKDOWN, ".markdown": Format.MARKDOWN, ".mdown": Format.MARKDOWN},
 }
@@ -49,6 +51,8 @@ _BY_MEDIA_TYPE = {
     "text/rtf": Format.RTF,
     "message/rfc822": Format.EML,
     "text/csv": Format.CSV,
+    "application/jsonl": Format.JSONL,
+    "application/x-ndjson": Format.JSONL,
     "text/tab-separated-values": Format.CSV,
     "text/html": Format.HTML,
     "application/xhtml+xml": Format.HTML,
@@ -60,7 +64,9 @@ _PACKAGES = (Format.DOCX, Format.XLSX, Format.PPTX, Format.ODT, Format.EPUB)
 _BINARY = (Format.PDF, *_PACKAGES)
 # A file of these says by itself that it is one; of the others only its name can tell.
 _TELLING = (*_BINARY, Format.RTF, Format.EML)
-_SUPPORTED = "PDF, DOCX, XLSX, PPTX, ODT, RTF, EPUB, EML, HTML, Markdown, CSV and plain text files can be used."
+_SUPPORTED = (
+    "PDF, DOCX, XLSX, PPTX, ODT, RTF, EPUB, EML, HTML, Markdown, CSV, JSON Lines and plain text files can be used."
+)
 # Readers accept a PDF that begins a little later, after a mail header for instance.
 _PDF_REACH = 1024
 _OLE_MAGIC = bytes.fromhex("d0cf11e0a1b11ae1")
@@ -71,6 +77,7 @@ _HTML_START = re.compile(
 )
 _HTML_REACH = 4096
 _MIMETYPE = 200
+_MAX_PAIR = 100_000
 _CONTENT_TYPES = 1024 * 1024
 _OPENXML = {
     Format.DOCX: ("word/document.xml", b"wordprocessingml.document.main+xml"),
@@ -141,7 +148,11 @@ def _detect_text(text: str, declared: Format | None) -> Format:
         raise _refusal("a PostScript file", declared)
     if declared in _TELLING:
         raise _refusal("plain text", declared) if text.strip() else IngestionError("empty", "The file is empty.")
-    return Format.HTML if _HTML_START.match(text[:_HTML_REACH]) else declared or Format.TEXT
+    if _HTML_START.match(text[:_HTML_REACH]):
+        return Format.HTML
+    if declared is None and is_pair(text.partition("\n")[0][:_MAX_PAIR]):
+        return Format.JSONL
+    return declared or Format.TEXT
 
 
 def _is_mail(data: bytes, declared: Format | None) -> bool:

@@ -17,6 +17,7 @@ _MODULES = {
     Format.HTML: "html",
     Format.MARKDOWN: "markdown",
     Format.CSV: "csv",
+    Format.JSONL: "jsonl",
     Format.TEXT: "text",
 }
 

@@ -1,5 +1,6 @@
 """Building sections: blocks of text are collected under the heading path that is open."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ingestion.clean import clean, clean_line, clean_title
@@ -69,10 +70,24 @@ class SectionBuilder:
         self._tight = tight
         self._bare_heading = False
 
+    def pair(self, questions: Sequence[str], answer: str) -> None:
+        """Add a question, in all ways in which it is asked, and its answer as a section of its own."""
+        self._flush()
+        asked = "\n".join(clean_line(question) for question in questions)
+        text = f"{asked}\n{clean(answer)}"
+        heading = clean_line(questions[0])[:_MAX_HEADING].strip()
+        self._spend(len(text) + len(asked) + len(heading))
+        self._sections.append(Section(text, (heading,), self._page, asked))
+
     def include(self, document: ParsedDocument, heading: str) -> None:
         """Add another document, which the file holds, under a heading of its own at the top; pages are not kept."""
         self.page(None)
         for section in document.sections:
+            if section.question is not None:
+                self._flush()
+                self._spend(2 * len(section.text))
+                self._sections.append(replace(section, page=None))
+                continue
             if not self._path or self._path[0] != (1, clean_line(heading)):
                 self.heading(1, heading)
             self.close(2)
@@ -82,14 +97,16 @@ class SectionBuilder:
         for words in document.warnings:
             self.warn(f"{heading}: {words}")
 
-    def build(self, *, title: str | None, pages: int, empty: str = "The file holds no text.") -> ParsedDocument:
+    def build(
+        self, *, title: str | None, pages: int, empty: str = "The file holds no text.", language: str | None = None
+    ) -> ParsedDocument:
         """The document; raises IngestionError("empty") with the words `empty` when there was no text."""
         self._flush()
         if self._bare_heading:
             self._add_bare_heading()
         if not self._sections:
             raise IngestionError("empty", empty)
-        return ParsedDocument(clean_title(title), pages, tuple(self._sections), tuple(self._warnings))
+        return ParsedDocument(clean_title(title), pages, tuple(self._sections), tuple(self._warnings), language)
 
     def _flush(self) -> None:
         if self._text:

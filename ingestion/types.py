@@ -13,34 +13,40 @@ class IngestionError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A run of text under one heading path; `page` counts from 1 and is None where the format has no pages."""
+    """A run of text under one heading path; `page` counts from 1 and is None where the format has no pages.
+
+    `question` holds the ways in which a question is asked, a line each, where the text is these and the answer below.
+    """
 
     text: str
     heading: tuple[str, ...] = ()
     page: int | None = None
+    question: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedDocument:
     """A document as text: its own title if it has one, how many pages, and its sections in order.
 
-    `warnings` say in words what of the file was not read, and why.
+    `language` is what the file says itself (ISO 639-1); `warnings` say in words what of it was not read, and why.
     """
 
     title: str | None
     pages: int
     sections: tuple[Section, ...]
     warnings: tuple[str, ...] = ()
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece small enough to embed: `position` counts from 0 within the document."""
+    """A piece small enough to embed: `position` counts from 0 within the document; `question` as in its section."""
 
     position: int
     text: str
     heading: tuple[str, ...] = ()
     page: int | None = None
+    question: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ JSON only, checked field by field: the child works on hostile files, so what it 
 """
 
 import json
+import re
 import struct
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from ingestion.types import IngestionError, ParsedDocument, Section
 LENGTH = struct.Struct(">Q")
 _MAX_WORDS = 500
 _MAX_WARNINGS = 100
+_LANGUAGE = re.compile("[a-z]{2,3}")
 
 
 class WireError(Exception):
@@ -39,9 +41,11 @@ def pack_reply(reply: Reply) -> bytes:
         case IngestionError() as error:
             body: dict[str, Any] = {"code": error.code, "words": str(error)}
         case document:
-            sections = [[section.text, section.heading, section.page] for section in document.sections]
+            sections = [
+                [section.text, section.heading, section.page, section.question] for section in document.sections
+            ]
             body = {"title": document.title, "pages": document.pages, "sections": sections}
-            body["warnings"] = document.warnings
+            body |= {"warnings": document.warnings, "language": document.language}
     return pack({**body, "resident_mib": reply.resident_mib})
 
 
@@ -56,9 +60,11 @@ def read_reply(payload: bytes) -> Reply:
                 "pages": int(pages),
                 "sections": list(sections),
                 "warnings": list(warnings),
+                "language": str() | None as language,
                 "resident_mib": int(n),
             }:
-                return Reply(ParsedDocument(title, pages, tuple(map(_section, sections)), _warnings(warnings)), n)
+                found = tuple(map(_section, sections))
+                return Reply(ParsedDocument(title, pages, found, _warnings(warnings), _language(language)), n)
     except ValueError as error:
         raise WireError from error
     raise WireError
@@ -68,8 +74,16 @@ def _warnings(values: list[object]) -> tuple[str, ...]:
     return tuple(value[:_MAX_WORDS] for value in values[:_MAX_WARNINGS] if isinstance(value, str))
 
 
+def _language(value: str | None) -> str | None:
+    """A code of a language without its region: it is kept in clear, so nothing else may come in this way."""
+    code = (value or "").partition("-")[0].strip().lower()
+    return code if _LANGUAGE.fullmatch(code) else None
+
+
 def _section(value: object) -> Section:
     match value:
-        case [str(text), list(heading), int() | None as page] if all(isinstance(part, str) for part in heading):
-            return Section(text, tuple(map(str, heading)), page)
+        case [str(text), list(heading), int() | None as page, str() | None as question] if all(
+            isinstance(part, str) for part in heading
+        ):
+            return Section(text, tuple(map(str, heading)), page, question)
     raise WireError

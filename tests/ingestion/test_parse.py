@@ -268,8 +268,9 @@ def test_what_libraries_print_does_not_reach_the_protocol() -> None:
         b"\x80\x04.",
         b"[]",
         b'{"code": 1, "words": "x", "resident_mib": 1}',
-        b'{"title": "t", "pages": 1, "sections": [["text", "heading", null]], "resident_mib": 1}',
-        b'{"title": "t", "pages": "1", "sections": [], "resident_mib": 1}',
+        b'{"title": "t", "pages": 1, "sections": [["text", "heading", null, null]], "warnings": [], "language": null, '
+        b'"resident_mib": 1}',
+        b'{"title": "t", "pages": "1", "sections": [], "warnings": [], "language": null, "resident_mib": 1}',
     ],
 )
 def test_a_reply_of_another_shape_is_refused(payload: bytes) -> None:
