@@ -16,8 +16,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO
 
+from ingestion.archive import members
 from ingestion.dispatch import read
-from ingestion.types import IngestionError, Limits, ParsedDocument
+from ingestion.types import Extracted, IngestionError, Limits, ParsedDocument
 from ingestion.wire import LENGTH, Reply, pack_reply
 
 _DAMAGED = "The file is damaged and cannot be read."
@@ -60,9 +61,11 @@ def _answer(data: bytes, request: dict[str, Any]) -> bytes:
         return pack_reply(Reply(_out_of_memory(), _resident_mib()))
 
 
-def _outcome(data: bytes, request: dict[str, Any]) -> ParsedDocument | IngestionError:
+def _outcome(data: bytes, request: dict[str, Any]) -> ParsedDocument | Extracted | IngestionError:
     try:
-        limits = Limits(max_pages=request["max_pages"], max_characters=request["max_characters"])
+        limits = Limits(**request["limits"])
+        if request["work"] == "members":
+            return members(data, limits, request["start"])
         return read(data, request["filename"], request["media_type"], limits)
     except RecursionError:
         return IngestionError("too_complex", "The parts of the file are nested too deeply.")

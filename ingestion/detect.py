@@ -30,13 +30,21 @@ class Format(StrEnum):
     MARKDOWN = "Markdown"
     CSV = "CSV"
     JSONL = "JSON Lines"
+    ZIP = "ZIP"
     TEXT = "plain text"
 
 
 _BY_EXTENSION = {
     **{".pdf": Format.PDF, ".docx": Format.DOCX, ".xlsx": Format.XLSX, ".pptx": Format.PPTX, ".odt": Format.ODT},
     **{".epub": Format.EPUB, ".rtf": Format.RTF, ".eml": Format.EML, ".csv": Format.CSV, ".tsv": Format.CSV},
-    **{".jsonl": Format.JSONL, ".ndjson": Format.JSONL, ".tab": Format.CSV, ".txt": Format.TEXT, ".text": Format.TEXT},
+    **{
+        ".zip": Format.ZIP,
+        ".jsonl": Format.JSONL,
+        ".ndjson": Format.JSONL,
+        ".tab": Format.CSV,
+        ".txt": Format.TEXT,
+        ".text": Format.TEXT,
+    },
     **{".html": Format.HTML, ".htm": Format.HTML, ".xhtml": Format.HTML},
     **{".md": Format.MARKDOWN, ".markdown": Format.MARKDOWN, ".mdown": Format.MARKDOWN},
 }
@@ -47,6 +55,8 @@ _BY_MEDIA_TYPE = {
     "application/vnd.openxmlformats-officedocument.presentationml.presentation": Format.PPTX,
     "application/vnd.oasis.opendocument.text": Format.ODT,
     "application/epub+zip": Format.EPUB,
+    "application/zip": Format.ZIP,
+    "application/x-zip-compressed": Format.ZIP,
     "application/rtf": Format.RTF,
     "text/rtf": Format.RTF,
     "message/rfc822": Format.EML,
@@ -61,11 +71,12 @@ _BY_MEDIA_TYPE = {
     "text/plain": Format.TEXT,
 }
 _PACKAGES = (Format.DOCX, Format.XLSX, Format.PPTX, Format.ODT, Format.EPUB)
-_BINARY = (Format.PDF, *_PACKAGES)
+_BINARY = (Format.PDF, *_PACKAGES, Format.ZIP)
 # A file of these says by itself that it is one; of the others only its name can tell.
 _TELLING = (*_BINARY, Format.RTF, Format.EML)
 _SUPPORTED = (
-    "PDF, DOCX, XLSX, PPTX, ODT, RTF, EPUB, EML, HTML, Markdown, CSV, JSON Lines and plain text files can be used."
+    "PDF, DOCX, XLSX, PPTX, ODT, RTF, EPUB, EML, HTML, Markdown, CSV, JSON Lines, plain text and ZIP files of these"
+    " can be used."
 )
 # Readers accept a PDF that begins a little later, after a mail header for instance.
 _PDF_REACH = 1024
@@ -85,10 +96,9 @@ _OPENXML = {
     Format.PPTX: ("ppt/presentation.xml", b"presentationml.presentation.main+xml"),
 }
 _ZIP_KINDS = {
-    "xl/": "an Excel template or macro workbook",
-    "ppt/": "a PowerPoint template, show or macro presentation",
-    "word/": "a Word template or macro document",
-    "content.xml": "an OpenDocument file that is no text",
+    "xl/workbook.xml": "an Excel template or macro workbook",
+    "ppt/presentation.xml": "a PowerPoint template, show or macro presentation",
+    "word/document.xml": "a Word template or macro document",
 }
 _OFFICE_NAMES = {Format.DOCX: "Word document", Format.XLSX: "Excel workbook", Format.PPTX: "PowerPoint presentation"}
 _POSTSCRIPT = "%!PS"
@@ -170,12 +180,13 @@ def _detect_zip(data: bytes, declared: Format | None) -> Format:
             names = archive.namelist()
             found = _package(archive, names)
     except (zipfile.BadZipFile, ValueError, RuntimeError, NotImplementedError, EOFError, OSError, zlib.error) as error:
-        if declared in _PACKAGES:
-            raise _damaged(declared) from error
-        raise _refusal("a ZIP archive", declared) from error
-    if found is None:
-        raise _refusal(_zip_kind(names), declared)
-    return found
+        raise _damaged(declared if declared in _PACKAGES else Format.ZIP) from error
+    if found is not None:
+        return found
+    kind = _zip_kind(names)
+    if kind is not None or declared not in (None, Format.ZIP):
+        raise _refusal(kind or "a ZIP archive", declared)
+    return Format.ZIP
 
 
 def _package(archive: zipfile.ZipFile, names: list[str]) -> Format | None:
@@ -194,9 +205,11 @@ def _start(archive: zipfile.ZipFile, name: str, size: int) -> bytes:
         return member.read(size)
 
 
-def _zip_kind(names: list[str]) -> str:
-    kinds = (kind for start, kind in _ZIP_KINDS.items() if any(name.startswith(start) for name in names))
-    return next(kinds, "a ZIP archive")
+def _zip_kind(names: list[str]) -> str | None:
+    """What an archive is of which nothing can be used; None for one that holds other files."""
+    if {"mimetype", "content.xml"} <= {*names}:
+        return "an OpenDocument file that is no text"
+    return next((kind for part, kind in _ZIP_KINDS.items() if part in names), None)
 
 
 def _ole_error(data: bytes, declared: Format | None) -> IngestionError:

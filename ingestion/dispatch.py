@@ -30,6 +30,8 @@ def read(data: bytes, filename: str | None, media_type: str | None, limits: Limi
     if not data:
         raise IngestionError("empty", "The file is empty.")
     found = detect(data, filename, media_type)
+    if found is Format.ZIP:
+        raise IngestionError("archive", "The file is a ZIP archive of several documents.")
     module = importlib.import_module(f"ingestion.formats.{_MODULES[found]}")
     document: ParsedDocument = module.parse(data, limits, depth) if found is Format.EML else module.parse(data, limits)
     return document

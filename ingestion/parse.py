@@ -1,14 +1,20 @@
 """Parsing files in a child process that can be killed: a hostile file costs one parse, never the service."""
 
 import asyncio
+from dataclasses import asdict
+from typing import Any, TypeVar
 
 from ingestion.process import ChildGone, ChildProcess
-from ingestion.types import IngestionError, Limits, ParsedDocument
+from ingestion.types import Extracted, IngestionError, Limits, ParsedDocument
 from ingestion.wire import Reply, pack
 
 _MIB = 1024 * 1024
 # JSON spells a character in up to 6 bytes, and a heading is repeated in each of its sections.
 _REPLY_BYTES_PER_CHARACTER = 12
+_BATCH_BYTES = 16 * _MIB
+_CRASHED = "The file could not be read: it is damaged, or needs more memory than is allowed."
+
+_Outcome = TypeVar("_Outcome")
 
 
 class ParserClosed(Exception):
@@ -43,21 +49,30 @@ class Parser:
             raise IngestionError("empty", "The file is empty.")
         if len(data) > limits.max_bytes:
             raise IngestionError("too_large", f"The file is larger than {limits.max_bytes / _MIB:g} MiB.")
-        async with self._lock:
-            if self._closed:
-                raise ParserClosed
-            self._stop_idling()
-            reply = await self._within_limits(_request(data, filename, media_type, limits), data, limits)
-            self._start_idling()
-        if isinstance(reply.outcome, IngestionError):
-            raise reply.outcome
-        return reply.outcome
+        outcome = await self._work(data, limits, "read", filename=filename, media_type=media_type)
+        return _expected(ParsedDocument, outcome)
+
+    async def members(self, data: bytes, *, start: int, limits: Limits) -> Extracted:
+        """A batch of the documents in a ZIP archive, from entry `start` on; see `ingestion.archive.members`."""
+        return _expected(Extracted, await self._work(data, limits, "members", start=start))
 
     async def close(self) -> None:
         """End the child; a parse that is under way and later ones raise ParserClosed."""
         self._closed = True
         self._stop_idling()
         await self._end_child()
+
+    async def _work(self, data: bytes, limits: Limits, work: str, **values: Any) -> object:
+        request = _request(data, limits, work, values)
+        async with self._lock:
+            if self._closed:
+                raise ParserClosed
+            self._stop_idling()
+            reply = await self._within_limits(request, data, limits)
+            self._start_idling()
+        if isinstance(reply.outcome, IngestionError):
+            raise reply.outcome
+        return reply.outcome
 
     async def _within_limits(self, request: bytes, data: bytes, limits: Limits) -> Reply:
         try:
@@ -69,8 +84,7 @@ class Parser:
         except ChildGone:
             if self._closed:
                 raise ParserClosed from None
-            words = "The file could not be read: it is damaged, or needs more memory than is allowed."
-            raise IngestionError("crashed", words) from None
+            raise IngestionError("crashed", _CRASHED) from None
 
     async def _exchange(self, request: bytes, data: bytes, limits: Limits) -> Reply:
         """The child's reply. A used child that fails may have been spoilt by earlier files, so then a new one tries."""
@@ -119,20 +133,19 @@ class Parser:
             self._idle.cancel()
 
 
-def _request(data: bytes, filename: str | None, media_type: str | None, limits: Limits) -> bytes:
-    return pack(
-        {
-            "filename": filename,
-            "media_type": media_type,
-            "size": len(data),
-            "max_pages": limits.max_pages,
-            "max_characters": limits.max_characters,
-        }
-    )
+def _request(data: bytes, limits: Limits, work: str, values: dict[str, Any]) -> bytes:
+    return pack({"work": work, "size": len(data), "limits": asdict(limits), **values})
 
 
 def _max_reply(limits: Limits) -> int:
-    return _MIB + _REPLY_BYTES_PER_CHARACTER * limits.max_characters
+    # A batch of files is closed by the one that fills it.
+    return _MIB + max(_REPLY_BYTES_PER_CHARACTER * limits.max_characters, 2 * limits.max_bytes + _BATCH_BYTES)
+
+
+def _expected(kind: type[_Outcome], outcome: object) -> _Outcome:
+    if not isinstance(outcome, kind):
+        raise IngestionError("crashed", _CRASHED)
+    return outcome
 
 
 def _too_complex(reply: Reply) -> bool:

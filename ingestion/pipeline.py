@@ -8,6 +8,9 @@ from ingestion.chunk import Tokenizer, split
 from ingestion.clean import clean_title
 from ingestion.parse import Parser
 from ingestion.types import IngestedDocument, Limits, ParsedDocument
+from vectorstore.words import language_of
+
+_SAMPLES, _SAMPLE = 20, 500
 
 
 async def ingest(
@@ -27,7 +30,14 @@ async def ingest(
     document = await parser.parse(data, filename=filename, media_type=media_type, limits=limits)
     document = replace(document, title=clean_title(title) or _title(document, filename))
     chunks = await asyncio.to_thread(split, document, tokenizer)
-    return IngestedDocument(document.title, document.pages, chunks, document.warnings)
+    language = document.language or await asyncio.to_thread(_language, document)
+    return IngestedDocument(document.title, document.pages, chunks, document.warnings, language)
+
+
+def _language(document: ParsedDocument) -> str | None:
+    """The language of samples from all parts of the text; None where it is not plain."""
+    step = max(len(document.sections) // _SAMPLES, 1)
+    return language_of(" ".join(section.text[:_SAMPLE] for section in document.sections[::step]))
 
 
 def _title(document: ParsedDocument, filename: str | None) -> str | None:

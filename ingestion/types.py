@@ -39,6 +39,15 @@ class ParsedDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class Extracted:
+    """Files from within another, as (name, bytes); what was left out, and why; where to go on if there is more."""
+
+    files: tuple[tuple[str, bytes], ...] = field(repr=False)
+    left_out: tuple[str, ...] = ()
+    following: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """A piece small enough to embed: `position` counts from 0 within the document; `question` as in its section."""
 
@@ -68,3 +77,4 @@ class IngestedDocument:
     pages: int
     chunks: tuple[Chunk, ...] = field(default=())
     warnings: tuple[str, ...] = ()
+    language: str | None = None

@@ -1,4 +1,4 @@
-"""The messages between the parser and its child process: a length, JSON, and for a request the file's bytes.
+"""The messages between the parser and its child process: a length, JSON, and the bytes of files.
 
 JSON only, checked field by field: the child works on hostile files, so what it says is not trusted either.
 """
@@ -6,10 +6,11 @@ JSON only, checked field by field: the child works on hostile files, so what it 
 import json
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ingestion.types import IngestionError, ParsedDocument, Section
+from ingestion.types import Extracted, IngestionError, ParsedDocument, Section
 
 LENGTH = struct.Struct(">Q")
 _MAX_WORDS = 500
@@ -25,36 +26,51 @@ class WireError(Exception):
 class Reply:
     """What the child made of one file, and the memory it holds now (MiB resident)."""
 
-    outcome: ParsedDocument | IngestionError
+    outcome: ParsedDocument | Extracted | IngestionError
     resident_mib: int
 
 
 def pack(message: dict[str, Any]) -> bytes:
     """`message` as JSON behind its length in 8 bytes, big-endian."""
-    payload = json.dumps(message, ensure_ascii=False).encode(errors="replace")
+    payload = _json(message)
     return LENGTH.pack(len(payload)) + payload
 
 
 def pack_reply(reply: Reply) -> bytes:
     """A reply as bytes, length first."""
+    files: tuple[tuple[str, bytes], ...] = ()
     match reply.outcome:
         case IngestionError() as error:
             body: dict[str, Any] = {"code": error.code, "words": str(error)}
+        case Extracted(files, left_out, following):
+            body = {"files": [[name, len(content)] for name, content in files]}
+            body |= {"left_out": left_out, "following": following}
         case document:
             sections = [
                 [section.text, section.heading, section.page, section.question] for section in document.sections
             ]
             body = {"title": document.title, "pages": document.pages, "sections": sections}
             body |= {"warnings": document.warnings, "language": document.language}
-    return pack({**body, "resident_mib": reply.resident_mib})
+    head = _json({**body, "resident_mib": reply.resident_mib})
+    # JSON has no line break of its own.
+    parts = (head, *((b"\n", *(content for _, content in files)) if files else ()))
+    return b"".join((LENGTH.pack(sum(map(len, parts))), *parts))
 
 
 def read_reply(payload: bytes) -> Reply:
     """The reply in `payload` (without its length); raises WireError when it is not one."""
+    head, _, content = payload.partition(b"\n")
     try:
-        match json.loads(payload):
+        match json.loads(head):
             case {"code": str(code), "words": str(words), "resident_mib": int(resident)}:
                 return Reply(IngestionError(code, words[:_MAX_WORDS]), resident)
+            case {
+                "files": list(files),
+                "left_out": list(left_out),
+                "following": int() | None as following,
+                "resident_mib": int(n),
+            }:
+                return Reply(Extracted(tuple(_files(files, content)), tuple(map(_words, left_out)), following), n)
             case {
                 "title": str() | None as title,
                 "pages": int(pages),
@@ -64,14 +80,36 @@ def read_reply(payload: bytes) -> Reply:
                 "resident_mib": int(n),
             }:
                 found = tuple(map(_section, sections))
-                return Reply(ParsedDocument(title, pages, found, _warnings(warnings), _language(language)), n)
+                return Reply(
+                    ParsedDocument(
+                        title, pages, found, tuple(map(_words, warnings[:_MAX_WARNINGS])), _language(language)
+                    ),
+                    n,
+                )
     except ValueError as error:
         raise WireError from error
     raise WireError
 
 
-def _warnings(values: list[object]) -> tuple[str, ...]:
-    return tuple(value[:_MAX_WORDS] for value in values[:_MAX_WARNINGS] if isinstance(value, str))
+def _json(message: dict[str, Any]) -> bytes:
+    return json.dumps(message, ensure_ascii=False).encode(errors="replace")
+
+
+def _files(values: list[object], content: bytes) -> Iterator[tuple[str, bytes]]:
+    start = 0
+    for value in values:
+        match value:
+            case [str(name), int(size)] if 0 <= size <= len(content) - start:
+                yield name, content[start : start + size]
+                start += size
+            case _:
+                raise WireError
+
+
+def _words(value: object) -> str:
+    if not isinstance(value, str):
+        raise WireError
+    return value[:_MAX_WORDS]
 
 
 def _language(value: str | None) -> str | None:

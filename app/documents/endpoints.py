@@ -43,11 +43,15 @@ _STREAM: dict[int | str, dict[str, Any]] = {
     200: {"description": "Events until the document is read.", "content": {"text/event-stream": {}}}
 }
 _MEDIA_TYPE = re.compile(r"[a-z]{1,20}/[a-z0-9.+-]{1,100}")
+_FORMATS = (
+    "PDF, DOCX, XLSX, PPTX, ODT, RTF, EPUB, EML, HTML, Markdown, CSV, JSON Lines of questions with answers, or text;"
+    " or a ZIP archive of such files, each of which becomes a document of its own."
+)
 _FORM = {
     "type": "object",
     "required": ["file"],
     "properties": {
-        "file": {"type": "string", "format": "binary", "description": "PDF, DOCX, HTML, Markdown or text."},
+        "file": {"type": "string", "format": "binary", "description": _FORMATS},
         "title": {"type": "string", "description": "Shown instead of the document's own title."},
     },
 }

@@ -64,6 +64,8 @@ def shown_document(document: Document, version: DocumentVersion) -> DocumentOut:
         url=version.url,
         pages=version.pages,
         chunks=version.chunks,
+        language=version.language,
+        warnings=(version.warnings or "").splitlines(),
         error=version.error,
         error_code=version.error_code,
         created_at=document.created_at,

@@ -15,13 +15,14 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.crypto import current_keyring
+from app.documents.archives import unpack
 from app.documents.pages import fetch_version, shown, take_title
-from app.documents.service import opened_file
+from app.documents.service import FALLBACK_NAME, opened_file
 from app.models import Document, DocumentChunk, DocumentVersion, now
 from app.runtime import Runtime
 from ingestion.chunk import embedding_text
 from ingestion.pipeline import ingest as read
-from ingestion.types import Chunk, IngestedDocument, Limits
+from ingestion.types import Chunk, IngestedDocument, IngestionError, Limits
 from vectorstore.index import ChunkVectors, VectorStoreError, VectorStoreUnavailable
 from vectorstore.sparse import SparseEncoder
 
@@ -79,20 +80,31 @@ async def _read_passages(runtime: Runtime, work: Work) -> str | None:
     found = await _bytes(runtime, work)
     if found is None:
         return None
-    data, media_type = found
-    settings = runtime.settings
-    document = await read(
-        data,
-        filename=work.file_name,
-        media_type=media_type,
-        parser=runtime.parser,
-        tokenizer=runtime.embedder.tokenize,
-        limits=Limits(max_bytes=settings.max_document_bytes, seconds=settings.parse_seconds),
-        title=work.title,
-    )
-    title = document.title or work.file_name or (shown(work.url) if work.url else "")
+    document = await _parse(runtime, work, *found)
+    title = document.title or work.title or work.file_name or (shown(work.url) if work.url else "")
     await _store_passages(runtime, work, title, document)
     return title
+
+
+async def _parse(runtime: Runtime, work: Work, data: bytes, media_type: str | None) -> IngestedDocument:
+    """The document in some bytes; an archive becomes documents of its own, and is itself without passages."""
+    settings = runtime.settings
+    limits = Limits(max_bytes=settings.max_document_bytes, seconds=settings.parse_seconds)
+    try:
+        return await read(
+            data,
+            filename=work.file_name,
+            media_type=media_type,
+            parser=runtime.parser,
+            tokenizer=runtime.embedder.tokenize,
+            limits=limits,
+            title=work.title,
+        )
+    except IngestionError as error:
+        if error.code != "archive":
+            raise
+    name = work.file_name or (shown(work.url) if work.url else FALLBACK_NAME)
+    return await unpack(runtime, work.tenant_id, name, data, limits)
 
 
 async def _bytes(runtime: Runtime, work: Work) -> tuple[bytes, str | None] | None:
@@ -115,6 +127,7 @@ async def _store_passages(runtime: Runtime, work: Work, title: str, document: In
             session.add(_row(work, chunk))
         version.read_title, version.embedded, version.embedding_since = title, 0, now()
         version.pages, version.chunks = document.pages, len(document.chunks)
+        version.warnings, version.language = "\n".join(document.warnings) or None, document.language
 
 
 def _row(work: Work, chunk: Chunk) -> DocumentChunk:

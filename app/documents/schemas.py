@@ -57,8 +57,10 @@ class DocumentOut(DocumentAccepted):
 
     title: str
     url: str | None
-    pages: int
+    pages: Annotated[int, Field(description="Of an archive, how many of its files were taken as documents.")]
     chunks: int
+    language: Annotated[str | None, Field(description="The language of its text (ISO 639-1), if that is plain.")]
+    warnings: Annotated[list[str], Field(description="What of it was not read, and why.")]
     error: str | None
     error_code: str | None
     created_at: datetime

@@ -44,7 +44,7 @@ class DocumentVersion(TenantScoped):
 
     A `title` that was given with it becomes the document's once it is ready. The version of a page has a `url`; until
     that was fetched `content_hash` is empty and `size` is 0. Once its passages are stored it has a `read_title`;
-    `embedded` of them are done since `embedding_since`.
+    `embedded` of them are done since `embedding_since`. `warnings` say what was not read, a line each.
     """
 
     __tablename__ = "document_versions"
@@ -74,6 +74,9 @@ class DocumentVersion(TenantScoped):
     read_title: Encrypted[str | None] = optional_text("read_title_sealed")
     embedded: Mapped[int] = mapped_column(default=0)
     embedding_since: Mapped[datetime | None]
+    warnings_sealed: Mapped[bytes | None] = sealed()
+    warnings: Encrypted[str | None] = optional_text("warnings_sealed")
+    language: Mapped[str | None] = mapped_column(Text)
     pages: Mapped[int] = mapped_column(default=0)
     chunks: Mapped[int] = mapped_column(default=0)
     finished_at: Mapped[datetime | None]

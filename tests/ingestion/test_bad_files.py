@@ -63,7 +63,6 @@ BAD = {
     "program as text": ("a.txt", files.ELF, "mislabelled", "called plain text but it is an ELF file"),
     "workbook as docx": ("a.docx", files.zipped(xl__workbook_xml="x"), "mislabelled", "it is an Excel template"),
     "png": ("a.png", files.PNG, "unsupported_type", "The file is a PNG image. Only PDF, DOCX, XLSX"),
-    "zip": ("a.zip", files.zipped(readme_txt="x"), "unsupported_type", "The file is a ZIP archive."),
     "old word": ("a.doc", files.OLE, "unsupported_type", "an old Office document (save it as DOCX, XLSX or PPTX)"),
     "rtf as docx": ("a.docx", rb"{\rtf1 hello}", "mislabelled", "called DOCX but it is an RTF file."),
     "zip bomb": (

@@ -246,7 +246,7 @@ child.main()
 
 
 def test_what_libraries_print_does_not_reach_the_protocol() -> None:
-    request = b'{"filename": null, "media_type": null, "size": 5, "max_pages": 1, "max_characters": 99}'
+    request = b'{"work": "read", "filename": null, "media_type": null, "size": 5, "limits": {"max_pages": 1}}'
     done = subprocess.run(
         [sys.executable, "-c", NOISY, str(os.getpid()), "1024"],
         cwd=ROOT,
