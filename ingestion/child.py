@@ -66,6 +66,11 @@ def _outcome(data: bytes, request: dict[str, Any]) -> ParsedDocument | Extracted
         limits = Limits(**request["limits"])
         if request["work"] == "members":
             return members(data, limits, request["start"])
+        if request["work"] == "pictures":
+            # Loads the PDF library, which most files do not need.
+            from ingestion.formats.pictures import draw  # noqa: PLC0415
+
+            return draw(data, request["pages"])
         return read(data, request["filename"], request["media_type"], limits)
     except RecursionError:
         return IngestionError("too_complex", "The parts of the file are nested too deeply.")

@@ -1,6 +1,7 @@
 """Parsing files in a child process that can be killed: a hostile file costs one parse, never the service."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -55,6 +56,10 @@ class Parser:
     async def members(self, data: bytes, *, start: int, limits: Limits) -> Extracted:
         """A batch of the documents in a ZIP archive, from entry `start` on; see `ingestion.archive.members`."""
         return _expected(Extracted, await self._work(data, limits, "members", start=start))
+
+    async def pictures(self, data: bytes, pages: Sequence[int], *, limits: Limits) -> Extracted:
+        """How pages of a PDF look, each a PGM picture named by its number; those that cannot be drawn are left out."""
+        return _expected(Extracted, await self._work(data, limits, "pictures", pages=list(pages)))
 
     async def close(self) -> None:
         """End the child; a parse that is under way and later ones raise ParserClosed."""

@@ -7,6 +7,7 @@ from pathlib import PurePath
 from ingestion.chunk import Tokenizer, split
 from ingestion.clean import clean_title
 from ingestion.parse import Parser
+from ingestion.scans import with_scans
 from ingestion.types import IngestedDocument, Limits, ParsedDocument
 from vectorstore.words import language_of
 
@@ -23,11 +24,12 @@ async def ingest(
     limits: Limits,
     title: str | None = None,
 ) -> IngestedDocument:
-    """Parse and split one document; raises IngestionError as Parser.parse does.
+    """Parse and split one document; raises IngestionError as Parser.parse does, and "no_text" for pictures of pages.
 
     The title is `title` if given, else the document's own, else its first heading, else the file's name.
     """
     document = await parser.parse(data, filename=filename, media_type=media_type, limits=limits)
+    document = await with_scans(document, data, parser, limits)
     document = replace(document, title=clean_title(title) or _title(document, filename))
     chunks = await asyncio.to_thread(split, document, tokenizer)
     language = document.language or await asyncio.to_thread(_language, document)

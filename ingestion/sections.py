@@ -101,12 +101,17 @@ class SectionBuilder:
         self, *, title: str | None, pages: int, empty: str = "The file holds no text.", language: str | None = None
     ) -> ParsedDocument:
         """The document; raises IngestionError("empty") with the words `empty` when there was no text."""
+        sections = self.sections()
+        if not sections:
+            raise IngestionError("empty", empty)
+        return ParsedDocument(clean_title(title), pages, sections, tuple(self._warnings), language)
+
+    def sections(self) -> tuple[Section, ...]:
+        """What was added so far, a heading that nothing follows included."""
         self._flush()
         if self._bare_heading:
             self._add_bare_heading()
-        if not self._sections:
-            raise IngestionError("empty", empty)
-        return ParsedDocument(clean_title(title), pages, tuple(self._sections), tuple(self._warnings), language)
+        return tuple(self._sections)
 
     def _flush(self) -> None:
         if self._text:

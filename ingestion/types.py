@@ -28,7 +28,8 @@ class Section:
 class ParsedDocument:
     """A document as text: its own title if it has one, how many pages, and its sections in order.
 
-    `language` is what the file says itself (ISO 639-1); `warnings` say in words what of it was not read, and why.
+    `language` is what the file says itself (ISO 639-1); `warnings` say in words what of it was not read, and why;
+    `pictures` are the numbers of pages that show something and hold no text.
     """
 
     title: str | None
@@ -36,6 +37,7 @@ class ParsedDocument:
     sections: tuple[Section, ...]
     warnings: tuple[str, ...] = ()
     language: str | None = None
+    pictures: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +62,17 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one parse may use: bytes in, seconds of wall time, MiB of address space, pages and characters out."""
+    """What one parse may use: bytes in, seconds of wall time, MiB of address space, pages and characters out.
+
+    Text recognition has its own time, for all pages of a document.
+    """
 
     max_bytes: int = 32 * 1024 * 1024
     seconds: float = 60.0
     memory_mib: int = 2048
     max_pages: int = 5000
     max_characters: int = 20_000_000
+    ocr_seconds: float = 300.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def pack_reply(reply: Reply) -> bytes:
                 [section.text, section.heading, section.page, section.question] for section in document.sections
             ]
             body = {"title": document.title, "pages": document.pages, "sections": sections}
-            body |= {"warnings": document.warnings, "language": document.language}
+            body |= {"warnings": document.warnings, "language": document.language, "pictures": document.pictures}
     head = _json({**body, "resident_mib": reply.resident_mib})
     # JSON has no line break of its own.
     parts = (head, *((b"\n", *(content for _, content in files)) if files else ()))
@@ -77,15 +77,18 @@ def read_reply(payload: bytes) -> Reply:
                 "sections": list(sections),
                 "warnings": list(warnings),
                 "language": str() | None as language,
+                "pictures": list(pictures),
                 "resident_mib": int(n),
             }:
-                found = tuple(map(_section, sections))
-                return Reply(
-                    ParsedDocument(
-                        title, pages, found, tuple(map(_words, warnings[:_MAX_WARNINGS])), _language(language)
-                    ),
-                    n,
+                document = ParsedDocument(
+                    title,
+                    pages,
+                    tuple(map(_section, sections)),
+                    tuple(map(_words, warnings[:_MAX_WARNINGS])),
+                    _language(language),
+                    tuple(page for page in pictures if isinstance(page, int)),
                 )
+                return Reply(document, n)
     except ValueError as error:
         raise WireError from error
     raise WireError

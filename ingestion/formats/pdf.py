@@ -3,16 +3,19 @@
 import re
 from collections import defaultdict
 from contextlib import closing
-from itertools import islice, pairwise
+from dataclasses import replace
+from itertools import islice
 
 import pypdfium2
 
-from ingestion.clean import clean_line
+from ingestion.clean import clean_line, clean_title
+from ingestion.formats.lines import flow
+from ingestion.formats.pictures import shows_picture
 from ingestion.sections import SectionBuilder
 from ingestion.types import IngestionError, Limits, ParsedDocument
 
 _PASSWORD, _SECURITY = pypdfium2.raw.FPDF_ERR_PASSWORD, pypdfium2.raw.FPDF_ERR_SECURITY
-_EMPTY = "The PDF holds no text; it may be a scan."
+_EMPTY = "The PDF holds no text."
 _DAMAGED = "The PDF is damaged and cannot be opened."
 _MAX_OUTLINE = 10_000
 _MAX_HEADING_LINES = 3
@@ -20,13 +23,12 @@ _NUMBERING = re.compile(r"^\d+(\.\d+)*\.?\s+")
 # pdfium writes a hyphen at a line's end as U+FFFE or U+0002 when the word goes on in the next line.
 _SPLIT_WORD = re.compile("[\ufffe\x02]\\s*")
 _NO_TITLE = re.compile(r"\s*(microsoft word - |untitled|document\d*\s*$)", re.IGNORECASE)
-_SENTENCE_END = re.compile(r"[.!?:;。！？：；…][\"'”’)\]]*$")
 
 
 def parse(data: bytes, limits: Limits) -> ParsedDocument:
-    """Sections by page and outline heading.
+    """Sections by page and outline heading, and the numbers of pages that are pictures.
 
-    Raises IngestionError: "password", "damaged", "too_many_pages", "too_long", or "empty" for a scan without text.
+    Raises IngestionError: "password", "damaged", "too_many_pages", "too_long", "empty".
     """
     document = _open(data)
     pages = len(document)
@@ -34,11 +36,17 @@ def parse(data: bytes, limits: Limits) -> ParsedDocument:
         raise IngestionError("too_many_pages", f"The PDF has {pages} pages; at most {limits.max_pages} are allowed.")
     outline = _outline(document)
     builder = SectionBuilder(limits)
+    pictures = []
     for number in range(pages):
         builder.page(number + 1)
-        _add_page(builder, _page_lines(document, number), outline[number])
+        lines, is_picture = _page_lines(document, number)
+        _add_page(builder, lines, outline[number])
+        pictures += [number + 1] * is_picture
     title = document.get_metadata_value("Title")
-    return builder.build(title=None if _NO_TITLE.match(title) else title, pages=pages, empty=_EMPTY)
+    title = None if _NO_TITLE.match(title) else title
+    if pictures and not builder.sections():
+        return ParsedDocument(clean_title(title), pages, (), pictures=tuple(pictures))
+    return replace(builder.build(title=title, pages=pages, empty=_EMPTY), pictures=tuple(pictures))
 
 
 def _open(data: bytes) -> pypdfium2.PdfDocument:
@@ -66,13 +74,15 @@ def _outline(document: pypdfium2.PdfDocument) -> defaultdict[int, list[tuple[int
     return headings
 
 
-def _page_lines(document: pypdfium2.PdfDocument, number: int) -> list[str]:
+def _page_lines(document: pypdfium2.PdfDocument, number: int) -> tuple[list[str], bool]:
+    """A page's lines, and whether it is a picture without any."""
     try:
         with closing(document[number]) as page, closing(page.get_textpage()) as textpage:
             text = textpage.get_text_bounded()
+            is_picture = not text.strip() and shows_picture(page)
     except pypdfium2.PdfiumError as error:
         raise IngestionError("damaged", f"Page {number + 1} of the PDF is damaged and cannot be read.") from error
-    return _SPLIT_WORD.sub("", text.replace("\r\n", "\n")).replace("\r", "\n").split("\n")
+    return _SPLIT_WORD.sub("", text.replace("\r\n", "\n")).replace("\r", "\n").split("\n"), is_picture
 
 
 def _add_page(builder: SectionBuilder, lines: list[str], headings: list[tuple[int, str]]) -> None:
@@ -81,10 +91,10 @@ def _add_page(builder: SectionBuilder, lines: list[str], headings: list[tuple[in
     start = 0
     for level, title in headings:
         begin, end = _find(_plain(title), plain, start) or (start, start)
-        builder.block(_flow(lines[start:begin]))
+        builder.block(flow(lines[start:begin]))
         builder.heading(level, title)
         start = end
-    builder.block(_flow(lines[start:]))
+    builder.block(flow(lines[start:]))
 
 
 def _find(title: str, lines: list[str], start: int) -> tuple[int, int] | None:
@@ -99,14 +109,3 @@ def _find(title: str, lines: list[str], start: int) -> tuple[int, int] | None:
 def _plain(text: str) -> str:
     """A line as it is compared: outlines differ from the page in case, spacing and numbering."""
     return _NUMBERING.sub("", " ".join(text.split())).casefold()
-
-
-def _flow(lines: list[str]) -> str:
-    """Lines that only ended at the margin are joined; a short or finished line ends its paragraph."""
-    lines = [line.strip() for line in lines]
-    full = 0.75 * max(map(len, lines), default=0)
-    text: list[str] = []
-    for line, following in pairwise([*lines, ""]):
-        runs_on = len(line) >= full and not _SENTENCE_END.search(line)
-        text += (line, " " if runs_on or following[:1].islower() else "\n")
-    return "".join(text)

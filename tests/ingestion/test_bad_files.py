@@ -16,7 +16,7 @@ DEEP_TABLES = b"<w:tbl><w:tr><w:tc>" * 200 + b"<w:p/>" + b"</w:tc></w:tr></w:tbl
 BAD = {
     "empty": ("a.pdf", b"", "empty", "The file is empty."),
     "blank text": ("a.txt", b" \n\t\n", "empty", "The file holds no text."),
-    "blank pdf": ("a.pdf", files.pdf(""), "empty", "The PDF holds no text; it may be a scan."),
+    "blank pdf": ("a.pdf", files.pdf(""), "empty", "The PDF holds no text."),
     "blank docx": ("a.docx", files.docx_file(lambda _: None), "empty", "The file holds no text."),
     "blank html": (
         "a.html",

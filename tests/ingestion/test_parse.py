@@ -269,8 +269,11 @@ def test_what_libraries_print_does_not_reach_the_protocol() -> None:
         b"[]",
         b'{"code": 1, "words": "x", "resident_mib": 1}',
         b'{"title": "t", "pages": 1, "sections": [["text", "heading", null, null]], "warnings": [], "language": null, '
+        b'"pictures": [], "resident_mib": 1}',
+        b'{"title": "t", "pages": "1", "sections": [], "warnings": [], "language": null, "pictures": [], '
         b'"resident_mib": 1}',
-        b'{"title": "t", "pages": "1", "sections": [], "warnings": [], "language": null, "resident_mib": 1}',
+        b'{"files": [["a", 5]], "left_out": [], "following": null, "resident_mib": 1}\n1234',
+        b'{"files": [], "left_out": [1], "following": null, "resident_mib": 1}',
     ],
 )
 def test_a_reply_of_another_shape_is_refused(payload: bytes) -> None:
