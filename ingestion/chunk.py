@@ -37,7 +37,9 @@ def split(
     chunks: list[Chunk] = []
     for section in _merge_small(document.sections, size, chunk_tokens // 8):
         for text in _texts(section, document.title, size, chunk_tokens, overlap):
-            chunks.append(Chunk(len(chunks), text, section.heading, section.page, section.question))
+            # Only a pair that is whole can be given as an answer.
+            question = section.question if text == section.text else None
+            chunks.append(Chunk(len(chunks), text, section.heading, section.page, question))
     return tuple(chunks)
 
 

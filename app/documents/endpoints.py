@@ -22,6 +22,7 @@ from app.documents.schemas import (
     DocumentList,
     DocumentOut,
     FoundPassage,
+    PairsDocument,
     SearchRequest,
     SearchResult,
     TextDocument,
@@ -55,7 +56,7 @@ _FORM = {
         "title": {"type": "string", "description": "Shown instead of the document's own title."},
     },
 }
-_KINDS = [TextDocument.model_json_schema(), UrlDocument.model_json_schema()]
+_KINDS = [kind.model_json_schema() for kind in (TextDocument, PairsDocument, UrlDocument)]
 _JSON = {"anyOf": _KINDS, "examples": [example for kind in _KINDS for example in kind["examples"]]}
 _BODY: dict[str, Any] = {
     "requestBody": {
@@ -172,16 +173,22 @@ async def _source(request: Request) -> Upload | WebPage:
         raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in error.errors()]) from None
     if isinstance(body, UrlDocument):
         return WebPage(of_request(request).fetcher.check(body.url), body.title)
-    return Upload(name=body.title, data=body.text.encode(), media_type="text/plain", title=body.title)
+    if isinstance(body, PairsDocument):
+        lines = "\n".join(pair.model_dump_json() for pair in body.pairs)
+        return Upload(body.title, lines.encode(), "application/jsonl", body.title, is_file=False)
+    return Upload(body.title, body.text.encode(), "text/plain", body.title, is_file=False)
 
 
-def _json_document(body: bytes) -> TextDocument | UrlDocument:
+def _json_document(body: bytes) -> TextDocument | PairsDocument | UrlDocument:
     try:
         return TextDocument.model_validate_json(body)
     except ValidationError as error:
-        # Anything with a URL is meant to be a page, and is told what is wrong with it as one.
-        if any(e["loc"] == ("url",) and e["type"] == "extra_forbidden" for e in error.errors()):
+        # Anything with a URL is meant to be a page, and is told what is wrong with it as one; so are pairs.
+        beside = {e["loc"] for e in error.errors() if e["type"] == "extra_forbidden"}
+        if ("url",) in beside:
             return UrlDocument.model_validate_json(body)
+        if ("pairs",) in beside:
+            return PairsDocument.model_validate_json(body)
         raise
 
 

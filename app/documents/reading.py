@@ -140,6 +140,7 @@ def _row(work: Work, chunk: Chunk) -> DocumentChunk:
         page=chunk.page,
         heading=" > ".join(chunk.heading),
         text=chunk.text,
+        question=chunk.question,
     )
 
 
@@ -218,4 +219,4 @@ async def _publish(runtime: Runtime, work: Work, title: str) -> None:
 def chunk_of(row: DocumentChunk) -> Chunk:
     """A stored passage as the chunk that it was made of."""
     heading = tuple(row.heading.split(" > ")) if row.heading else ()
-    return Chunk(row.position, row.text, heading, row.page)
+    return Chunk(row.position, row.text, heading, row.page, row.question)

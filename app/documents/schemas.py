@@ -24,6 +24,38 @@ class TextDocument(BaseModel):
     text: Annotated[AnyText, Field(min_length=1)]
 
 
+class Pair(BaseModel):
+    """A question, in all the ways that it is asked, and its answer, which is given word for word."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    questions: Annotated[
+        list[Annotated[CleanText, Field(min_length=1, max_length=500)]], Field(min_length=1, max_length=20)
+    ]
+    answer: Annotated[AnyText, Field(min_length=1, max_length=4000)]
+
+
+class PairsDocument(BaseModel):
+    """Questions with approved answers; the same title again is the document's next version."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "title": "Frequent questions",
+                    "pairs": [
+                        {"questions": ["When do you open?"], "answer": "We are open from 9 to 5, Monday to Friday."}
+                    ],
+                }
+            ]
+        },
+    )
+
+    title: Title
+    pairs: Annotated[list[Pair], Field(min_length=1, max_length=1000)]
+
+
 class UrlDocument(BaseModel):
     """A page on the web, by its address; the same one again is read again, as the document's next version."""
 

@@ -1,7 +1,7 @@
 """From a question to passages: vectors find chunks, the database says which of them still count."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from uuid import UUID
 
@@ -99,7 +99,8 @@ async def _find(
             rows |= await _rows(runtime, tenant_id, matches[limit:])
         runtime.metrics.retrieval("search", found - started)
         runtime.metrics.retrieval("load", perf_counter() - found)
-        passages = [_passage(match, *rows[match.chunk_id]) for match in matches if match.chunk_id in rows]
+        known = [match for match in matches if match.chunk_id in rows]
+        passages = [replace(rows[match.chunk_id], score=match.score) for match in known]
         if len(passages) >= limit or len(matches) < depth or depth >= _DEEPEST:
             return passages[:limit], any(match.chunk_id not in rows for match in matches[:limit])
         depth *= 4
@@ -121,22 +122,20 @@ async def _matches(
         raise SearchUnavailable from error
 
 
-async def _rows(
-    runtime: Runtime, tenant_id: UUID, matches: Sequence[Match]
-) -> dict[UUID, tuple[str, int | None, str, str]]:
-    """Title, page, heading and text of the chunks that belong to the version in force of a living document."""
+async def _rows(runtime: Runtime, tenant_id: UUID, matches: Sequence[Match]) -> dict[UUID, Passage]:
+    """The chunks that belong to the version in force of a living document, as passages without a score."""
     async with runtime.vault.session(tenant_id) as session:
         found = await session.execute(_IN_FORCE, {"ids": [match.chunk_id for match in matches]})
-        return {chunk.id: (document.title, chunk.page, chunk.heading, chunk.text) for chunk, document in found}
+        return {chunk.id: _passage(document, chunk) for chunk, document in found}
 
 
-def _passage(match: Match, title: str, page: int | None, heading: str, text: str) -> Passage:
+def _passage(document: Document, chunk: DocumentChunk) -> Passage:
     return Passage(
-        id=str(match.chunk_id),
-        document_id=str(match.document_id),
-        title=title,
-        text=text,
-        heading=heading,
-        page=page,
-        score=match.score,
+        id=str(chunk.id),
+        document_id=str(document.id),
+        title=document.title,
+        text=chunk.text,
+        heading=chunk.heading,
+        page=chunk.page,
+        question=chunk.question or "",
     )

@@ -21,12 +21,16 @@ _CANCELLED = "cancelled"
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """Bytes to be read, and what the sender said about them. `name` identifies the document within its tenant."""
+    """Bytes to be read, and what the sender said about them. `name` identifies the document within its tenant.
+
+    Where it is no file, its name says nothing about its format.
+    """
 
     name: str
     data: bytes
     media_type: str | None
     title: str | None = None
+    is_file: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +198,7 @@ async def _add_version(
     version = DocumentVersion(
         document_id=document.id,
         content_hash=hashed,
-        file_name=upload.name,
+        file_name=upload.name if upload.is_file else None,
         title=upload.title,
         media_type=upload.media_type,
         size=len(upload.data),

@@ -83,7 +83,7 @@ class DocumentVersion(TenantScoped):
 
 
 class DocumentChunk(TenantScoped):
-    """A piece of a version; its id is its point's id in the vector index."""
+    """A piece of a version; its id is its point's id in the vector index. A `question` makes its text the answer."""
 
     __tablename__ = "chunks"
     __table_args__ = (
@@ -102,3 +102,5 @@ class DocumentChunk(TenantScoped):
     heading: Encrypted[str] = encrypted_text("heading_sealed")
     text_sealed: Mapped[bytes] = sealed()
     text: Encrypted[str] = encrypted_text("text_sealed")
+    question_sealed: Mapped[bytes | None] = sealed()
+    question: Encrypted[str | None] = optional_text("question_sealed")

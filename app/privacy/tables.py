@@ -212,7 +212,7 @@ _CHUNKS = _knowledge(
     _OF_DOCUMENT,
     *clear(ID, "document_id", "version_id"),
     *clear(COUNT, "position", "page"),
-    *sealed("heading", "text"),
+    *sealed("heading", "text", "question"),
 )
 _VERSIONS = _knowledge(
     "document_versions",

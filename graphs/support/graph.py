@@ -38,7 +38,7 @@ def build() -> SupportGraph:
     builder.add_conditional_edges("screen", after_screen, ["summarise", "retrieve", "dispatch", "handoff"])
     builder.add_edge("summarise", "rewrite")
     builder.add_edge("rewrite", "retrieve")
-    builder.add_conditional_edges("retrieve", unless_ended("draft"), ["draft", "handoff"])
+    builder.add_conditional_edges("retrieve", after_retrieve, ["draft", "dispatch", "handoff"])
     builder.add_conditional_edges("draft", unless_ended("check"), ["check", "handoff"])
     builder.add_conditional_edges("check", after_check, ["dispatch", "draft", "handoff"])
     builder.add_edge("dispatch", END)
@@ -53,6 +53,13 @@ async def after_screen(state: SupportState) -> str:
     if "outcome" in state:
         return "dispatch" if state["outcome"] == "replied" else "handoff"
     return "summarise" if state["history"] or state["summary"] else "retrieve"
+
+
+async def after_retrieve(state: SupportState) -> str:
+    """An approved answer goes out as it is; without a passage a person is asked; else a reply is drafted."""
+    if "outcome" in state:
+        return "dispatch" if state["outcome"] == "replied" else "handoff"
+    return "draft"
 
 
 def unless_ended(following: str) -> Callable[[SupportState], Awaitable[str]]:

@@ -14,6 +14,7 @@ from langgraph.runtime import Runtime
 
 from graphs.models import Completion, ModelError
 from graphs.support import budget, guardrails
+from graphs.support.approved import approved_answer
 from graphs.support.asking import ask
 from graphs.support.citations import cited_sentences, without_markers
 from graphs.support.context import AgentProfile, ChannelInput, LimitReached, SupportContext
@@ -114,11 +115,18 @@ async def rewrite(state: SupportState, runtime: Runtime[SupportContext]) -> Supp
 
 @timed
 async def retrieve(state: SupportState, runtime: Runtime[SupportContext]) -> SupportState:
-    """Find passages for the question, as many as fit; none at all is a handoff without a model call."""
+    """Find passages for the question, as many as fit; none at all is a handoff without a model call.
+
+    If the question is one that the tenant has approved an answer of, that is the reply, word for word.
+    """
     context = runtime.context
     found = list(await context.retrieve(state["question"]))
     if not found:
         return {"passages": [], **_ended("handoff", "no_passages")}
+    if approved := approved_answer(found, [state["message"], state["question"]]):
+        verdict = Verdict("approved_answer", True, 1.0, "the question is one with an approved answer", "pass")
+        update: SupportState = {"passages": found, "verdicts": [*state.get("verdicts", []), verdict]}
+        return {**update, "reply": approved.answer, "citations": [approved.citation], "outcome": "replied"}
     count = await context.llm.counter(context.agent.models)
     said = [message.text for message in state.get("history", [])]
     fixed = [system_prompt(context.agent), state["message"], state["question"], state.get("summary", ""), *said]

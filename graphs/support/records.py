@@ -9,7 +9,11 @@ Action = Literal["pass", "redraft", "handoff", "refuse"]
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A chunk as the model sees it; ids are strings so that the graph needs no database types."""
+    """A chunk as the model sees it; ids are strings so that the graph needs no database types.
+
+    Of a question that the tenant has approved the answer of, `question` holds the ways it is asked, a line each, with
+    which the text begins.
+    """
 
     id: str
     document_id: str
@@ -18,6 +22,7 @@ class Passage:
     heading: str = ""
     page: int | None = None
     score: float = 0.0
+    question: str = ""
 
 
 @dataclass(frozen=True, slots=True)

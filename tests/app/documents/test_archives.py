@@ -91,7 +91,7 @@ async def test_a_run_that_was_cut_off_is_done_again_without_doubling(tenant, run
         raise ConnectionError
 
     with monkeypatch.context() as patch:
-        patch.setattr("app.documents.tasks._publish", dies)
+        patch.setattr("app.documents.reading._publish", dies)
         await run_jobs()
     async with tenant.runtime.vault.session(tenant.id) as session:
         for version in await session.scalars(select(DocumentVersion)):
