@@ -68,6 +68,8 @@ def parse(data: bytes, limits: Limits) -> ParsedDocument:
 
 def read_html(markup: str) -> _Element:
     """The body of a page or fragment without hidden parts; raises IngestionError ("empty", "too_complex")."""
+    # libxml2 shows a NUL as a sign of its own.
+    markup = markup.replace("\x00", "")
     parser = lxml.html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
     try:
         page = lxml.html.document_fromstring(markup.encode(errors="replace"), parser=parser)

@@ -17,7 +17,7 @@ _TITLE = re.compile(r"^title\s*[:=]\s*(.+?)\s*$", re.MULTILINE | re.IGNORECASE)
 
 def parse(data: bytes, limits: Limits) -> ParsedDocument:
     """Sections by heading, titled by the front matter; raises IngestionError ("empty", "too_long", "too_complex")."""
-    text = (decode(data) or "").replace("\r\n", "\n").replace("\r", "\n")
+    text = (decode(data) or "").replace("\x00", "").replace("\r\n", "\n").replace("\r", "\n")
     title, text = _split_front_matter(text)
     builder = SectionBuilder(limits)
     add_tree(read_html(MarkdownIt("commonmark").enable("table").render(text)), builder)
