@@ -31,14 +31,22 @@ _WORDS = {
     410: "The page does not exist any more (410).",
     429: "The site asks to be left alone for a while (429).",
 }
-_DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+_OFFICE = (
+    *(
+        f"application/vnd.openxmlformats-officedocument.{kind}"
+        for kind in ("wordprocessingml.document", "spreadsheetml.sheet", "presentationml.presentation")
+    ),
+    *("application/vnd.oasis.opendocument.text", "application/epub+zip", "application/rtf", "text/rtf", "text/csv"),
+)
 _READABLE = frozenset(
     (
         *("text/html", "application/xhtml+xml", "text/plain", "text/markdown", "text/x-markdown"),
-        *("application/pdf", _DOCX, "application/octet-stream", "binary/octet-stream"),
+        *("application/pdf", *_OFFICE, "application/octet-stream", "binary/octet-stream"),
     )
 )
-_ACCEPT = f"text/html,application/xhtml+xml,text/markdown,application/pdf,{_DOCX},text/plain;q=0.9,*/*;q=0.1"
+_ACCEPT = (
+    f"text/html,application/xhtml+xml,text/markdown,application/pdf,{','.join(_OFFICE)},text/plain;q=0.9,*/*;q=0.1"
+)
 _CHARSET = re.compile(r";\s*charset\s*=\s*[\"']?\s*([\w.:+-]{1,40})", re.IGNORECASE)
 
 
@@ -206,6 +214,6 @@ def _media_type(content_type: str) -> str | None:
     """The declared type, None if there is none; raises FetchFailed for one that is not read."""
     essence = content_type.partition(";")[0].strip().lower()
     if "/" in essence and essence not in _READABLE:
-        words = "This is not a page of text: only web pages, PDF, DOCX, Markdown and plain text can be read."
+        words = "This is not a page of text: only web pages, documents and plain text can be read."
         raise FetchFailed(words, code="unsupported_type")
     return essence if "/" in essence else None

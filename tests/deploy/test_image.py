@@ -126,7 +126,7 @@ class Gone(MetaPathFinder):
 
 sys.meta_path.insert(0, Gone())
 import app.cli, app.main, app.worker
-from ingestion.formats import docx, html, markdown, pdf, text
+from ingestion.formats import csv, docx, eml, epub, html, jsonl, markdown, odt, pdf, pictures, pptx, rtf, text, xlsx
 import vectorstore.server, litellm, qdrant_client
 from llama_index.core.node_parser import SentenceSplitter
 from unstructured.partition import docx as partitioner
