@@ -15,7 +15,7 @@ TURNS ?= 1000
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format migrate docs bench chaos privacy-proof
+.PHONY: help setup run test check format migrate docs bench bench-retrieval chaos privacy-proof
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 16
@@ -30,6 +30,10 @@ $(VENV)/.base: pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.base
 	$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.dev
+	$(PIP) install --constraint constraints.txt --editable '.[bench]'
 	@touch $@
 
 setup: $(VENV)/.dev ## Install Jobx and what its development needs
@@ -60,6 +64,9 @@ docs: $(VENV)/.dev ## Draw the pictures and lists of docs/ from the code
 
 bench: $(VENV)/.dev ## Measure Jobx: OUT=file takes the JSON, SECONDS=10 is a short run
 	@$(PYTHON) -m bench $(OUT) --seconds $(SECONDS)
+
+bench-retrieval: $(VENV)/.bench ## Measure what questions find beside other frameworks: DATA=folder in BEIR layout, OUT=file takes the JSON
+	@$(PYTHON) -m bench.retrieval "$(DATA)" $(OUT)
 
 chaos: $(VENV)/.dev ## Prove that nothing is lost or said twice while all dies: OUT=file takes the JSON, TURNS=100 is a short run
 	@$(PYTHON) -m chaos $(OUT) --turns $(TURNS)

@@ -1,0 +1,98 @@
+"""Two frameworks as their guides set them up: the default splitter and retriever, on the same embedding model.
+
+https://docs.llamaindex.ai/en/stable/module_guides/indexing/vector_store_index/ and
+https://docs.langchain.com/oss/python/integrations/vectorstores/qdrant; both in memory, by meaning alone.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+
+from bench.retrieval.data import BeirSet, Entry
+from bench.retrieval.measures import RIVALS, Answers
+from bench.retrieval.ours import PASSAGES
+from vectorstore.model_files import ModelSource
+
+_PACKAGES = (
+    *("langchain_huggingface", "langchain_qdrant", "langchain_text_splitters"),
+    *("llama_index.embeddings.huggingface", "llama_index.vector_stores.qdrant"),
+)
+_COLLECTION = "bench"
+# Sorted by length within a batch, so that a larger one is faster; the vectors are the same.
+_BATCH = 64
+# From a question to the places in the corpus of the documents that its passages are of, best first.
+Retrieve = Callable[[str], Sequence[int]]
+
+
+def missing() -> list[str]:
+    """The packages of the extra `bench` that are not installed."""
+    return [name for name in _PACKAGES if not _there(name)]
+
+
+def _there(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def answers(test: BeirSet, model: ModelSource, say: Callable[[str], None]) -> dict[str, Answers]:
+    """Every question asked of every rival; a document is where its best passage is."""
+    _quiet(model)
+    texts = [_text(entry) for entry in test.documents]
+    found: dict[str, Answers] = {}
+    for name, build in zip(RIVALS, (_llamaindex, _langchain), strict=True):
+        say(f"{name}: embedding {len(texts)} documents")
+        retrieve = build(texts, model.location)
+        say(f"{name}: asking {len(test.queries)} questions")
+        found[name] = {
+            query: [test.documents[place].id for place in dict.fromkeys(retrieve(text))]
+            for query, text in test.queries.items()
+        }
+    return found
+
+
+def _text(entry: Entry) -> str:
+    return f"{entry.title}\n\n{entry.text}" if entry.title.strip() else entry.text
+
+
+def _quiet(model: ModelSource) -> None:
+    """Nobody is told or asked anything; only a model by its hub name is fetched."""
+    off = dict.fromkeys(("HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_PROGRESS_BARS", "DO_NOT_TRACK"), "1")
+    off |= dict.fromkeys(("LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2", "TOKENIZERS_PARALLELISM"), "false")
+    if model.local:
+        off |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    os.environ.update(off)
+
+
+def _llamaindex(texts: Sequence[str], model: str) -> Retrieve:
+    from llama_index.core import Document, StorageContext, VectorStoreIndex  # noqa: PLC0415
+    from llama_index.embeddings.huggingface import HuggingFaceEmbedding  # noqa: PLC0415
+    from llama_index.vector_stores.qdrant import QdrantVectorStore  # noqa: PLC0415
+    from qdrant_client import QdrantClient  # noqa: PLC0415
+
+    store = QdrantVectorStore(_COLLECTION, client=QdrantClient(":memory:"))
+    index = VectorStoreIndex.from_documents(
+        [Document(text=text, id_=str(place)) for place, text in enumerate(texts)],
+        storage_context=StorageContext.from_defaults(vector_store=store),
+        embed_model=HuggingFaceEmbedding(model_name=model, embed_batch_size=_BATCH),
+    )
+    retriever = index.as_retriever(similarity_top_k=PASSAGES)
+    return lambda query: [int(found.node.ref_doc_id) for found in retriever.retrieve(query)]
+
+
+def _langchain(texts: Sequence[str], model: str) -> Retrieve:
+    from langchain_core.documents import Document  # noqa: PLC0415
+    from langchain_huggingface import HuggingFaceEmbeddings  # noqa: PLC0415
+    from langchain_qdrant import QdrantVectorStore  # noqa: PLC0415
+    from langchain_text_splitters import RecursiveCharacterTextSplitter  # noqa: PLC0415
+
+    documents = [Document(page_content=text, metadata={"place": place}) for place, text in enumerate(texts)]
+    splitter = RecursiveCharacterTextSplitter(chunk_size=1000, chunk_overlap=200)
+    store = QdrantVectorStore.from_documents(
+        splitter.split_documents(documents),
+        HuggingFaceEmbeddings(model_name=model),
+        location=":memory:",
+        collection_name=_COLLECTION,
+    )
+    return lambda query: [found.metadata["place"] for found in store.similarity_search(query, k=PASSAGES)]
