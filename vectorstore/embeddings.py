@@ -74,7 +74,7 @@ class Embedder:
         return vectors
 
     async def embed_query(self, text: str) -> list[float]:
-        """A question's unit vector; one asked again within the minute is remembered."""
+        """A question's unit vector, the whole of a long one's; one asked again within the minute is remembered."""
         vector = self._recent_queries.get(text)
         if vector is None:
             vector = await _in(self._queries, self._embed_query, text)
@@ -113,7 +113,7 @@ class Embedder:
 
     def _embed_query(self, text: str) -> list[float]:
         model = self._ready()
-        vector: list[float] = model.embed([model.card.query_prompt + text])[0].tolist()
+        vector: list[float] = model.embed_whole(text, model.card.query_prompt).tolist()
         return vector
 
     def _ready(self, progress: Progress = log.info) -> "OnnxModel":

@@ -1,7 +1,7 @@
-"""Sparse vectors for keyword search: BM25's document part, under keyed token ids.
+"""Sparse vectors for keyword search: BM25's document and query parts, under keyed token ids.
 
-The query side of BM25 is weight 1 per distinct term; the inverse document frequency is the index's to add
-(Qdrant's IDF modifier). Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009.
+The inverse document frequency is the index's to add (Qdrant's IDF modifier). Robertson and Zaragoza, "The Probabilistic
+Relevance Framework: BM25 and Beyond", 2009.
 """
 
 import hmac
@@ -13,6 +13,10 @@ from vectorstore.words import document_terms, query_terms
 
 _SATURATION = 1.2
 _LENGTH_WEIGHT = 0.75
+# Okapi's k3: what a question says again counts more, which matters in long ones only.
+_QUERY_SATURATION = 8.0
+# What English chunks of 256 tokens have; in languages that the default model splits into more tokens it is less.
+_AVERAGE_TERMS = 80.0
 _SHORTEST_KEY = 16
 
 
@@ -23,7 +27,7 @@ class SparseEncoder:
     stop words are gone. Cheap to make, holds no text, safe to use from several threads.
     """
 
-    def __init__(self, key: bytes, *, average_terms: float = 128.0) -> None:
+    def __init__(self, key: bytes, *, average_terms: float = _AVERAGE_TERMS) -> None:
         if len(key) < _SHORTEST_KEY:
             raise ValueError("the sparse encoder's key is too short")
         self._key = key
@@ -37,8 +41,12 @@ class SparseEncoder:
         return self._vector({term: n * (_SATURATION + 1) / (n + damping) for term, n in counts.items()})
 
     def encode_query(self, text: str, languages: Sequence[str] | None = None) -> SparseVector:
-        """Weight 1 per distinct stem; `languages` (ISO 639-1, likeliest first) replaces the query's detection."""
-        return self._vector(dict.fromkeys(query_terms(text, languages), 1.0))
+        """One weight per distinct stem, 1 for one that is there once, a little less than n for one that is n times.
+
+        `languages` (ISO 639-1, likeliest first) replaces the query's detection.
+        """
+        counts = query_terms(text, languages)
+        return self._vector({term: n * (_QUERY_SATURATION + 1) / (n + _QUERY_SATURATION) for term, n in counts.items()})
 
     def _vector(self, weights: Mapping[str, float]) -> SparseVector:
         by_id: dict[int, float] = {}

@@ -8,6 +8,7 @@ and are searchable by their parts too. Nothing is cached: words of a message mus
 import re
 import threading
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
@@ -54,15 +55,18 @@ def document_terms(text: str) -> Iterator[str]:
         yield _stem(word, language)
 
 
-def query_terms(text: str, languages: Sequence[str] | None = None) -> set[str]:
-    """The distinct stems of a query; `languages` (ISO 639-1, likeliest first) replaces detection.
+def query_terms(text: str, languages: Sequence[str] | None = None) -> Counter[str]:
+    """The stems of a query and how often each is in it; `languages` (ISO 639-1, likeliest first) replaces detection.
 
     A few words do not show their language surely. Below 80 % the words are stemmed as each of the three likeliest
     languages and as English would: a wrong stem finds nothing, a missing one costs the match.
     """
     candidates = list(languages or _query_languages(text))
-    words = list(_content_words(text, candidates[0]))
-    return {_stem(word, language) for language in candidates for word in words}
+    found: Counter[str] = Counter()
+    for word, times in Counter(_content_words(text, candidates[0])).items():
+        for stem in {_stem(word, language) for language in candidates}:
+            found[stem] += times
+    return found
 
 
 def written_words(text: str, most: int) -> list[str]:

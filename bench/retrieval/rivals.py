@@ -20,8 +20,10 @@ _PACKAGES = (
 _COLLECTION = "bench"
 # Sorted by length within a batch, so that a larger one is faster; the vectors are the same.
 _BATCH = 64
-# From a question to the places in the corpus of the documents that its passages are of, best first.
-Retrieve = Callable[[str], Sequence[int]]
+_ALIKE = 1e-4
+Vector = Sequence[float]
+# From questions to the places in the corpus of the documents that their passages are of, best first.
+Retrieve = Callable[[Sequence[str]], Sequence[Sequence[int]]]
 
 
 def missing() -> list[str]:
@@ -45,9 +47,10 @@ def answers(test: BeirSet, model: ModelSource, say: Callable[[str], None]) -> di
         say(f"{name}: embedding {len(texts)} documents")
         retrieve = build(texts, model.location)
         say(f"{name}: asking {len(test.queries)} questions")
+        places = retrieve(list(test.queries.values()))
         found[name] = {
-            query: [test.documents[place].id for place in dict.fromkeys(retrieve(text))]
-            for query, text in test.queries.items()
+            query: [test.documents[place].id for place in dict.fromkeys(best)]
+            for query, best in zip(test.queries, places, strict=True)
         }
     return found
 
@@ -65,20 +68,36 @@ def _quiet(model: ModelSource) -> None:
     os.environ.update(off)
 
 
+def _vectors(
+    queries: Sequence[str], one: Callable[[str], Vector], many: Callable[[list[str]], Sequence[Vector]]
+) -> Sequence[Vector]:
+    """The questions' vectors: all at once, several times faster, if the model has no prompt for questions alone."""
+    [document] = many([queries[0]])
+    alike = all(abs(a - b) < _ALIKE for a, b in zip(one(queries[0]), document, strict=True))
+    return many(list(queries)) if alike else [one(query) for query in queries]
+
+
 def _llamaindex(texts: Sequence[str], model: str) -> Retrieve:
-    from llama_index.core import Document, StorageContext, VectorStoreIndex  # noqa: PLC0415
+    from llama_index.core import Document, QueryBundle, StorageContext, VectorStoreIndex  # noqa: PLC0415
     from llama_index.embeddings.huggingface import HuggingFaceEmbedding  # noqa: PLC0415
     from llama_index.vector_stores.qdrant import QdrantVectorStore  # noqa: PLC0415
     from qdrant_client import QdrantClient  # noqa: PLC0415
 
     store = QdrantVectorStore(_COLLECTION, client=QdrantClient(":memory:"))
+    embedding = HuggingFaceEmbedding(model_name=model, embed_batch_size=_BATCH)
     index = VectorStoreIndex.from_documents(
         [Document(text=text, id_=str(place)) for place, text in enumerate(texts)],
         storage_context=StorageContext.from_defaults(vector_store=store),
-        embed_model=HuggingFaceEmbedding(model_name=model, embed_batch_size=_BATCH),
+        embed_model=embedding,
     )
     retriever = index.as_retriever(similarity_top_k=PASSAGES)
-    return lambda query: [int(found.node.ref_doc_id) for found in retriever.retrieve(query)]
+
+    def retrieve(queries: Sequence[str]) -> list[list[int]]:
+        vectors = _vectors(queries, embedding.get_query_embedding, embedding.get_text_embedding_batch)
+        asked = (QueryBundle(text, embedding=list(vector)) for text, vector in zip(queries, vectors, strict=True))
+        return [[int(found.node.ref_doc_id) for found in retriever.retrieve(query)] for query in asked]
+
+    return retrieve
 
 
 def _langchain(texts: Sequence[str], model: str) -> Retrieve:
@@ -89,10 +108,14 @@ def _langchain(texts: Sequence[str], model: str) -> Retrieve:
 
     documents = [Document(page_content=text, metadata={"place": place}) for place, text in enumerate(texts)]
     splitter = RecursiveCharacterTextSplitter(chunk_size=1000, chunk_overlap=200)
+    embedding = HuggingFaceEmbeddings(model_name=model)
     store = QdrantVectorStore.from_documents(
-        splitter.split_documents(documents),
-        HuggingFaceEmbeddings(model_name=model),
-        location=":memory:",
-        collection_name=_COLLECTION,
+        splitter.split_documents(documents), embedding, location=":memory:", collection_name=_COLLECTION
     )
-    return lambda query: [found.metadata["place"] for found in store.similarity_search(query, k=PASSAGES)]
+
+    def retrieve(queries: Sequence[str]) -> list[list[int]]:
+        vectors = _vectors(queries, embedding.embed_query, embedding.embed_documents)
+        found = (store.similarity_search_by_vector(list(vector), k=PASSAGES) for vector in vectors)
+        return [[document.metadata["place"] for document in documents] for documents in found]
+
+    return retrieve

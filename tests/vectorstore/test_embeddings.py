@@ -65,6 +65,17 @@ async def test_text_counts_up_to_256_tokens(embedder: Embedder) -> None:
     assert dot(cut, differs) < 0.999
 
 
+async def test_question_counts_as_a_whole(embedder: Embedder) -> None:
+    [first, last] = await embedder.embed(["word " * 240, "money " * 240])
+
+    both = await embedder.embed_query("word " * 240 + "money " * 240)
+
+    assert math.hypot(*both) == pytest.approx(1.0, abs=1e-5)
+    assert dot(both, first) == pytest.approx(dot(both, last), abs=0.02)
+    assert dot(both, last) > dot(first, last) + 0.1
+    assert len(await embedder.embed_query("word " * 20_000)) == embedder.dimension
+
+
 async def test_question_does_not_wait_for_documents(embedder: Embedder) -> None:
     await embedder.prepare()
     documents = asyncio.create_task(embedder.embed([LONG] * 60))
