@@ -20,6 +20,8 @@ _CODECS = re.compile(
     r"utf-8|utf-16(-[lb]e)?|utf-32(-[lb]e)?|iso8859-\d+|cp\d+|koi8-[rtu]|mac-\w+|gb18030|big5(hkscs)?|euc_j\w+"
     r"|iso2022_\w+|shift_j\w+|johab|hz"
 )
+_META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w:-]{2,40})", re.IGNORECASE)
+_META_REACH = 4096
 _BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 
 
@@ -31,6 +33,12 @@ def web_charset(name: str) -> str | None:
     except (LookupError, ValueError):
         return None
     return codec if _CODECS.fullmatch(codec) else None
+
+
+def declared_charset(data: bytes) -> str | None:
+    """The character set in a page's own <meta>, as browsers read it."""
+    found = _META_CHARSET.search(data[:_META_REACH])
+    return web_charset(found[1].decode("ascii")) if found else None
 
 
 def in_utf8(data: bytes, charset: str | None) -> bytes:

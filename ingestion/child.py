@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 from ingestion.archive import members
 from ingestion.dispatch import read
-from ingestion.types import Extracted, IngestionError, Limits, ParsedDocument
+from ingestion.types import Extracted, IngestionError, Limits, PageLinks, ParsedDocument
 from ingestion.wire import LENGTH, Reply, pack_reply
 
 _DAMAGED = "The file is damaged and cannot be read."
@@ -61,17 +61,9 @@ def _answer(data: bytes, request: dict[str, Any]) -> bytes:
         return pack_reply(Reply(_out_of_memory(), _resident_mib()))
 
 
-def _outcome(data: bytes, request: dict[str, Any]) -> ParsedDocument | Extracted | IngestionError:
+def _outcome(data: bytes, request: dict[str, Any]) -> ParsedDocument | Extracted | PageLinks | IngestionError:
     try:
-        limits = Limits(**request["limits"])
-        if request["work"] == "members":
-            return members(data, limits, request["start"])
-        if request["work"] == "pictures":
-            # Loads the PDF library, which most files do not need.
-            from ingestion.formats.pictures import draw  # noqa: PLC0415
-
-            return draw(data, request["pages"])
-        return read(data, request["filename"], request["media_type"], limits)
+        return _done(data, request)
     except RecursionError:
         return IngestionError("too_complex", "The parts of the file are nested too deeply.")
     except MemoryError:
@@ -81,6 +73,24 @@ def _outcome(data: bytes, request: dict[str, Any]) -> ParsedDocument | Extracted
         known = error if isinstance(error, IngestionError) else IngestionError("damaged", _DAMAGED)
         # libxml2 among others takes a failed allocation for a broken file.
         return _out_of_memory() if known.code == "damaged" and _memory_ran_out() else known
+
+
+def _done(data: bytes, request: dict[str, Any]) -> ParsedDocument | Extracted | PageLinks:
+    limits = Limits(**request["limits"])
+    match request["work"]:
+        case "members":
+            return members(data, limits, request["start"])
+        case "pictures":
+            # Loads the PDF library, which most files do not need.
+            from ingestion.formats.pictures import draw  # noqa: PLC0415
+
+            return draw(data, request["pages"])
+        case "links":
+            # And this one that for markup.
+            from ingestion import crawl  # noqa: PLC0415
+
+            return crawl.sitemap(data) if request["kind"] == "sitemap" else crawl.page(data, request["base_url"])
+    return read(data, request["filename"], request["media_type"], limits)
 
 
 def _out_of_memory() -> IngestionError:

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from ingestion.process import ChildGone, ChildProcess
-from ingestion.types import Extracted, IngestionError, Limits, ParsedDocument
+from ingestion.types import Extracted, IngestionError, Limits, PageLinks, ParsedDocument
 from ingestion.wire import Reply, pack
 
 _MIB = 1024 * 1024
@@ -46,12 +46,18 @@ class Parser:
         Raises IngestionError: "empty", "too_large", "unsupported_type", "mislabelled", "damaged", "password",
         "too_many_pages", "too_long", "too_complex", "timed_out" or "crashed"; and ParserClosed.
         """
-        if not data:
-            raise IngestionError("empty", "The file is empty.")
-        if len(data) > limits.max_bytes:
-            raise IngestionError("too_large", f"The file is larger than {limits.max_bytes / _MIB:g} MiB.")
+        _refuse_size(data, limits)
         outcome = await self._work(data, limits, "read", filename=filename, media_type=media_type)
         return _expected(ParsedDocument, outcome)
+
+    async def links(self, data: bytes, *, base_url: str, kind: Literal["page", "sitemap"], limits: Limits) -> PageLinks:
+        """Where a page that came from `base_url`, or a sitemap, leads; a packed sitemap is unpacked.
+
+        Raises IngestionError: "empty", "too_large", "damaged", "too_complex", "timed_out" or "crashed"; and
+        ParserClosed.
+        """
+        _refuse_size(data, limits)
+        return _expected(PageLinks, await self._work(data, limits, "links", kind=kind, base_url=base_url))
 
     async def members(self, data: bytes, *, start: int, limits: Limits) -> Extracted:
         """A batch of the documents in a ZIP archive, from entry `start` on; see `ingestion.archive.members`."""
@@ -136,6 +142,13 @@ class Parser:
     def _stop_idling(self) -> None:
         if self._idle is not None:
             self._idle.cancel()
+
+
+def _refuse_size(data: bytes, limits: Limits) -> None:
+    if not data:
+        raise IngestionError("empty", "The file is empty.")
+    if len(data) > limits.max_bytes:
+        raise IngestionError("too_large", f"The file is larger than {limits.max_bytes / _MIB:g} MiB.")
 
 
 def _request(data: bytes, limits: Limits, work: str, values: dict[str, Any]) -> bytes:

@@ -50,6 +50,22 @@ class Extracted:
 
 
 @dataclass(frozen=True, slots=True)
+class PageLinks:
+    """Where a page or a sitemap leads, as whole addresses without fragments, in order and each once.
+
+    `canonical` is the address that a page names as its own; `noindex` and `nofollow` are what it asks of robots;
+    `sitemaps` are those that an index of sitemaps lists; `cut` says that there was more than is taken.
+    """
+
+    links: tuple[str, ...] = ()
+    canonical: str | None = None
+    noindex: bool = False
+    nofollow: bool = False
+    sitemaps: tuple[str, ...] = ()
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """A piece small enough to embed: `position` counts from 0 within the document; `question` as in its section."""
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ingestion.types import Extracted, IngestionError, ParsedDocument, Section
+from ingestion.types import Extracted, IngestionError, PageLinks, ParsedDocument, Section
 
 LENGTH = struct.Struct(">Q")
 _MAX_WORDS = 500
@@ -26,7 +26,7 @@ class WireError(Exception):
 class Reply:
     """What the child made of one file, and the memory it holds now (MiB resident)."""
 
-    outcome: ParsedDocument | Extracted | IngestionError
+    outcome: ParsedDocument | Extracted | PageLinks | IngestionError
     resident_mib: int
 
 
@@ -45,6 +45,8 @@ def pack_reply(reply: Reply) -> bytes:
         case Extracted(files, left_out, following):
             body = {"files": [[name, len(content)] for name, content in files]}
             body |= {"left_out": left_out, "following": following}
+        case PageLinks() as found:
+            body = {"links": [found.links, found.canonical, found.noindex, found.nofollow, found.sitemaps, found.cut]}
         case document:
             sections = [
                 [section.text, section.heading, section.page, section.question] for section in document.sections
@@ -64,6 +66,8 @@ def read_reply(payload: bytes) -> Reply:
         match json.loads(head):
             case {"code": str(code), "words": str(words), "resident_mib": int(resident)}:
                 return Reply(IngestionError(code, words[:_MAX_WORDS]), resident)
+            case {"links": list(links), "resident_mib": int(resident)}:
+                return Reply(_links(links), resident)
             case {
                 "files": list(files),
                 "left_out": list(left_out),
@@ -127,4 +131,13 @@ def _section(value: object) -> Section:
             isinstance(part, str) for part in heading
         ):
             return Section(text, tuple(map(str, heading)), page, question)
+    raise WireError
+
+
+def _links(value: list[object]) -> PageLinks:
+    match value:
+        case [list(links), str() | None as canonical, bool(noindex), bool(nofollow), list(sitemaps), bool(cut)] if all(
+            isinstance(one, str) for one in (*links, *sitemaps)
+        ):
+            return PageLinks(tuple(links), canonical, noindex, nofollow, tuple(sitemaps), cut)
     raise WireError

@@ -4,6 +4,7 @@ from app.egress.allowed import Allowed, NotDeclaredError, carrying
 from app.egress.clients import model_client, provider_client, simulator_client, vector_transport
 from app.egress.destinations import DESTINATIONS, Data, Destination, content_of
 from app.egress.errors import FetchError, FetchFailed, FetchRefused
+from app.egress.pace import Pace
 from app.egress.pages import FetchedPage, PageFetcher
 from app.egress.posts import Posted, Poster
 
@@ -17,6 +18,7 @@ __all__ = (
     "FetchRefused",
     "FetchedPage",
     "NotDeclaredError",
+    "Pace",
     "PageFetcher",
     "Posted",
     "Poster",

@@ -26,10 +26,14 @@ class FetchRefused(FetchError):
 
 
 class FetchFailed(FetchError):
-    """The page could not be read."""
+    """The page could not be read.
+
+    `status` is what the site answered with, where that is why.
+    """
 
     status_code = 502
 
-    def __init__(self, message: str, *, code: str, retryable: bool = False) -> None:
+    def __init__(self, message: str, *, code: str, retryable: bool = False, status: int | None = None) -> None:
         super().__init__(message, code=code)
         self.retryable = retryable
+        self.status = status

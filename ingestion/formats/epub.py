@@ -7,7 +7,8 @@ from urllib.parse import unquote, urlsplit
 
 from lxml.etree import XMLSyntaxError, _Element
 
-from ingestion.formats.html import page_charset, read_html
+from ingestion.charsets import declared_charset
+from ingestion.formats.html import read_html
 from ingestion.formats.packages import damaged, open_package, read_xml
 from ingestion.formats.text import decode
 from ingestion.formats.tree import add_tree
@@ -107,4 +108,4 @@ def _add_chapter(builder: SectionBuilder, data: bytes, label: str) -> None:
 
 
 def _markup(data: bytes) -> str:
-    return decode(data, page_charset(data)) or ""
+    return decode(data, declared_charset(data)) or ""

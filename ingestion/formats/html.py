@@ -9,14 +9,12 @@ import lxml.html
 import trafilatura
 from lxml.etree import _Element
 
-from ingestion.charsets import web_charset
+from ingestion.charsets import declared_charset
 from ingestion.formats.text import decode
 from ingestion.formats.tree import add_tree
 from ingestion.sections import SectionBuilder
 from ingestion.types import IngestionError, Limits, ParsedDocument
 
-_META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w:-]{2,40})", re.IGNORECASE)
-_META_REACH = 4096
 # What a visitor of the page does not read.
 _UNREAD = (
     "//script | //style | //noscript | //template | //svg | //math | //iframe | //object | //embed | //canvas | //audio"
@@ -51,7 +49,7 @@ _ENOUGH = 0.5
 
 def parse(data: bytes, limits: Limits) -> ParsedDocument:
     """Sections by heading; raises IngestionError ("empty", "too_long", "too_complex")."""
-    markup = decode(data, page_charset(data)) or ""
+    markup = decode(data, declared_charset(data)) or ""
     scripted = "<script" in markup.lower()
     body = read_html(markup)
     _drop_consent(body)
@@ -166,9 +164,3 @@ def _words(element: _Element) -> int:
 
 def _headings(element: _Element) -> int:
     return sum(1 for _ in element.iter("h2", "h3", "h4", "head"))
-
-
-def page_charset(data: bytes) -> str | None:
-    """The character set in the page's own <meta>, as browsers read it."""
-    found = _META_CHARSET.search(data[:_META_REACH])
-    return web_charset(found[1].decode("ascii")) if found else None

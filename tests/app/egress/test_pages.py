@@ -359,3 +359,36 @@ async def test_the_guard_gives_other_protocols_the_checked_addresses():
     for host in ("127.1", "10.0.0.7", "::ffff:10.0.0.7", "[::1]", "localhost", "0x7f000001"):
         with pytest.raises(FetchRefused):
             await guard.addresses(host)
+
+
+async def test_a_page_is_asked_for_only_if_it_has_changed():
+    async def serve(path, writer):
+        writer.write(answer(status="304 Not Modified", Content_Length="", ETag='"v1"') if path == "/" else answer(PAGE))
+
+    async with site(serve) as shop:
+        page = await fetcher().fetch(shop.url("/"), etag='"v1"', last_modified="Sat, 01 Nov 2025 00:00:00 GMT")
+        assert (page.unchanged, page.body, page.etag) == (True, b"", None)
+        other = await fetcher().fetch(shop.url("/x"), etag='W/"v\u00e9\r\nX: y"', last_modified="a" * 1000)
+        assert (other.unchanged, other.body) == (False, PAGE)
+        assert (await failed(fetcher(), shop.url("/"))).status == 304, "nobody asked whether it had changed"
+    assert 'If-None-Match: "v1"' in shop.requests[0]
+    assert "If-Modified-Since: Sat, 01 Nov 2025 00:00:00 GMT" in shop.requests[0]
+    assert "If-" not in shop.requests[1]
+
+
+async def test_where_a_page_leads_is_told_without_going_there():
+    async with site(redirect("/next?x=1#top")) as shop:
+        page = await fetcher().fetch(shop.url("/"), follow=False)
+        assert (page.redirects, page.status, page.final_url) == (True, 302, shop.url("/next?x=1"))
+        assert len(shop.requests) == 1
+    async with site(redirect("ftp://x.example/")) as shop:
+        with pytest.raises(FetchRefused):
+            await fetcher().fetch(shop.url("/"), follow=False)
+
+
+async def test_what_is_no_page_is_taken_where_it_is_meant():
+    data = gzip.compress(b"<urlset/>")
+    async with site(answer(data, Content_Type="application/x-gzip", X_Robots_Tag="noindex")) as shop:
+        assert (await failed(fetcher(), shop.url("/"))).code == "unsupported_type"
+        page = await fetcher().fetch(shop.url("/"), any_type=True)
+    assert (page.body, page.media_type, page.robots) == (data, "application/x-gzip", "noindex")
