@@ -4,7 +4,7 @@ import time
 
 from fastapi import FastAPI
 
-from app import agents, auth, billing, channels, conversations, documents, events, privacy, webhooks  # noqa: F401
+from app import agents, auth, billing, channels, conversations, documents, events, privacy, sources, webhooks  # noqa: F401
 from app.agents.endpoints import router as agents_router
 from app.auth.endpoints import router as keys_router
 from app.auth.route import Uploads
@@ -32,6 +32,7 @@ from app.privacy.endpoints import router as privacy_router
 from app.process import execute, one_of_many
 from app.runtime import Runtime
 from app.settings import Settings
+from app.sources.endpoints import router as sources_router
 from app.telemetry import TracedRequests
 from app.web import MIB, BodyLimit, add_error_handlers
 from app.webhooks.callbacks import router as platform_callbacks
@@ -75,6 +76,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         documents_router,
         document_progress,
         searches,
+        sources_router,
         agents_router,
         replies,
         connecting,

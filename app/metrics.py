@@ -59,6 +59,7 @@ GUARDRAILS = frozenset(
     {"groundedness", "citations_resolve", "url_allow_list", "length", "injection", "sensitive_topic", "answerable"}
 )
 LIMITS = frozenset({"customer", "tenant", "all"})
+SOURCE_PAGE_OUTCOMES = frozenset({"added", "changed", "unchanged", "removed", "failed", "skipped"})
 INGEST_OUTCOMES = frozenset({"ready", "failed", "dropped", "handed_back"})
 
 _QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -158,6 +159,7 @@ class Metrics:
     def _define_knowledge(self) -> None:
         self._retrieval = self._histogram("retrieval_seconds", "Time of a search by step.", _QUICK, "step")
         self._documents = self._counter("documents_ingested", "Versions of documents read.", "outcome")
+        self._source_pages = self._counter("source_pages", "Pages of sources by what became of them.", "outcome")
         self._ingest_seconds = self._histogram("document_ingest_seconds", "Time to read a version.", _WAITS)
 
     def request(self, route: str, status: int, seconds: float) -> None:
@@ -235,6 +237,10 @@ class Metrics:
         self._documents.labels(_known(outcome, INGEST_OUTCOMES)).inc()
         if seconds is not None:
             self._ingest_seconds.observe(seconds)
+
+    def source_page(self, outcome: str) -> None:
+        """A run of a source met a page; `outcome` is one of SOURCE_PAGE_OUTCOMES."""
+        self._source_pages.labels(_known(outcome, SOURCE_PAGE_OUTCOMES)).inc()
 
     def part(self, name: str, up: bool) -> None:
         """A part answers, or does not; the names are ours."""

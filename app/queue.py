@@ -43,6 +43,7 @@ DELIVERIES = "deliveries"
 INGESTION = "ingestion"
 PRIVACY = "privacy"
 POSTS = "posts"
+SOURCES = "sources"
 
 # What procrastinate's own client runs; the exact pin and tests/app/test_jobs.py keep this seam honest. Through
 # SQLAlchemy it is one statement of the caller's transaction, which takes neither a savepoint nor a second connection.

@@ -1,7 +1,7 @@
 """The parts of a running Jobx, made once at start-up and handed to requests and jobs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -9,7 +9,7 @@ from fastapi import Request
 from procrastinate import JobContext
 
 from app.db import Database
-from app.egress import PageFetcher, Poster
+from app.egress import Pace, PageFetcher, Poster
 from app.health import Monitor, Pressure, Readiness
 from app.keys.service import Vault
 from app.metrics import Metrics
@@ -43,6 +43,7 @@ class Runtime:
     pressure: Pressure
     monitor: Monitor
     readiness: Readiness
+    pace: Pace = field(default_factory=Pace)
 
 
 def of_request(request: Request) -> Runtime:

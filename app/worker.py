@@ -19,10 +19,12 @@ from app.health.endpoints import health_app, health_router
 from app.privacy.tasks import blueprint as privacy_tasks
 from app.privacy.tasks import plan_retention, start_due
 from app.process import execute, one_of_many, settle_memory
-from app.queue import ANSWERS, DELIVERIES, INBOUND, INGESTION, POSTS, PRIVACY, Share
+from app.queue import ANSWERS, DELIVERIES, INBOUND, INGESTION, POSTS, PRIVACY, SOURCES, Share
 from app.rescue import rescue
 from app.runtime import Runtime
 from app.settings import Settings
+from app.sources.tasks import blueprint as source_tasks
+from app.sources.tasks import queue_due as queue_due_sources
 from app.webhooks.mailboxes import poll_due, watch
 from app.webhooks.tasks import blueprint as webhook_tasks
 
@@ -35,6 +37,7 @@ BLUEPRINTS = (
     event_tasks,
     privacy_tasks,
     reindex_tasks,
+    source_tasks,
     webhook_tasks,
 )
 HEARTBEAT_SECONDS = 2.0
@@ -48,6 +51,8 @@ _GOODBYE_SECONDS = 5.0
 _ERASURES_AT_ONCE = 4
 # They wait for others most of the time; a slow receiver takes four of them at most.
 _POSTS_AT_ONCE = 64
+# They wait for others, too, and for their turn with each site.
+_SOURCES_AT_ONCE = 8
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 15.0
 
 
@@ -87,6 +92,8 @@ async def run_worker(runtime: Runtime, stop: asyncio.Event, *, share: Share = "a
         parts.append(_working(runtime, stop, "privacy", [PRIVACY], _ERASURES_AT_ONCE))
     if share != "answers":
         parts.append(_working(runtime, stop, "documents", [INGESTION], settings.ingestion_concurrency))
+        # With slots of its own: the reading of documents does not wait until a site may be asked again.
+        parts.append(_working(runtime, stop, "sources", [SOURCES], _SOURCES_AT_ONCE))
     await _unless(stop, _rescue_round(runtime, 0.0 if sole else STALLED_SECONDS, renew=False))
     async with runtime.queue.alive():
         await _run(runtime, stop, parts)
@@ -174,6 +181,7 @@ async def _rescue_round(runtime: Runtime, silent_seconds: float, *, renew: bool)
         await start_due(runtime)
         await poll_due(runtime)
         await queue_due(runtime)
+        await queue_due_sources(runtime)
         renewed = 0
         if renew:
             await plan_retention(runtime)

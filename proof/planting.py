@@ -27,6 +27,8 @@ from app.models import (
     InboundEvent,
     Message,
     Note,
+    Source,
+    SourcePage,
     StoredResponse,
     Turn,
     Webhook,
@@ -170,13 +172,38 @@ async def plant_document(session: AsyncSession, canary: Canaries) -> Document:
             document_id=document.id, version_id=version.id, position=0, heading=canary("heading"), text=canary("chunk")
         )
     )
+    source = make_source("https://example.com/")
+    session.add(source)
+    await session.flush()
+    page = SourcePage(
+        source_id=source.id,
+        document_id=document.id,
+        owned=True,
+        url_hash=_hash("source page"),
+        url=f"https://example.com/{canary('page')}",
+        depth=0,
+        run=1,
+        state="skipped",
+    )
+    page.instead_hash, page.words = _hash("source page"), canary("words")
+    page.etag, page.last_modified = canary("etag"), canary("modified")
+    session.add(page)
     await session.flush()
     return document
 
 
+def make_source(url: str) -> Source:
+    """A source that is read no more."""
+    return Source(url=url, url_hash=_hash("source"), kind="page", depth=0, max_pages=1, status="ready")
+
+
 async def plant_rest(session: AsyncSession, canary: Canaries, mentioned: Sequence[UUID]) -> None:
-    """What a tenant has beside: an agent, and stored answers that name what is going to be erased."""
+    """What a tenant has beside: an agent, a source, and stored answers that name what is going to be erased."""
     session.add(make_agent(canary))
+    source = make_source(f"https://example.com/{canary('source')}")
+    source.base, source.error = f"https://example.com/{canary('base')}", canary("failed")
+    source.paths = {"include": [f"/{canary('path')}"]}
+    session.add(source)
     for row in mentioned:
         answer = StoredResponse(
             key_hash=_hash("idempotency"),

@@ -15,7 +15,7 @@ import psycopg
 from fastapi import FastAPI
 from psycopg import sql
 
-from app.models import now
+from app.models import SourcePage, now
 from app.runtime import Runtime
 from app.settings import Settings
 from app.simulators.chats import CHATS, chat_on
@@ -32,6 +32,8 @@ QUESTION = "How many days do I have to return an item?"
 _JOBS_SECONDS = 120
 _RECENT = 20
 _WEBHOOKS = 5
+# One that is removed is still in its table, until a job has been through it.
+_SOURCES = 20
 _IDS_KEPT_FOR = 25
 
 
@@ -272,10 +274,18 @@ async def webhook(runtime: Runtime, party: Party, connection_id: str, text: str,
 
 
 async def _leave_open(runtime: Runtime, party: Party) -> None:
-    """What waits: a page not fetched, a file not read, an event not handled, a delivery not sent, webhooks not told."""
+    """What waits: a page and a site not fetched, a file not read, an event not handled, a delivery not sent, and
+    webhooks not told.
+    """
     word = party.canary
     await _made(party, "/v1/documents", {"url": f"https://{word}.example.com/page", "title": f"{word} page"})
     await _made(party, "/v1/documents", {"title": f"{word} waiting", "text": f"{word} not read yet"})
+    for number in range(_SOURCES):
+        made = await _made(party, "/v1/sources", {"url": f"https://{word}.example.com/{number}/"})
+    async with runtime.vault.session(party.id) as session:
+        page = SourcePage(source_id=UUID(made["id"]), url=f"https://{word}.example.com/page", depth=0, run=1)
+        page.url_hash = secrets.token_bytes(32)
+        session.add(page)
     (connection,) = (await party.http.get("/v1/connections")).json()["connections"]
     await webhook(runtime, party, connection["id"], f"{word} not handled yet", 99)
     for number in range(_WEBHOOKS):

@@ -9,15 +9,18 @@ from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.crypto import current_keyring
-from app.documents.service import content_hash, sealed_file
+from app.documents.service import content_hash, document_for, newest, queue_reading, sealed_file
 from app.egress import FetchedPage
 from app.errors import Unavailable
 from app.models import Document, DocumentVersion
+from app.queue import Queue
 from app.runtime import Runtime
 from ingestion.charsets import in_utf8
 
 _TEXT = ("text/", "application/xhtml+xml")
 _MARKDOWN = (".md", ".markdown", ".mdown")
+# Why the same bytes may be read another time.
+_PASSING = ("internal_error", "crashed", "timed_out", "superseded")
 
 
 class KeysReplaced(Unavailable):
@@ -32,6 +35,67 @@ class PageBytes:
 
     data: bytes
     media_type: str | None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class NextVersion:
+    """What fetched bytes make of a page's document, which may be `new`. `stored` is the file of its next version, None
+    where it needs none.
+    """
+
+    document_id: UUID
+    new: bool
+    version_id: UUID
+    content_hash: bytes
+    page: PageBytes
+    stored: bytes | None
+
+
+async def begin_version(session: AsyncSession, url: str, fetched: FetchedPage) -> NextVersion:
+    """Make the next version of a page's document from bytes that were fetched, or none where they are the same.
+
+    The caller stores the file once this is committed, and then calls `fill_version`: what comes to a stop in between
+    is taken up by the next call.
+    """
+    page = _as_stored(fetched)
+    document = await document_for(session, "url", url, None)
+    hashed, latest = content_hash(page.data), await session.scalar(newest(document.id))
+    if latest is not None and await _is_known(session, document, latest, hashed):
+        return NextVersion(document.id, False, latest.id, hashed, page, None)
+    new = latest is None
+    if latest is None or latest.status != "pending" or latest.content_hash or latest.url != url:
+        latest = DocumentVersion(document_id=document.id, content_hash=b"", url=url, size=0)
+        session.add(latest)
+        await session.flush()
+    return NextVersion(document.id, new, latest.id, hashed, page, sealed_file(latest.id, page.data))
+
+
+async def fill_version(session: AsyncSession, queue: Queue, made: NextVersion) -> bool:
+    """Have a version read whose file is stored now; False if its document is gone. Raises KeysReplaced."""
+    document = await session.get(Document, made.document_id, with_for_update=True, populate_existing=True)
+    version = await session.get(DocumentVersion, made.version_id)
+    if document is None or document.deleted_at is not None or version is None:
+        return False
+    if made.stored is not None and not current_keyring().is_current(made.stored):
+        raise KeysReplaced
+    if version.status == "pending" and not version.content_hash:
+        version.content_hash, version.size = made.content_hash, len(made.page.data)
+        version.media_type = made.page.media_type
+        await queue_reading(session, queue, version)
+    return True
+
+
+async def _is_known(session: AsyncSession, document: Document, latest: DocumentVersion, hashed: bytes) -> bool:
+    if latest.content_hash == hashed:
+        return latest.status != "failed" or latest.error_code not in _PASSING
+    if latest.status != "failed" or document.current_version_id is None:
+        return False
+    current = await session.get_one(DocumentVersion, document.current_version_id)
+    if current.content_hash != hashed:
+        return False
+    # It is again what it was before it could not be read.
+    await _forget(session, latest)
+    return True
 
 
 async def fetch_version(runtime: Runtime, tenant_id: UUID, version_id: UUID, url: str) -> PageBytes | None:

@@ -49,7 +49,7 @@ async def add_document(
     same = await _same_content(session, hashed)
     if same is not None:
         return same
-    document = await _document_for(session, "source", upload.name, upload.title)
+    document = await document_for(session, "source", upload.name, upload.title)
     return document, await _add_version(session, queue, storage, document, upload, hashed)
 
 
@@ -67,7 +67,7 @@ async def replace_document(
 
 async def add_page(session: AsyncSession, queue: Queue, page: WebPage) -> tuple[Document, DocumentVersion]:
     """Take a page: a known URL is read again as its document's next version, else it is a new document."""
-    document = await _document_for(session, "url", page.url, page.title)
+    document = await document_for(session, "url", page.url, page.title)
     return document, await _add_page_version(session, queue, document, page)
 
 
@@ -90,7 +90,7 @@ async def get_document(session: AsyncSession, document_id: UUID, *, lock: bool =
 
 async def latest_version(session: AsyncSession, document_id: UUID) -> DocumentVersion:
     """The newest version of a document, whatever became of it."""
-    return (await session.scalars(_newest(document_id))).one()
+    return (await session.scalars(newest(document_id))).one()
 
 
 class NotBeingRead(Conflict):
@@ -113,7 +113,7 @@ async def cancel(session: AsyncSession, document_id: UUID) -> tuple[Document, Do
 
 async def list_documents(session: AsyncSession, page: Page) -> list[tuple[Document, DocumentVersion]]:
     """A page of documents with their newest versions, newest first, and one more if there is one."""
-    newest = (
+    latest = (
         select(DocumentVersion.id)
         .where(DocumentVersion.document_id == Document.id)
         .order_by(DocumentVersion.id.desc())
@@ -123,7 +123,7 @@ async def list_documents(session: AsyncSession, page: Page) -> list[tuple[Docume
     )
     query = (
         select(Document, DocumentVersion)
-        .join(DocumentVersion, DocumentVersion.id == newest)
+        .join(DocumentVersion, DocumentVersion.id == latest)
         .where(Document.deleted_at.is_(None))
         .order_by(Document.id.desc())
         .limit(page.limit + 1)
@@ -152,7 +152,8 @@ def content_hash(data: bytes) -> bytes:
     return current_keyring().lookup("content", hashlib.sha256(data).hexdigest())
 
 
-def _newest(document_id: UUID) -> Select[DocumentVersion]:
+def newest(document_id: UUID) -> Select[DocumentVersion]:
+    """The query for a document's newest version."""
     query = select(DocumentVersion).where(DocumentVersion.document_id == document_id)
     return query.order_by(DocumentVersion.id.desc()).limit(1)
 
@@ -173,7 +174,7 @@ async def _same_content(session: AsyncSession, hashed: bytes) -> tuple[Document,
     return None
 
 
-async def _document_for(session: AsyncSession, kind: str, name: str, title: str | None) -> Document:
+async def document_for(session: AsyncSession, kind: str, name: str, title: str | None) -> Document:
     """The document with the name or URL, locked; made if there is none."""
     source_hash = current_keyring().lookup(kind, name)
     new = Document(source_hash=source_hash, title=title or name, title_given=title is not None)
@@ -207,7 +208,7 @@ async def _add_version(
     await session.flush()
     await storage.put(document.tenant_id, version.id, sealed_file(version.id, upload.data))
     try:
-        await _queue_reading(session, queue, version)
+        await queue_reading(session, queue, version)
     except BaseException:
         await storage.delete(document.tenant_id, version.id)
         raise
@@ -215,7 +216,7 @@ async def _add_version(
 
 
 async def _add_page_version(session: AsyncSession, queue: Queue, document: Document, page: WebPage) -> DocumentVersion:
-    latest = await session.scalar(_newest(document.id))
+    latest = await session.scalar(newest(document.id))
     if latest is not None and latest.status == "pending" and latest.url == page.url:
         # It will be fetched after this moment, so what is there now will be read.
         latest.title = page.title or latest.title
@@ -223,10 +224,11 @@ async def _add_page_version(session: AsyncSession, queue: Queue, document: Docum
     version = DocumentVersion(document_id=document.id, content_hash=b"", url=page.url, title=page.title, size=0)
     session.add(version)
     await session.flush()
-    await _queue_reading(session, queue, version)
+    await queue_reading(session, queue, version)
     return version
 
 
-async def _queue_reading(session: AsyncSession, queue: Queue, version: DocumentVersion) -> None:
+async def queue_reading(session: AsyncSession, queue: Queue, version: DocumentVersion) -> None:
+    """Add the job that reads a version."""
     ids = {"tenant_id": version.tenant_id, "version_id": version.id}
     await queue.defer(session, "documents:ingest", INGESTION, lock=f"document:{version.document_id}", ids=ids)

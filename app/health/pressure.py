@@ -9,13 +9,13 @@ from typing import Literal
 
 from app.health.probe import Probe
 from app.metrics import Metrics
-from app.queue import ANSWERS, DELIVERIES, INBOUND, INGESTION, POSTS, PRIVACY, Queue
+from app.queue import ANSWERS, DELIVERIES, INBOUND, INGESTION, POSTS, PRIVACY, SOURCES, Queue
 
 logger = logging.getLogger(__name__)
 
 # A customer waits for each of these.
 URGENT = (INBOUND, ANSWERS, DELIVERIES)
-_QUEUES = (*URGENT, INGESTION, POSTS, PRIVACY)
+_QUEUES = (*URGENT, INGESTION, POSTS, PRIVACY, SOURCES)
 _STATUSES = ("todo", "doing", "failed", "cancelled", "aborted", "succeeded")
 _FRESH_SECONDS = 1.0
 _LIMIT_SECONDS = 2.0

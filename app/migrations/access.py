@@ -284,6 +284,27 @@ def look_after_mailboxes() -> None:
     op.execute("revoke create on schema platform from jobx_router")
 
 
+def find_due_sources() -> None:
+    """Let the service find the sources of all tenants that are to be read again, or that a job is at work on.
+
+    An account that was closed and can still be restored has nothing read for it.
+    """
+    op.execute("grant create on schema platform to jobx_router")
+    op.execute("grant select (id, tenant_id, status, next_sync_at) on tenant.sources to jobx_router")
+    op.execute("create policy router on tenant.sources for select to jobx_router using (true)")
+    _across_tenants(
+        "platform.sources_due() returns table (tenant_id uuid, source_id uuid)",
+        """
+        select s.tenant_id, s.id from tenant.sources s
+         where (s.next_sync_at <= now() or s.status in ('pending', 'running', 'removing'))
+           and not exists (select from platform.erasures e
+                            where e.tenant_id = s.tenant_id and e.scope = 'tenant'
+                              and e.state in ('scheduled', 'running'))
+        """,
+    )
+    op.execute("revoke create on schema platform from jobx_router")
+
+
 def keep_words() -> None:
     """Keep a row of message_words for each word of a message, with the rights of whoever stores or changes it."""
     op.execute(

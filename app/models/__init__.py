@@ -18,6 +18,7 @@ from app.models.conversations import Contact, Conversation, Handoff, Message, Me
 from app.models.documents import Document, DocumentChunk, DocumentVersion
 from app.models.events import Change, Webhook, WebhookPost
 from app.models.privacy import Erasure
+from app.models.sources import Source, SourcePage
 from app.models.usage import CustomerUsage, PlatformUsage, Usage
 
 __all__ = [
@@ -49,6 +50,8 @@ __all__ = [
     "Row",
     "SealedBytes",
     "SeenMaster",
+    "Source",
+    "SourcePage",
     "StoredResponse",
     "Tenant",
     "TenantKey",

@@ -21,7 +21,7 @@ from app.conversations.lookups import conversation_hash, customer_hash, message_
 from app.crypto import current_keyring
 from app.documents.service import get_document
 from app.errors import Conflict, NotFound, Unavailable
-from app.models import Connection, Contact, Conversation, DocumentVersion, Erasure, InboundEvent, Message, now
+from app.models import Connection, Contact, Conversation, Document, DocumentVersion, Erasure, InboundEvent, Message, now
 from app.privacy.places import Scope
 from app.queue import PRIVACY, Queue
 from app.settings import Settings
@@ -156,6 +156,18 @@ async def erase_document(session: AsyncSession, means: Means, document_id: UUID)
     document = await get_document(session, document_id, lock=True)
     document.deleted_at = now()
     document.source_hash = None
+    return await _erase_versions(session, means, document_id)
+
+
+async def erase_stopped_document(session: AsyncSession, means: Means, document_id: UUID) -> None:
+    """Erase a document that answers nothing any more, such as that of a page that is gone; once, if asked again."""
+    document = await session.get(Document, document_id, with_for_update=True)
+    stopped = document is not None and document.deleted_at is not None
+    if stopped and await _open_erasure(session, "document", document_id) is None:
+        await _erase_versions(session, means, document_id)
+
+
+async def _erase_versions(session: AsyncSession, means: Means, document_id: UUID) -> Erasure:
     versions = await session.scalars(select(DocumentVersion.id).where(DocumentVersion.document_id == document_id))
     erasure = await _record(session, "document", document_id, members=list(versions))
     return await _start_if_due(session, means, erasure)

@@ -27,6 +27,7 @@ from app.privacy.places import (
     hashed,
     sealed,
 )
+from app.privacy.source_tables import SOURCES
 
 _ALL_OF_TENANT: Mapping[Scope, str] = {"tenant": "tenant_id = :target"}
 _OF_CONNECTION: Mapping[Scope, str] = {**_ALL_OF_TENANT, "connection": "connection_id = :target"}
@@ -454,6 +455,7 @@ TABLES: tuple[Table, ...] = (
     _ROUTES,
     _CONSENTS,
     _CONNECTIONS,
+    *SOURCES,
     _CHUNKS,
     _VERSIONS,
     _DOCUMENTS,

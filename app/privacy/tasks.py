@@ -1,4 +1,4 @@
-"""The jobs of erasures. They carry an erasure's random id and nothing else."""
+"""The jobs of erasures. But for the one that begins it, they carry an erasure's random id and nothing else."""
 
 import logging
 from uuid import UUID
@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 
 from app.models import Erasure
 from app.privacy import engine, ledger, proofkey, retention
-from app.privacy.erasure import begin
+from app.privacy.erasure import begin, erase_stopped_document
 from app.queue import PRIVACY, job
 from app.runtime import Runtime, of_job
 
@@ -47,6 +47,14 @@ async def release(context: JobContext, erasure_id: UUID) -> None:
 async def strike(context: JobContext, erasure_id: UUID) -> None:
     """Take an erasure that was taken back out of the ledger."""
     await ledger.strike(of_job(context).storage, erasure_id)
+
+
+@job(blueprint, "privacy:erase_document", PRIVACY)
+async def erase_document(context: JobContext, tenant_id: UUID, document_id: UUID) -> None:
+    """Begin the erasure of a document that stopped answering in the transaction that added this."""
+    runtime = of_job(context)
+    async with runtime.vault.session(tenant_id) as session:
+        await erase_stopped_document(session, runtime, document_id)
 
 
 @job(blueprint, "privacy:retain", PRIVACY)

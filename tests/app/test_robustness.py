@@ -146,7 +146,8 @@ async def test_only_requests_that_can_be_repeated_say_so(tenant):
     said = [f"/v1/conversations/{{conversation_id}}/{what}" for what in ("messages", "draft", "notes")]
     hook = "/v1/webhooks/{webhook_id}"
     told = ("/v1/webhooks", *(f"{hook}/{what}" for what in ("secret", "test", "deliveries/{webhook_post_id}/retry")))
-    assert repeatable == {(path, "post") for path in (*made, *said, *told)}
+    read = ("/v1/sources", *(f"/v1/sources/{{source_id}}/{what}" for what in ("sync", "cancel")))
+    assert repeatable == {(path, "post") for path in (*made, *said, *told, *read)}
 
 
 async def test_agents_made_at_once_are_all_there(tenant):
