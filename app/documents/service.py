@@ -102,7 +102,7 @@ class NotBeingRead(Conflict):
 async def cancel(session: AsyncSession, document_id: UUID) -> tuple[Document, DocumentVersion]:
     """Stop the reading of a document's newest version; raises NotBeingRead. Cancelled twice is no error."""
     document = await get_document(session, document_id, lock=True)
-    version = (await session.scalars(_newest(document_id).with_for_update())).one()
+    version = (await session.scalars(newest(document_id).with_for_update())).one()
     if version.status in ("pending", "running"):
         version.status, version.finished_at = "failed", now()
         version.error_code, version.error = _CANCELLED, "Reading it was cancelled."

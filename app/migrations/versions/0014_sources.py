@@ -9,7 +9,7 @@ from sqlalchemy.schema import SchemaItem
 from app.migrations import access
 
 revision: str = "0014"
-down_revision: str | None = "0012"
+down_revision: str | None = "0013"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 stage = "pre"
