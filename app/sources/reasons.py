@@ -9,6 +9,7 @@ REASONS = {
     "excluded": "The paths of this source leave the page out.",
     "moved": "The address sends readers on to another site; make a source of that one.",
     "noindex": "The page asks not to be read by robots (noindex).",
+    "not_asked": "The run ended before the page was asked for.",
     "not_listed": "The sitemap does not list the page any more.",
     "nothing_found": "No page could be read; the list of pages says why. What was read before goes on answering.",
     "other_site": "The page sends readers on to another site, or to a part that this source leaves out.",

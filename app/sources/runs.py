@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import Source, SourcePage, now
 from app.runtime import Runtime
-from app.sources.frontier import READ, meet, queue_again, running, states
+from app.sources.frontier import READ, meet, queue_again, running, scope_of, states
 from app.sources.letting_go import remove
 from app.sources.reasons import RunFailed, is_away
 from app.sources.scope import Scope
@@ -29,7 +29,8 @@ async def begin(session: AsyncSession, source_id: UUID) -> Source | None:
         source.listed = source.whole = False
         source.base = source.error_code = source.error = source.finished_at = None
     if source.kind != "sitemap" and not source.listed:
-        await meet(session, source, [source.url], 0)
+        first = scope_of(source).spelt(source.url)
+        await meet(session, source, [source.url if first is None else first.url], 0)
         source.listed = True
     return source
 
@@ -49,7 +50,7 @@ async def fail(runtime: Runtime, tenant_id: UUID, source_id: UUID, error: RunFai
         source = await session.get(Source, source_id, with_for_update=True)
         if source is None or source.status not in ("pending", "running"):
             return
-        await _drop_queued(session, source, "site_down")
+        await _drop_queued(session, source, "not_asked")
         end(source, "failed")
         source.error_code, source.error = error.code, error.message
 

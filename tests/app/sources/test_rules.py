@@ -258,3 +258,12 @@ async def test_a_site_that_stops_answering_is_left_alone(tenant, run_sources, we
     seen = await source(tenant, added)
     assert (seen["status"], seen["error_code"], seen["documents"]) == ("failed", "site_down", 1)
     assert sum(state == "skipped" for state, _ in found.values()) == 15
+    assert {reason for _, reason in found.values()} == {None, "unavailable", "not_asked"}
+
+
+async def test_the_first_page_is_known_again_by_its_plain_address(tenant, run_sources, web):
+    _site(web, "/?utm_source=x", "/#top")
+    added = await add(tenant, web.url("/?gclid=1&utm_source=mail"))
+    await run_sources()
+    assert web.asked() == ["/"]
+    assert await states(tenant, added) == {"/": "added"}
