@@ -67,9 +67,9 @@ async def test_one_page_by_itself_is_the_same_document(tenant, run_jobs, web):
         ({"kind": "page"}, {""}),
     ],
 )
-async def test_how_far_it_goes_is_limited(tenant, run_jobs, web, limits, read):
+async def test_how_far_it_goes_is_limited(tenant, run_sources, web, limits, read):
     added = await add(tenant, web.url("/help/"), **limits)
-    await run_jobs()
+    await run_sources()
     expected = {"/about" if path == "../about" else f"/help/{path}" for path in read}
     assert set(web.asked()) == expected
     assert {path for path, state in (await states(tenant, added)).items() if state == "added"} == expected
@@ -145,11 +145,11 @@ async def test_an_unchanged_page_is_not_sent_again_and_its_links_are_followed(te
     assert any("five years" in text for text in await texts(tenant, "How long are vouchers valid?"))
 
 
-async def test_a_page_that_only_looks_changed_is_unchanged(tenant, run_jobs, web):
+async def test_a_page_that_only_looks_changed_is_unchanged(tenant, run_sources, web):
     added = await add(tenant, web.url("/help/"))
-    await run_jobs()
+    await run_sources()
     await sync(tenant, added)
-    await run_jobs()
+    await run_sources()
     assert set((await states(tenant, added)).values()) == {"unchanged"}
 
 
@@ -209,12 +209,12 @@ async def test_paths_that_are_left_out_later_stop_answering(tenant, run_jobs, we
     assert await count(tenant, Document) == 2
 
 
-async def test_the_same_address_again_is_the_same_source(tenant, run_jobs, web):
+async def test_the_same_address_again_is_the_same_source(tenant, run_sources, web):
     first = await add(tenant, web.url("/help/"), depth=1)
-    await run_jobs()
+    await run_sources()
     again = await add(tenant, web.url("/help/#part"), depth=0, every_hours=48)
     assert again == first
-    await run_jobs()
+    await run_sources()
     found = await source(tenant, first)
     assert (found["depth"], found["every_hours"], found["runs"], found["max_pages"]) == (0, 48, 2, 200)
     other = await add(tenant, web.url("/help/"), kind="page")
