@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sys
+from pathlib import Path
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -98,6 +99,24 @@ def reindex(tenant_id: Annotated[UUID, typer.Argument(metavar="TENANT", help="Th
     from app.reindex import reindex as run  # noqa: PLC0415
 
     run(_settings(), tenant_id, console.print)
+
+
+@cli.command()
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(exists=True, help="Files, and folders of files.")],
+    tenant_id: Annotated[UUID, typer.Option("--tenant", metavar="TENANT", help="The tenant's id.")],
+) -> None:
+    """Read files and folders into a tenant's knowledge. Run again, it reads what is new or has changed."""
+    from app.ingest import ingest as run  # noqa: PLC0415
+    from app.progress_bar import bar  # noqa: PLC0415
+
+    with bar(console) as show:
+        failures = run(_settings(), tenant_id, paths, console.print, show)
+    for failure in failures:
+        console.print(f"{failure.title}: {failure.reason}", style="red")
+    if failures:
+        sys.exit(1)
+    console.print("Done.")
 
 
 @keys.command("status")

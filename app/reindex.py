@@ -13,14 +13,13 @@ from app.errors import JobxError
 from app.health import Readiness
 from app.keys.service import Vault
 from app.migrations.server import check_server
-from app.queue import INGESTION, Queue
+from app.queue import Queue
 from app.runtime import Runtime
 from app.settings import Settings
-from app.worker import BLUEPRINTS, STALLED_SECONDS
+from app.worker import BLUEPRINTS, work_off
 from vectorstore.index import VectorStoreBusy
 
 _POLL_SECONDS = 0.3
-_SLOTS = 2
 _OPEN = text(
     "select count(*) filter (where status in ('todo', 'doing')), count(*) filter (where status = 'failed')"
     " from queue.procrastinate_jobs where task_name = :task and args ->> 'tenant_id' = :tenant"
@@ -96,16 +95,7 @@ async def _work(runtime: Runtime, tenant_id: UUID) -> None:
     async with runtime.queue.alive():
         while await _left(runtime.db, tenant_id):
             # A command that was killed leaves jobs that look as if they ran, and hold the locks of documents.
-            await runtime.queue.release_stalled(STALLED_SECONDS)
-            await runtime.queue.app.run_worker_async(
-                queues=[INGESTION],
-                name="reindex",
-                concurrency=_SLOTS,
-                wait=False,
-                delete_jobs="successful",
-                install_signal_handlers=False,
-                additional_context={"runtime": runtime},
-            )
+            await work_off(runtime, "reindex")
             await asyncio.sleep(_POLL_SECONDS)
 
 

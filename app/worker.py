@@ -116,6 +116,20 @@ async def _run(runtime: Runtime, stop: asyncio.Event, parts: Collection[Coroutin
         await asyncio.gather(beating, return_exceptions=True)
 
 
+async def work_off(runtime: Runtime, name: str, slots: int = 2) -> None:
+    """Run the documents' jobs that are due, also those that a killed process left; the queue has to be alive."""
+    await runtime.queue.release_stalled(STALLED_SECONDS)
+    await runtime.queue.app.run_worker_async(
+        queues=[INGESTION],
+        name=name,
+        concurrency=slots,
+        wait=False,
+        delete_jobs="successful",
+        install_signal_handlers=False,
+        additional_context={"runtime": runtime},
+    )
+
+
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
     """Do some work, or give it up when `stop` is set."""
     doing, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())

@@ -113,6 +113,11 @@ _MAIL_REACH = 16 * 1024
 _MIN_HEADERS = 3
 
 
+def is_readable(filename: str) -> bool:
+    """Whether a file's name says that it is of a format that can be parsed."""
+    return _extension(filename) in _BY_EXTENSION
+
+
 def detect(data: bytes, filename: str | None, media_type: str | None) -> Format:
     """The format to parse `data` (not empty) as.
 
