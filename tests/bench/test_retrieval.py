@@ -20,6 +20,7 @@ CORPUS = [
     {"_id": "3", "title": "", "text": "We deliver to Ireland and France within five days."},
     {"_id": "4", "text": "We deliver to Ireland and France within five days."},
     {"_id": 5, "title": "Gift cards", "text": "A gift card is valid for three years. " * 40},
+    {"_id": "rtf", "title": "Not what it is called", "text": "{\\rtf1 no plain text}"},
     {"_id": "empty", "title": "Nothing", "text": " \n"},
 ]
 QUERIES = [
@@ -60,7 +61,7 @@ def _lines(objects: list[dict]) -> str:
 def test_a_set_is_read_and_what_cannot_be_measured_is_counted(tmp_path: Path) -> None:
     found = read(write(tmp_path / "shop"))
     assert found.name == "shop"
-    assert [entry.id for entry in found.documents] == ["a b/ü<::>1", "2", "3", "4", "5"]
+    assert [entry.id for entry in found.documents] == ["a b/ü<::>1", "2", "3", "4", "5", "rtf"]
     assert list(found.queries) == ["q1", "q2", "q3"]
     assert found.judgements["q1"] == {"a b/ü<::>1": 2, "2": 1, "3": 0}
     assert found.left_out == {
@@ -183,7 +184,7 @@ def test_a_small_set_goes_through_all_of_it(
     assert command.main() == 1
     found = json.loads(out.read_text())
     assert [row["system"] for row in found["rows"]] == ["bm25", "dense", "jobx"]
-    assert (found["set"], found["documents"], found["queries"], found["unread"]) == ("shop", 5, 3, {})
+    assert (found["set"], found["documents"], found["queries"], sum(found["unread"].values())) == ("shop", 6, 3, 1)
     assert found["longer_than_the_api_takes"] == 1
     assert found["chunks"] > 5
     jobx = found["rows"][-1]
@@ -213,4 +214,4 @@ def test_the_rivals_find_the_same_documents(tmp_path: Path) -> None:
     for answers in found.values():
         assert answers["q1"][0] == "a b/ü<::>1"
         assert set(answers["q2"][:2]) == {"3", "4"}
-        assert sorted(answers["q3"]) == ["2", "3", "4", "5", "a b/ü<::>1"]
+        assert sorted(answers["q3"]) == ["2", "3", "4", "5", "a b/ü<::>1", "rtf"]
