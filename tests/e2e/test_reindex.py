@@ -11,7 +11,7 @@ from tests.e2e.processes import Process, Site
 from tests.embedding_cache import CACHE
 from tests.fakes.qdrant import FakeQdrant
 
-_QUESTION = "How long do I have to return an item?"
+_QUESTION = "How many days do I have to return an item?"
 
 
 @pytest.fixture
