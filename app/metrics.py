@@ -56,7 +56,18 @@ POST_OUTCOMES = frozenset({"delivered", "retried", "failed", "cancelled"})
 SEND_OUTCOMES = frozenset({"ok", "retry", "fatal", "reconnect", "unknown", "interrupted"})
 RETRIEVAL_STEPS = frozenset({"embed", "search", "load"})
 GUARDRAILS = frozenset(
-    {"groundedness", "citations_resolve", "url_allow_list", "length", "injection", "sensitive_topic", "answerable"}
+    {
+        *(
+            "groundedness",
+            "citations_resolve",
+            "url_allow_list",
+            "length",
+            "injection",
+            "sensitive_topic",
+            "answerable",
+        ),
+        "approved_answer",
+    }
 )
 LIMITS = frozenset({"customer", "tenant", "all"})
 SOURCE_PAGE_OUTCOMES = frozenset({"added", "changed", "unchanged", "removed", "failed", "skipped"})

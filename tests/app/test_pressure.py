@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from app.assembly import new_pressure
-from app.documents import tasks as document_tasks
+from app.documents import reading
 from app.health import Pressure, Stopping
 from app.queue import ANSWERS, DELIVERIES, INBOUND, INGESTION, PRIVACY
 from tests.app.test_health import value, worker_only
@@ -184,7 +184,7 @@ async def test_a_document_waits_until_customers_have_their_answers(tenant, measu
 
 async def test_a_document_that_is_being_read_pauses_between_batches(tenant, measured, monkeypatch):
     runtime, sizes = tenant.runtime, []
-    monkeypatch.setattr(document_tasks, "_BATCH", 2)
+    monkeypatch.setattr(reading, "BATCH", 2)
     embed = runtime.embedder.embed
 
     async def watched(texts):
