@@ -25,7 +25,11 @@ class TextDocument(BaseModel):
 
 
 class Pair(BaseModel):
-    """A question, in all the ways that it is asked, and its answer, which is given word for word."""
+    """A question, in all the ways that it is asked, and its answer.
+
+    If they fit into a passage together, about 180 words, the answer is given word for word; else replies are drafted
+    from it.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
