@@ -56,7 +56,10 @@ _FORM = {
         "title": {"type": "string", "description": "Shown instead of the document's own title."},
     },
 }
-_KINDS = [kind.model_json_schema() for kind in (TextDocument, PairsDocument, UrlDocument)]
+_PAIRS = PairsDocument.model_json_schema()
+# A reference would name a place that the API's description does not have.
+_PAIRS["properties"]["pairs"]["items"] = _PAIRS.pop("$defs")["Pair"]
+_KINDS = [TextDocument.model_json_schema(), _PAIRS, UrlDocument.model_json_schema()]
 _JSON = {"anyOf": _KINDS, "examples": [example for kind in _KINDS for example in kind["examples"]]}
 _BODY: dict[str, Any] = {
     "requestBody": {

@@ -95,7 +95,7 @@ async def follow(
     """An event `progress` whenever something changed, and last `ready`, `failed` or `gone`; each has the document."""
     clock, last = asyncio.get_running_loop().time, None
     until = clock() + _LONGEST_SECONDS
-    while clock() < until and not ended.is_set():
+    while True:
         try:
             async with vault.session(tenant_id) as session:
                 document = await get_document(session, document_id)
@@ -110,5 +110,7 @@ async def follow(
         if told != last:
             yield ServerSentEvent(told, event="progress")
             last = told
+        if clock() >= until or ended.is_set():
+            return
         with suppress(TimeoutError):
             await asyncio.wait_for(ended.wait(), _EVERY_SECONDS)

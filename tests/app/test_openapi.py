@@ -1,5 +1,8 @@
 """The API as it describes itself."""
 
+import json
+import re
+
 import pytest
 
 OPEN = {"/livez", "/readyz"}
@@ -61,3 +64,12 @@ async def test_an_error_never_repeats_what_was_sent(tenant):
     ):
         assert response.status_code in (400, 422)
         assert canary not in response.text
+
+
+async def test_every_reference_leads_somewhere(api):
+    named = set(re.findall(r'"\$ref": ?"#/([^"]+)"', json.dumps(api)))
+    assert named
+    for path in named:
+        part = api
+        for step in path.split("/"):
+            part = part[step]
