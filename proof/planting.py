@@ -162,16 +162,17 @@ async def plant_document(session: AsyncSession, canary: Canaries) -> Document:
         file_name=canary("file"),
         url=f"https://example.com/{canary('url')}",
         error=canary("error"),
+        warnings=canary("warning"),
+        read_title=canary("read title"),
+        language="en",
         size=1,
         status="failed",
     )
     session.add(version)
     await session.flush()
-    session.add(
-        DocumentChunk(
-            document_id=document.id, version_id=version.id, position=0, heading=canary("heading"), text=canary("chunk")
-        )
-    )
+    chunk = DocumentChunk(document_id=document.id, version_id=version.id, position=0, heading=canary("heading"))
+    chunk.text, chunk.question = canary("chunk"), canary("question")
+    session.add(chunk)
     source = make_source("https://example.com/")
     session.add(source)
     await session.flush()
