@@ -125,8 +125,9 @@ async def _ingested(runtime: Runtime, test: BeirSet, say: Say) -> _Knowledge:
     transport, headers = httpx.ASGITransport(create_app(runtime)), {"Authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://jobx.bench", headers=headers) as client:
         for number, entry in enumerate(test.documents):
-            data = (entry.text + "\n" * copies[entry.text.rstrip("\n")]).encode()
-            copies[entry.text.rstrip("\n")] += 1
+            text = entry.text.rstrip("\n")
+            data = (text + "\n" * copies[text]).encode()
+            copies[text] += 1
             # A name of its own makes it a document of its own, whatever its title is.
             file = (f"{number}.txt", data, "text/plain")
             answer = await client.post("/v1/documents", files={"file": file}, data={"title": entry.title})

@@ -18,7 +18,8 @@ CORPUS = [
     {"_id": "a b/ü<::>1", "title": "Returns", "text": "You can return shoes within 30 days of delivery."},
     {"_id": "2", "title": "Returns", "text": "Returning by post costs 3 pounds, in the shop it is free."},
     {"_id": "3", "title": "", "text": "We deliver to Ireland and France within five days."},
-    {"_id": "4", "text": "We deliver to Ireland and France within five days."},
+    {"_id": "4", "text": "We deliver to Ireland and France within five days.\n"},
+    {"_id": "4 again", "text": "We deliver to Ireland and France within five days."},
     {"_id": 5, "title": "Gift cards", "text": "A gift card is valid for three years. " * 40},
     {"_id": "rtf", "title": "Not what it is called", "text": "{\\rtf1 no plain text}"},
     {"_id": "empty", "title": "Nothing", "text": " \n"},
@@ -39,6 +40,7 @@ JUDGEMENTS = [
     ("q1", "3", 0),
     ("q2", "3", 1),
     ("q2", "4", 1),
+    ("q2", "4 again", 1),
     ("q3", "5", 1),
     ("nothing is relevant", "3", 0),
     ("unheard of", "3", 1),
@@ -61,7 +63,7 @@ def _lines(objects: list[dict]) -> str:
 def test_a_set_is_read_and_what_cannot_be_measured_is_counted(tmp_path: Path) -> None:
     found = read(write(tmp_path / "shop"))
     assert found.name == "shop"
-    assert [entry.id for entry in found.documents] == ["a b/ü<::>1", "2", "3", "4", "5", "rtf"]
+    assert [entry.id for entry in found.documents] == ["a b/ü<::>1", "2", "3", "4", "4 again", "5", "rtf"]
     assert list(found.queries) == ["q1", "q2", "q3"]
     assert found.judgements["q1"] == {"a b/ü<::>1": 2, "2": 1, "3": 0}
     assert found.left_out == {
@@ -184,11 +186,11 @@ def test_a_small_set_goes_through_all_of_it(
     assert command.main() == 1
     found = json.loads(out.read_text())
     assert [row["system"] for row in found["rows"]] == ["bm25", "dense", "jobx"]
-    assert (found["set"], found["documents"], found["queries"], sum(found["unread"].values())) == ("shop", 6, 3, 1)
+    assert (found["set"], found["documents"], found["queries"], sum(found["unread"].values())) == ("shop", 7, 3, 1)
     assert found["longer_than_the_api_takes"] == 1
     assert found["chunks"] > 5
     jobx = found["rows"][-1]
-    # Both documents with the same text were found, and of the long one the best chunk.
+    # All documents with the same text were found, and of the long one the best chunk.
     assert jobx == {"system": "jobx", "ndcg@10": 1.0, "recall@5": 1.0, "mrr@10": 1.0}
     assert [row["weight"] for row in found["weights"]] == [tenth / 10 for tenth in range(11)]
     assert [found["weights"][place]["mrr@10"] for place in (0, -1)] == [row["mrr@10"] for row in found["rows"][:2]]
@@ -213,5 +215,5 @@ def test_the_rivals_find_the_same_documents(tmp_path: Path) -> None:
     assert list(found) == ["llamaindex-default", "langchain-qdrant-default"]
     for answers in found.values():
         assert answers["q1"][0] == "a b/ü<::>1"
-        assert set(answers["q2"][:2]) == {"3", "4"}
-        assert sorted(answers["q3"]) == ["2", "3", "4", "5", "a b/ü<::>1", "rtf"]
+        assert set(answers["q2"][:3]) == {"3", "4", "4 again"}
+        assert sorted(answers["q3"]) == ["2", "3", "4", "4 again", "5", "a b/ü<::>1", "rtf"]
