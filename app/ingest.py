@@ -1,18 +1,18 @@
 """`jobx ingest`: files and folders read into a tenant's knowledge, with their progress."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence, Set
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import or_
 
 from app.assembly import database, open_vault, running, service_address
 from app.db import Database, DatabaseAddress
-from app.documents.service import Upload, add_document
+from app.documents.service import Upload, add_document, with_newest
 from app.errors import JobxError
 from app.health import Readiness
 from app.keys.service import Vault
@@ -100,7 +100,7 @@ def _files(paths: Sequence[Path], say: Say) -> Iterator[tuple[str, Path]]:
             else:
                 skipped += 1
     if skipped:
-        say(f"{skipped} files are of formats that cannot be read, and are left out.")
+        say(f"Left out, as their formats cannot be read: {skipped}.")
 
 
 async def _ingest(
@@ -145,13 +145,12 @@ async def _read(
     show: Show,
     work: Callable[[], Awaitable[None]],
 ) -> list[Failure]:
-    since, added = now(), set[UUID]()
-    for name, path in files:
-        added.add(await _add(means, tenant_id, name, path))
+    since, archives = now(), tuple(f"{name}/" for name, _ in files)
+    added = {await _add(means, tenant_id, name, path) for name, path in files}
     working = asyncio.create_task(_forever(work))
     try:
         while True:
-            progress, failures = await _look(means.vault, tenant_id, since, added)
+            progress, failures = await _look(means.vault, tenant_id, since, added, archives)
             show(progress)
             if progress.documents_done == progress.documents:
                 return failures
@@ -187,25 +186,14 @@ def _beginning(path: Path, most: int) -> bytes:
         raise NothingToIngest(f"{path} cannot be read: {error.strerror}.") from None
 
 
-async def _look(vault: Vault, tenant_id: UUID, since: datetime, added: set[UUID]) -> tuple[Progress, list[Failure]]:
+async def _look(
+    vault: Vault, tenant_id: UUID, since: datetime, added: Set[UUID], archives: tuple[str, ...]
+) -> tuple[Progress, list[Failure]]:
     """How far the newest versions are of what was added, and of what came out of archives meanwhile."""
-    newest = (
-        select(DocumentVersion.id)
-        .where(DocumentVersion.document_id == Document.id)
-        .order_by(DocumentVersion.id.desc())
-        .limit(1)
-        .correlate(Document)
-    )
-    query = (
-        select(Document, DocumentVersion)
-        .join(DocumentVersion, DocumentVersion.id == newest.scalar_subquery())
-        .where(
-            Document.deleted_at.is_(None),
-            or_(DocumentVersion.created_at >= since, Document.id.in_(added)),
-        )
-    )
+    query = with_newest().where(or_(DocumentVersion.created_at >= since, Document.id.in_(added)))
     async with vault.session(tenant_id) as session:
-        rows = [(document, version) for document, version in await session.execute(query)]
+        found = [(document, version) for document, version in await session.execute(query)]
+        rows = [(document, version) for document, version in found if document.id in added or _is_of(version, archives)]
         versions = [version for _, version in rows]
         over = [version.status in ("ready", "failed") for version in versions]
         done = sum(
@@ -220,3 +208,8 @@ async def _look(vault: Vault, tenant_id: UUID, since: datetime, added: set[UUID]
             if version.status == "failed"
         ]
     return Progress(sum(over), len(rows), done, known), failures
+
+
+def _is_of(version: DocumentVersion, archives: tuple[str, ...]) -> bool:
+    """Whether a version is of a file that came out of one of these archives."""
+    return (version.file_name or "").startswith(archives)

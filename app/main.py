@@ -22,7 +22,6 @@ from app.conversations.endpoints import router as conversations_router
 from app.documents.endpoints import progress as document_progress
 from app.documents.endpoints import router as documents_router
 from app.documents.endpoints import searches
-from app.documents.progress import ProgressStreams
 from app.events.endpoints import router as events_router
 from app.events.endpoints import webhooks as outgoing_webhooks
 from app.events.feed import Streams
@@ -33,6 +32,7 @@ from app.process import execute, one_of_many
 from app.runtime import Runtime
 from app.settings import Settings
 from app.sources.endpoints import router as sources_router
+from app.streams import Places
 from app.telemetry import TracedRequests
 from app.web import MIB, BodyLimit, add_error_handlers
 from app.webhooks.callbacks import router as platform_callbacks
@@ -59,10 +59,9 @@ def create_app(runtime: Runtime) -> FastAPI:
     app = FastAPI(title="Jobx", version="1", description=_DESCRIPTION, docs_url=None, redoc_url=None)
     app.state.runtime = runtime
     app.state.uploads = Uploads(runtime.settings.database_pool_size)
-    app.state.streams = Streams(runtime.db, runtime.metrics, runtime.settings.event_streams)
-    app.state.progress = ProgressStreams()
+    app.state.places = Places(runtime.metrics, runtime.settings.event_streams)
+    app.state.streams = Streams(runtime.db, app.state.places)
     runtime.readiness.at_stop(app.state.streams.end)
-    runtime.readiness.at_stop(app.state.progress.end)
     app.state.webhook_secret, app.state.verify_token = webhook_secrets(runtime), verify_token(runtime)
     app.state.clock = time.time
     add_error_handlers(app)

@@ -2,27 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 
-
-class Reading(Protocol):
-    """How far the reading of documents is."""
-
-    @property
-    def documents_done(self) -> int: ...  # noqa: D102
-    @property
-    def documents(self) -> int: ...  # noqa: D102
-    @property
-    def chunks_done(self) -> int: ...  # noqa: D102
-    @property
-    def chunks(self) -> int: ...  # noqa: D102
+from app.ingest import Progress
 
 
 @contextmanager
-def bar(console: Console) -> Iterator[Callable[[Reading], None]]:
+def bar(console: Console) -> Iterator[Callable[[Progress], None]]:
     """A function that shows how far it is: documents, passages, passages a second and the time left."""
     columns = (
         TextColumn("{task.fields[documents]} documents"),
@@ -31,10 +20,10 @@ def bar(console: Console) -> Iterator[Callable[[Reading], None]]:
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
-    with Progress(*columns, console=console) as progress:
+    with Bar(*columns, console=console) as progress:
         task = progress.add_task("", total=0, documents="0 of 0", rate="")
 
-        def show(reading: Reading) -> None:
+        def show(reading: Progress) -> None:
             speed = progress.tasks[task].speed
             progress.update(
                 task,

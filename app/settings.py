@@ -6,8 +6,6 @@ from typing import Annotated, Literal
 from pydantic import AliasChoices, BaseModel, Field, HttpUrl, IPvAnyNetwork, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from vectorstore.weights import DenseWeights
-
 # An empty one would let everyone in, so that it is an error at the start.
 Secret = Annotated[SecretStr, Field(min_length=1)]
 
@@ -166,11 +164,6 @@ class Settings(BaseSettings):
     def production(self) -> bool:
         """Whether more than the embedded default runs here."""
         return self.database_url is not None
-
-    @property
-    def dense_weights(self) -> DenseWeights:
-        """How much meaning counts against words in a search."""
-        return DenseWeights(self.embedding_languages, self.dense_weight, self.dense_weight_foreign)
 
     @property
     def base_url(self) -> str:

@@ -80,14 +80,12 @@ class SectionBuilder:
         self._sections.append(Section(text, (heading,), self._page, asked))
 
     def include(self, document: ParsedDocument, heading: str) -> None:
-        """Add another document, which the file holds, under a heading of its own at the top; pages are not kept."""
+        """Add another document, which the file holds, under a heading of its own at the top; pages are not kept.
+
+        A question with its answer becomes plain text: who sends a file in a mail approves of no answers.
+        """
         self.page(None)
         for section in document.sections:
-            if section.question is not None:
-                self._flush()
-                self._spend(2 * len(section.text))
-                self._sections.append(replace(section, page=None))
-                continue
             if not self._path or self._path[0] != (1, clean_line(heading)):
                 self.heading(1, heading)
             self.close(2)

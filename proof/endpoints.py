@@ -84,7 +84,6 @@ class Endpoints:
         self._world = world
         # Streams go on for ever otherwise: now they tell what there is.
         world.app.state.streams.end()
-        world.app.state.progress.end()
         api = world.app.openapi()
         found = (*operations(api), *undescribed(world.app, set(api["paths"])))
         self._operations = {operation.name: operation for operation in found}

@@ -42,9 +42,14 @@ MASTER_KEY = MasterKey(sha256(b"the master key of the tests").digest())
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresAddress]:
-    """One server for the test process."""
+    """One server for the test process; it waits for no disk, as no test takes the machine's power away."""
     server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"))
-    yield server.start()
+    address = server.start()
+    with psycopg.connect(address.dsn("postgres"), autocommit=True) as connection:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.execute(sql.SQL("alter system set {} = off").format(sql.Identifier(setting)))
+        connection.execute("select pg_reload_conf()")
+    yield address
     server.stop()
 
 

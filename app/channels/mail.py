@@ -17,8 +17,9 @@ from uuid import UUID
 from app.channels.base import EchoOrigin, InboundEvent, Kind, Media
 from app.channels.mail_headers import Mail, addresses, decoded, message_ids, raw_value, sent_ms
 from app.channels.mail_rules import is_own, is_postmaster, rule_against_answer
-from app.channels.mail_text import attachment_names, body_text, leaves, plain_text
+from app.channels.mail_text import attachment_names, body_text, plain_text
 from app.text import clean
+from ingestion.mail_parts import leaves
 
 # A mail that says it is larger is not fetched but for its headers.
 MAX_MAIL_BYTES = 25 * 1024 * 1024

@@ -4,7 +4,6 @@ Sources: RFC 2045 to 2049 (parts, charsets), RFC 3676 4.3 (the signature's line)
 """
 
 import re
-from collections.abc import Iterator
 from email.message import Message
 
 from app.channels.mail_headers import decoded, raw_value
@@ -12,11 +11,11 @@ from app.channels.mail_html import html_text
 from app.channels.mail_quotes import tidy, without_history
 from app.text import clean
 from ingestion.charsets import in_utf8
+from ingestion.mail_parts import is_attachment, leaves, raw_file_name
 
 # More than that no person writes, and no model reads; of all parts together.
 _MOST_CHARACTERS = 200_000
 _MOST_HTML = 500_000
-_MOST_PARTS = 500
 _FORWARD_SUBJECT = re.compile(r"\s*(?:fwd?|wg|tr|rv|vb|enc|i|pd|пересл|fs)\s*:", re.IGNORECASE)
 
 
@@ -37,20 +36,7 @@ def plain_text(message: Message) -> str:
 
 def attachment_names(message: Message) -> tuple[str, ...]:
     """The file names of a mail's attachments, "" for one without a name."""
-    return tuple(_file_name(part) for part in leaves(message) if _is_attachment(part))
-
-
-def leaves(message: Message) -> Iterator[Message]:
-    """The parts that hold content, in order, the first few hundred; a mail within the mail is one, not looked into."""
-    waiting, seen = [message], 0
-    while waiting and seen < _MOST_PARTS:
-        part = waiting.pop()
-        seen += 1
-        payload = part.get_payload()
-        if part.get_content_maintype() == "multipart" and isinstance(payload, list):
-            waiting.extend(part for part in reversed(payload) if isinstance(part, Message))
-        else:
-            yield part
+    return tuple(_file_name(part) for part in leaves(message) if is_attachment(part))
 
 
 def _bodies(message: Message) -> tuple[str, str]:
@@ -59,21 +45,14 @@ def _bodies(message: Message) -> tuple[str, str]:
     most = {"text/plain": _MOST_CHARACTERS, "text/html": _MOST_HTML}
     for part in leaves(message):
         kind = part.get_content_type()
-        if kind in found and len(found[kind]) < most[kind] and not _is_attachment(part):
+        if kind in found and len(found[kind]) < most[kind] and not is_attachment(part):
             before = f"{found[kind]}\n" if found[kind] else ""
             found[kind] = f"{before}{_decoded(part, most[kind])}"[: most[kind]]
     return found["text/plain"], found["text/html"]
 
 
-def _is_attachment(part: Message) -> bool:
-    if part.get_content_type() == "message/rfc822" or part.get_content_disposition() == "attachment":
-        return True
-    # A picture within the text (Content-ID) is one as well: it is not text.
-    return bool(part.get_filename()) or part.get_content_maintype() not in ("text", "multipart", "message")
-
-
 def _file_name(part: Message) -> str:
-    name = part.get_filename()
+    name = raw_file_name(part)
     return decoded(name) if name else ""
 
 

@@ -1,22 +1,19 @@
 """/v1/documents and /v1/search."""
 
 import re
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
-from sse_starlette import EventSourceResponse, ServerSentEvent
-from sse_starlette.sse import SendTimeoutError
+from sse_starlette import EventSourceResponse
 from starlette.datastructures import UploadFile
-from starlette.types import Receive, Scope, Send
 
 from app.auth.route import CurrentPrincipal, CurrentSession, LongRoute, UploadRoute, needs, repeatable
 from app.documents import search as searching
 from app.documents import service
-from app.documents.progress import ProgressStreams, follow, shown_document
+from app.documents.progress import SCOPE, follow, shown_document
 from app.documents.schemas import (
     DocumentAccepted,
     DocumentList,
@@ -31,6 +28,7 @@ from app.documents.schemas import (
 from app.documents.service import Upload, WebPage
 from app.errors import Unprocessable
 from app.runtime import of_request
+from app.streams import Places, Stream
 from app.text import clean
 from app.web import Page, next_cursor, page
 
@@ -38,8 +36,6 @@ router = APIRouter(prefix="/v1/documents", tags=["Documents"], route_class=Uploa
 progress = APIRouter(prefix="/v1/documents", tags=["Documents"], route_class=LongRoute)
 searches = APIRouter(prefix="/v1/search", tags=["Documents"], route_class=LongRoute)
 
-# Who takes nothing for so long is let go.
-_SEND_SECONDS = 30.0
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {"description": "Events until the document is read.", "content": {"text/event-stream": {}}}
 }
@@ -120,32 +116,15 @@ async def cancel(document_id: UUID, session: CurrentSession) -> DocumentOut:
     return shown_document(*await service.cancel(session, document_id))
 
 
-@progress.get("/{document_id}/progress", dependencies=[needs("documents:read")], responses=_STREAM)
+@progress.get("/{document_id}/progress", dependencies=[needs(SCOPE)], responses=_STREAM)
 async def progress_of(document_id: UUID, principal: CurrentPrincipal, request: Request) -> EventSourceResponse:
     """Follow the reading of a document as server-sent events: `progress`, and last `ready`, `failed` or `gone`."""
     runtime, tenant_id = of_request(request), principal.tenant_id
     async with runtime.vault.session(tenant_id) as session:
         await service.get_document(session, document_id)
-    streams: ProgressStreams = request.app.state.progress
-    streams.enter(tenant_id)
-    return _Progress(follow(runtime.vault, tenant_id, document_id, streams.ended), streams, tenant_id)
-
-
-class _Progress(EventSourceResponse):
-    """A stream that gives its place back, however it ends."""
-
-    def __init__(self, content: AsyncIterator[ServerSentEvent], streams: ProgressStreams, tenant_id: UUID) -> None:
-        super().__init__(content, send_timeout=_SEND_SECONDS)
-        self._streams = streams
-        self._tenant_id = tenant_id
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        except SendTimeoutError:
-            return
-        finally:
-            self._streams.leave(self._tenant_id)
+    places: Places = request.app.state.places
+    places.enter(tenant_id)
+    return Stream(follow(runtime.vault, principal, document_id, places.ended), places, tenant_id)
 
 
 @searches.post("", dependencies=[needs("documents:read")])

@@ -76,11 +76,8 @@ async def fill_version(session: AsyncSession, queue: Queue, made: NextVersion) -
     version = await session.get(DocumentVersion, made.version_id)
     if document is None or document.deleted_at is not None or version is None:
         return False
-    if made.stored is not None and not current_keyring().is_current(made.stored):
-        raise KeysReplaced
     if version.status == "pending" and not version.content_hash:
-        version.content_hash, version.size = made.content_hash, len(made.page.data)
-        version.media_type = made.page.media_type
+        _fill(version, made.page, made.content_hash, made.stored)
         await queue_reading(session, queue, version)
     return True
 
@@ -113,11 +110,15 @@ async def fetch_version(runtime: Runtime, tenant_id: UUID, version_id: UUID, url
         stored = sealed_file(version_id, page.data)
     await runtime.storage.put(tenant_id, version_id, stored)
     async with runtime.vault.session(tenant_id) as session:
-        if not current_keyring().is_current(stored):
-            raise KeysReplaced
-        version = await session.get_one(DocumentVersion, version_id)
-        version.content_hash, version.size, version.media_type = hashed, len(page.data), page.media_type
+        _fill(await session.get_one(DocumentVersion, version_id), page, hashed, stored)
     return page
+
+
+def _fill(version: DocumentVersion, page: PageBytes, hashed: bytes, stored: bytes | None) -> None:
+    """Note what a version's stored file is; raises KeysReplaced if it was sealed with keys that are not in use now."""
+    if stored is not None and not current_keyring().is_current(stored):
+        raise KeysReplaced
+    version.content_hash, version.size, version.media_type = hashed, len(page.data), page.media_type
 
 
 async def _is_in_force(session: AsyncSession, version: DocumentVersion, hashed: bytes) -> bool:

@@ -1,58 +1,28 @@
 """How far the reading of a document is, and the stream that tells it while it is read."""
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import datetime
-from typing import Literal
 from uuid import UUID
 
 from sse_starlette import ServerSentEvent
 
-from app.documents.schemas import DocumentOut, ProgressOut
+from app.auth.service import Principal, Scope, is_valid
+from app.db import DatabaseUnavailable
+from app.documents.schemas import DocumentOut, ProgressOut, Stage
 from app.documents.service import get_document, latest_version
-from app.errors import JobxError, NotFound
+from app.errors import NotFound, Unauthorized
 from app.keys.service import Vault
 from app.models import Document, DocumentVersion, now
 
 _EVERY_SECONDS = 0.5
-# Who still follows then connects anew.
 _LONGEST_SECONDS = 600.0
-_STREAMS_OF_TENANT = 10
+# Before that a rate says little.
 _LEAST_SECONDS = 0.5
-
-Stage = Literal["waiting", "reading", "embedding"]
-
-
-class TooManyProgressStreams(JobxError):
-    """This account follows as many documents at once as it may; close one of the streams."""
-
-    status_code = 429
-    code = "too_many_streams"
-
-
-class ProgressStreams:
-    """The streams of a process, counted by tenant; those that are `ended` send what there is and end."""
-
-    def __init__(self) -> None:
-        self._open: Counter[UUID] = Counter()
-        self.ended = asyncio.Event()
-
-    def end(self) -> None:
-        """Let every stream end: the process stops."""
-        self.ended.set()
-
-    def enter(self, tenant_id: UUID) -> None:
-        """Count a stream in; raises TooManyProgressStreams."""
-        if self._open[tenant_id] >= _STREAMS_OF_TENANT:
-            raise TooManyProgressStreams
-        self._open[tenant_id] += 1
-
-    def leave(self, tenant_id: UUID) -> None:
-        """Count a stream out."""
-        self._open[tenant_id] -= 1
-        self._open += Counter()  # what is zero goes
+# What stands between closes a stream on which nothing comes for long.
+_ALIVE_SECONDS = 15.0
+SCOPE: Scope = "documents:read"
 
 
 def shown_document(document: Document, version: DocumentVersion) -> DocumentOut:
@@ -90,27 +60,42 @@ def _progress(version: DocumentVersion, at: datetime) -> ProgressOut | None:
 
 
 async def follow(
-    vault: Vault, tenant_id: UUID, document_id: UUID, ended: asyncio.Event
+    vault: Vault, principal: Principal, document_id: UUID, ended: asyncio.Event
 ) -> AsyncIterator[ServerSentEvent]:
-    """An event `progress` whenever something changed, and last `ready`, `failed` or `gone`; each has the document."""
+    """An event `progress` whenever something changed, and last `ready`, `failed` or `gone`; each has the document.
+
+    It ends without one when the caller's key is revoked, and after ten minutes: who still follows connects anew.
+    """
     clock, last = asyncio.get_running_loop().time, None
-    until = clock() + _LONGEST_SECONDS
+    until, silent_since = clock() + _LONGEST_SECONDS, clock()
     while True:
-        try:
-            async with vault.session(tenant_id) as session:
-                document = await get_document(session, document_id)
-                shown = shown_document(document, await latest_version(session, document_id))
-        except NotFound:
-            yield ServerSentEvent("{}", event="gone")
-            return
-        told = shown.model_dump_json()
-        if shown.progress is None:
-            yield ServerSentEvent(told, event=shown.status)
-            return
-        if told != last:
-            yield ServerSentEvent(told, event="progress")
-            last = told
+        with suppress(DatabaseUnavailable):
+            try:
+                shown = await _look(vault, principal, document_id)
+            except NotFound:
+                yield ServerSentEvent("{}", event="gone")
+                return
+            except Unauthorized:
+                return
+            told = shown.model_dump_json()
+            if shown.progress is None:
+                yield ServerSentEvent(told, event=shown.status)
+                return
+            if told != last:
+                yield ServerSentEvent(told, event="progress")
+                last, silent_since = told, clock()
         if clock() >= until or ended.is_set():
             return
+        if clock() - silent_since >= _ALIVE_SECONDS:
+            yield ServerSentEvent(comment="alive")
+            silent_since = clock()
         with suppress(TimeoutError):
             await asyncio.wait_for(ended.wait(), _EVERY_SECONDS)
+
+
+async def _look(vault: Vault, principal: Principal, document_id: UUID) -> DocumentOut:
+    async with vault.session(principal.tenant_id) as session:
+        if not await is_valid(session, principal.key_id, SCOPE):
+            raise Unauthorized
+        document = await get_document(session, document_id)
+        return shown_document(document, await latest_version(session, document_id))

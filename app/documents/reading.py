@@ -140,7 +140,8 @@ def _row(work: Work, chunk: Chunk) -> DocumentChunk:
         page=chunk.page,
         heading=" > ".join(chunk.heading),
         text=chunk.text,
-        question=chunk.question,
+        # Nobody approves of what stands on the web.
+        question=chunk.question if work.url is None else None,
     )
 
 
@@ -149,7 +150,7 @@ async def _embed(runtime: Runtime, work: Work, title: str) -> None:
     piece, done = await _next(runtime, work, title, 0)
     while piece is not None:
         await runtime.pressure.relieved()
-        vectors = await _vectors(runtime, piece)
+        vectors = await vectors_of(runtime, piece.index_key, piece.ids, piece.texts)
         await runtime.index.add(work.tenant_id, work.document_id, work.version_id, vectors)
         piece, done = await _next(runtime, work, title, done + len(vectors))
 
@@ -178,13 +179,16 @@ async def _running(session: AsyncSession, work: Work) -> DocumentVersion:
     return version
 
 
-async def _vectors(runtime: Runtime, piece: _Piece) -> list[ChunkVectors]:
-    encoder = SparseEncoder(piece.index_key)
+async def vectors_of(
+    runtime: Runtime, index_key: bytes, ids: Sequence[UUID], texts: Sequence[str]
+) -> list[ChunkVectors]:
+    """What the vector store keeps of some passages: by meaning, and by word under the tenant's key."""
+    encoder = SparseEncoder(index_key)
     dense, sparse = await asyncio.gather(
-        runtime.embedder.embed(piece.texts),
-        asyncio.to_thread(lambda: [encoder.encode_document(text) for text in piece.texts]),
+        runtime.embedder.embed(texts),
+        asyncio.to_thread(lambda: [encoder.encode_document(text) for text in texts]),
     )
-    return [ChunkVectors(*values) for values in zip(piece.ids, dense, sparse, strict=True)]
+    return [ChunkVectors(*values) for values in zip(ids, dense, sparse, strict=True)]
 
 
 async def _settle(runtime: Runtime, work: Work) -> None:

@@ -1,6 +1,5 @@
 """Writing a document's vectors anew from its stored passages: into another store, or after another model came."""
 
-import asyncio
 from uuid import UUID
 
 import procrastinate
@@ -9,13 +8,11 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.crypto import current_keyring
-from app.documents.reading import chunk_of
+from app.documents.reading import chunk_of, vectors_of
 from app.models import Document, DocumentChunk, DocumentVersion
 from app.queue import INGESTION, Queue, job
 from app.runtime import Runtime, of_job
 from ingestion.chunk import embedding_text
-from vectorstore.index import ChunkVectors
-from vectorstore.sparse import SparseEncoder
 
 TASK = "documents:reindex"
 blueprint = procrastinate.Blueprint()
@@ -53,8 +50,9 @@ async def reindex(context: JobContext, tenant_id: UUID, document_id: UUID) -> No
             return
         title, index_key = document.title, current_keyring().index_key()
         query = select(DocumentChunk).where(DocumentChunk.version_id == version_id).order_by(DocumentChunk.position)
-        passages = [(row.id, embedding_text(title, chunk_of(row))) for row in await session.scalars(query)]
-    await runtime.index.replace(tenant_id, document_id, version_id, await _vectors(runtime, index_key, passages))
+        passages = {row.id: embedding_text(title, chunk_of(row)) for row in await session.scalars(query)}
+    vectors = await vectors_of(runtime, index_key, list(passages), list(passages.values()))
+    await runtime.index.replace(tenant_id, document_id, version_id, vectors)
     await runtime.index.drop_other_versions(tenant_id, document_id, version_id)
     await _check(runtime, tenant_id, document_id, version_id)
 
@@ -68,12 +66,3 @@ async def _check(runtime: Runtime, tenant_id: UUID, document_id: UUID, version_i
             await queue_one(session, runtime.queue, document_id)
     if current is None:
         await runtime.index.delete(tenant_id, document_id)
-
-
-async def _vectors(runtime: Runtime, index_key: bytes, passages: list[tuple[UUID, str]]) -> list[ChunkVectors]:
-    texts = [text for _, text in passages]
-    dense = await runtime.embedder.embed(texts)
-    encoder = SparseEncoder(index_key)
-    sparse = await asyncio.to_thread(lambda: [encoder.encode_document(text) for text in texts])
-    ids = [chunk_id for chunk_id, _ in passages]
-    return [ChunkVectors(*values) for values in zip(ids, dense, sparse, strict=True)]

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.egress.urls import MAX_URL
 from app.web import AnyText, CleanText
 
+Stage = Literal["waiting", "reading", "embedding"]
 Title = Annotated[CleanText, Field(min_length=1, max_length=500)]
 
 
@@ -82,7 +83,7 @@ class ProgressOut(BaseModel):
     """How far the reading of a version is: `chunks_done` of the document's `chunks`, whose number is known after it
     was read. Rate and time left are those of the present stage, unknown at its start."""
 
-    stage: Literal["waiting", "reading", "embedding"]
+    stage: Stage
     chunks_done: int
     chunks_per_second: float | None
     seconds_left: int | None

@@ -11,10 +11,12 @@ from app.crypto import current_keyring
 from app.errors import Unavailable
 from app.models import Document, DocumentChunk
 from app.runtime import Runtime
+from app.settings import Settings
 from graphs.spans import describe, span
 from graphs.support.records import Passage
 from vectorstore.index import Match, SparseVector, VectorStoreUnavailable
 from vectorstore.sparse import SparseEncoder
+from vectorstore.weights import DenseWeights
 
 PASSAGES = 8
 _SPARE = 3
@@ -69,7 +71,7 @@ async def _search(
     started = perf_counter()
     with span("embed"):
         words = SparseEncoder(index_key).encode_query(query)
-        weight = runtime.settings.dense_weights.of(query)
+        weight = _weights(runtime.settings).of(query)
         vectors = _Query(await runtime.embedder.embed_query(query), words, weight)
     runtime.metrics.retrieval("embed", perf_counter() - started)
     with span("search") as current:
@@ -79,6 +81,10 @@ async def _search(
             passages, _ = await _find(runtime, tenant_id, vectors, limit, document_ids)
         describe(current, passages=len(passages))
     return passages
+
+
+def _weights(settings: Settings) -> DenseWeights:
+    return DenseWeights(settings.embedding_languages, settings.dense_weight, settings.dense_weight_foreign)
 
 
 async def _find(

@@ -2,11 +2,13 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import ScalarSelect, Select, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.crypto import current_keyring, place
 from app.errors import Conflict, NotFound
@@ -113,24 +115,22 @@ async def cancel(session: AsyncSession, document_id: UUID) -> tuple[Document, Do
 
 async def list_documents(session: AsyncSession, page: Page) -> list[tuple[Document, DocumentVersion]]:
     """A page of documents with their newest versions, newest first, and one more if there is one."""
-    latest = (
-        select(DocumentVersion.id)
-        .where(DocumentVersion.document_id == Document.id)
-        .order_by(DocumentVersion.id.desc())
-        .limit(1)
-        .correlate(Document)
-        .scalar_subquery()
-    )
-    query = (
-        select(Document, DocumentVersion)
-        .join(DocumentVersion, DocumentVersion.id == latest)
-        .where(Document.deleted_at.is_(None))
-        .order_by(Document.id.desc())
-        .limit(page.limit + 1)
-    )
+    query = with_newest().order_by(Document.id.desc()).limit(page.limit + 1)
     if page.after is not None:
         query = query.where(Document.id < page.after)
     return [(document, version) for document, version in await session.execute(query)]
+
+
+def with_newest() -> Select[Document, DocumentVersion]:
+    """The query for documents with their newest versions."""
+    query = select(Document, DocumentVersion).join(DocumentVersion, DocumentVersion.id == newest_of(Document.id))
+    return query.where(Document.deleted_at.is_(None))
+
+
+def newest_of(document_id: InstrumentedAttribute[Any]) -> ScalarSelect[UUID]:
+    """The newest version of the document that a column names, for a query about that column's table."""
+    mine = select(DocumentVersion.id).where(DocumentVersion.document_id == document_id)
+    return mine.order_by(DocumentVersion.id.desc()).limit(1).correlate(document_id.class_).scalar_subquery()
 
 
 def sealed_file(version_id: UUID, data: bytes) -> bytes:
@@ -218,8 +218,10 @@ async def _add_version(
 async def _add_page_version(session: AsyncSession, queue: Queue, document: Document, page: WebPage) -> DocumentVersion:
     latest = await session.scalar(newest(document.id))
     if latest is not None and latest.status == "pending" and latest.url == page.url:
-        # It will be fetched after this moment, so what is there now will be read.
+        # It will be fetched after this moment, so what is there now will be read. One that the run of a source left
+        # behind has no job; a second job of one version finds nothing to do.
         latest.title = page.title or latest.title
+        await queue_reading(session, queue, latest)
         return latest
     version = DocumentVersion(document_id=document.id, content_hash=b"", url=page.url, title=page.title, size=0)
     session.add(version)

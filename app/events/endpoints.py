@@ -7,8 +7,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
-from sse_starlette.sse import SendTimeoutError
-from starlette.types import Receive, Scope, Send
 
 from app.auth.route import CurrentPrincipal, CurrentSession, LongRoute, TenantRoute, needs, repeatable
 from app.auth.service import Principal
@@ -28,34 +26,16 @@ from app.events.schemas import (
 from app.models import Change, Webhook, WebhookPost
 from app.models.events import WebhookPostState
 from app.runtime import of_request
+from app.streams import Places, Stream
 from app.web import Page, next_cursor, page
 
 router = APIRouter(prefix="/v1/events", tags=["Events"], route_class=LongRoute)
 webhooks = APIRouter(prefix="/v1/webhooks", tags=["Webhooks"], route_class=TenantRoute)
 
-# Who takes nothing for so long is let go; it can go on where it was.
-_SEND_SECONDS = 30.0
 _RETRY_MS = 2000
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {"description": "Events until one side ends it.", "content": {"text/event-stream": {}}}
 }
-
-
-class _Stream(EventSourceResponse):
-    """An answer that gives its place back, however it ends."""
-
-    def __init__(self, content: AsyncIterator[ServerSentEvent], streams: Streams, principal: Principal) -> None:
-        super().__init__(content, ping=0, send_timeout=_SEND_SECONDS)
-        self._streams = streams
-        self._principal = principal
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        except SendTimeoutError:
-            return
-        finally:
-            self._streams.leave(self._principal.tenant_id)
 
 
 @router.get("", dependencies=[needs(SCOPE)], response_class=EventSourceResponse, responses=_STREAM)
@@ -73,12 +53,13 @@ async def stream(
     of what they were about was erased: read anew what you show.
     """
     streams: Streams = request.app.state.streams
-    streams.enter(principal.tenant_id)
+    places: Places = request.app.state.places
+    places.enter(principal.tenant_id)
     try:
         number, reset = await streams.begin(principal, resumed or last_event_id)
-        return _Stream(_events(streams, principal, number, reset), streams, principal)
+        return Stream(_events(streams, principal, number, reset), places, principal.tenant_id)
     except BaseException:
-        streams.leave(principal.tenant_id)
+        places.leave(principal.tenant_id)
         raise
 
 

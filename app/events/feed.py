@@ -7,7 +7,6 @@ No stream holds a database connection while it waits: all of a process share one
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
@@ -17,9 +16,9 @@ from sqlalchemy import func, select
 
 from app.auth.service import Principal, Scope, is_valid
 from app.db import Database, DatabaseAddress, DatabaseUnavailable
-from app.errors import JobxError, Unauthorized, Unavailable
-from app.metrics import Metrics
+from app.errors import Unauthorized
 from app.models import Change
+from app.streams import Places
 
 logger = logging.getLogger(__name__)
 
@@ -29,25 +28,11 @@ BATCH = 200
 # Who is further behind does better to read all anew.
 _MOST_BEHIND = 10_000
 _DIGITS = 18
-_STREAMS_OF_TENANT = 20
 _READS_AT_ONCE = 4
 # What comes together is read together.
 _GATHER_SECONDS = 0.05
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 5.0
 _CHANNEL = "jobx_changes"
-
-
-class TooManyStreams(JobxError):
-    """This account has as many event streams open as it may; close one of them."""
-
-    status_code = 429
-    code = "too_many_streams"
-
-
-class NoStreamLeft(Unavailable):
-    """This process serves as many event streams as it may; try again."""
-
-    code = "no_stream_left"
 
 
 class Listener:
@@ -113,35 +98,17 @@ class Listener:
 
 
 class Streams:
-    """The event streams of a process: how many there may be, and their end when it stops."""
+    """What the streams of changes of a process are fed with."""
 
-    def __init__(self, db: Database, metrics: Metrics, most: int) -> None:
+    def __init__(self, db: Database, places: Places) -> None:
         self._db = db
-        self._metrics = metrics
-        self._most = most
+        self._places = places
         self._listener = Listener(db.address)
-        self._open: Counter[UUID] = Counter()
         self._reads = asyncio.Semaphore(_READS_AT_ONCE)
-        self._ended = False
-
-    def enter(self, tenant_id: UUID) -> None:
-        """Count a stream in; raises TooManyStreams and NoStreamLeft."""
-        if self._open[tenant_id] >= _STREAMS_OF_TENANT:
-            raise TooManyStreams
-        if self._open.total() >= self._most:
-            raise NoStreamLeft
-        self._open[tenant_id] += 1
-        self._metrics.event_streams(self._open.total())
-
-    def leave(self, tenant_id: UUID) -> None:
-        """Count a stream out."""
-        self._open[tenant_id] -= 1
-        self._open += Counter()  # what is zero goes
-        self._metrics.event_streams(self._open.total())
 
     def end(self) -> None:
         """Let every stream end, those to come as well once they have sent what there is: the process stops."""
-        self._ended = True
+        self._places.ended.set()
         self._listener.wake_all()
 
     async def begin(self, principal: Principal, asked: str | None) -> tuple[int, bool]:
@@ -178,7 +145,7 @@ class Streams:
                 if changes:
                     number = changes[-1].number or number
                     yield changes
-                if self._ended and len(changes) < BATCH:
+                if self._places.ended.is_set() and len(changes) < BATCH:
                     return
                 if len(changes) < BATCH and not await _is_woken(woken):
                     yield ()

@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.crypto import current_keyring
+from app.documents.service import newest_of
 from app.errors import NotFound
 from app.models import Document, DocumentVersion, Source, SourcePage
 from app.models.sources import PageState, SourceKind
@@ -108,7 +109,7 @@ async def list_pages(
     await get(session, source_id)
     query = (
         select(SourcePage, DocumentVersion)
-        .outerjoin(DocumentVersion, DocumentVersion.id == _newest())
+        .outerjoin(DocumentVersion, DocumentVersion.id == newest_of(SourcePage.document_id))
         .where(SourcePage.source_id == source_id)
         .order_by(SourcePage.id.desc())
         .limit(page.limit + 1)
@@ -120,18 +121,12 @@ async def list_pages(
     return [(row, version) for row, version in await session.execute(query)]
 
 
-def _newest() -> Any:
-    """The newest version of a page's document."""
-    mine = select(DocumentVersion.id).where(DocumentVersion.document_id == SourcePage.document_id)
-    return mine.order_by(DocumentVersion.id.desc()).limit(1).correlate(SourcePage).scalar_subquery()
-
-
 async def _documents(session: AsyncSession, sources: Sequence[Source]) -> dict[UUID, tuple[int, int]]:
     failed = func.count().filter(DocumentVersion.status == "failed", Document.current_version_id.is_(None))
     query = (
         select(SourcePage.source_id, func.count(), failed)
         .join(Document, Document.id == SourcePage.document_id)
-        .join(DocumentVersion, DocumentVersion.id == _newest())
+        .join(DocumentVersion, DocumentVersion.id == newest_of(SourcePage.document_id))
         .where(SourcePage.source_id.in_([source.id for source in sources]), Document.deleted_at.is_(None))
         .group_by(SourcePage.source_id)
     )

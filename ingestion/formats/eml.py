@@ -1,8 +1,6 @@
 """Mails: what was written, under the subject, and the attached files that can be read (RFC 5322, 2045 to 2049)."""
 
 import email
-from collections.abc import Iterator
-from email.errors import HeaderParseError
 from email.header import decode_header
 from email.message import Message
 
@@ -13,15 +11,14 @@ from ingestion.formats.html import read_html
 from ingestion.formats.packages import damaged
 from ingestion.formats.text import decode
 from ingestion.formats.tree import add_tree
+from ingestion.mail_parts import HEADER_ERRORS, is_attachment, leaves, raw_file_name
 from ingestion.sections import SectionBuilder
 from ingestion.types import IngestionError, Limits, ParsedDocument
 
-_MOST_PARTS = 500
 _DEEPEST = 3
 # A signature made by a program is no content.
 _SIGNATURES = ("smime.p7s", "signature.asc")
 _NO_SUBJECT = "Mail without a subject"
-_PARSER_ERRORS = (ValueError, LookupError, TypeError, AttributeError, IndexError, HeaderParseError)
 
 
 def parse(data: bytes, limits: Limits, depth: int = 0) -> ParsedDocument:
@@ -33,34 +30,15 @@ def parse(data: bytes, limits: Limits, depth: int = 0) -> ParsedDocument:
     try:
         message = email.message_from_bytes(data)
         subject = clean_line(_decoded(message.get("Subject"))) or _NO_SUBJECT
-        parts = list(_leaves(message))
-    except _PARSER_ERRORS as error:
+        parts = list(leaves(message))
+    except HEADER_ERRORS as error:
         raise damaged("EML") from error
     builder = SectionBuilder(limits)
     builder.heading(1, subject)
-    _add_body(builder, [part for part in parts if not _is_attached(part)], subject)
-    for number, part in enumerate((part for part in parts if _is_attached(part)), 1):
+    _add_body(builder, [part for part in parts if not is_attachment(part)], subject)
+    for number, part in enumerate((part for part in parts if is_attachment(part)), 1):
         _add_attachment(builder, part, _name(part) or f"Attachment {number}", depth)
     return builder.build(title=subject, pages=0)
-
-
-def _leaves(message: Message) -> Iterator[Message]:
-    """The parts that hold content, in order, the first few hundred; a mail within the mail is one."""
-    waiting, seen = [message], 0
-    while waiting and seen < _MOST_PARTS:
-        part = waiting.pop()
-        seen += 1
-        payload = part.get_payload()
-        if part.get_content_maintype() == "multipart" and isinstance(payload, list):
-            waiting.extend(part for part in reversed(payload) if isinstance(part, Message))
-        else:
-            yield part
-
-
-def _is_attached(part: Message) -> bool:
-    if part.get_content_type() == "message/rfc822" or part.get_content_disposition() == "attachment":
-        return True
-    return bool(_name(part)) or part.get_content_maintype() not in ("text", "multipart", "message")
 
 
 def _add_body(builder: SectionBuilder, parts: list[Message], subject: str) -> None:
@@ -122,18 +100,17 @@ def _text(part: Message) -> str:
 def _charset(part: Message) -> str | None:
     try:
         return part.get_content_charset()
-    except _PARSER_ERRORS:
+    except HEADER_ERRORS:
         return None
 
 
 def _name(part: Message) -> str:
+    name, inner = raw_file_name(part), _inner(part)
     try:
-        name = part.get_filename() or ""
-        inner = _inner(part)
         if not name and inner is not None:
             name = f"{_decoded(inner.get('Subject')) or _NO_SUBJECT}.eml"
         return clean_line(_decoded(name))
-    except _PARSER_ERRORS:
+    except HEADER_ERRORS:
         return ""
 
 
@@ -142,7 +119,7 @@ def _decoded(value: object) -> str:
     raw = str(value or "")
     try:
         words = decode_header(raw)
-    except _PARSER_ERRORS:
+    except HEADER_ERRORS:
         return raw
     return "".join(word if isinstance(word, str) else _in_charset(word, charset) for word, charset in words)
 

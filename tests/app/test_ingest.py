@@ -56,7 +56,7 @@ async def _ingest(given, tenant_id, *paths):
 async def test_a_folder_is_read_with_its_progress(tenant, given, folder):
     failures, said, shown = await _ingest(given, tenant.id, folder)
     assert failures == []
-    assert said == ["1 files are of formats that cannot be read, and are left out."]
+    assert said == ["Left out, as their formats cannot be read: 1."]
     assert (shown[-1].documents_done, shown[-1].documents, shown[-1].chunks_done) == (3, 3, 3)
     titles = {document["title"] for document in (await tenant.http.get("/v1/documents")).json()["documents"]}
     assert titles == {"Returns", "hours", "prices"}

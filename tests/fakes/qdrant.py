@@ -104,6 +104,10 @@ class FakeQdrant:
         found, _ = self._store.scroll(name, limit=100_000)
         return {str(point.id): point.payload or {} for point in found}
 
+    def indexed(self, name: str) -> set[str]:
+        """The payload fields of a collection that have an index."""
+        return set(self._indexes[name])
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or the fault that waits for it."""
         call = f"{scope['method']} {scope['path']}"

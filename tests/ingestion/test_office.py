@@ -192,6 +192,13 @@ async def test_a_mail_with_what_is_attached(parser: Parser) -> None:
     assert warning.startswith("The attachment “tool.exe” was left out: The file is an ELF file.")
 
 
+async def test_nobody_approves_of_answers_by_mail(parser: Parser) -> None:
+    pairs = b'{"question": "When do you open?", "answer": "Never."}\n'
+    document = await read(parser, office.mail("See below.", attached={"faq.jsonl": pairs}).as_bytes(), "a.eml")
+    assert [section.question for section in document.sections] == [None, None]
+    assert document.sections[1].text == "When do you open?\nNever."
+
+
 async def test_a_mail_in_html_and_other_character_sets(parser: Parser) -> None:
     page = office.mail(html="<h2>Gruß</h2><p>Bis <b>bald</b>.</p>", subject="Hallo")
     assert found(await read(parser, page.as_bytes(), "a")) == [(("Hallo", "Gruß"), "Bis bald.")]

@@ -6,6 +6,8 @@ import re
 import pytest
 from sqlalchemy import select, text
 
+from app.documents.pages import begin_version
+from app.egress import FetchedPage
 from app.models import Document, DocumentChunk, DocumentVersion
 from tests.app.documents.shop import LOOPBACK, Shop, add, count, html, make_due
 from tests.app.egress.sites import answer, site
@@ -194,6 +196,19 @@ async def test_an_interrupted_reading_does_not_fetch_again(tenant, run_jobs, pag
         await make_due(tenant)
         await run_jobs()
         assert len(shop.requests) == 1
+    assert (await tenant.document(added["id"]))["status"] == "ready"
+
+
+async def test_a_page_that_the_run_of_a_source_left_behind_is_read_when_asked_for(tenant, run_jobs, pages):
+    async with site(Shop().serve) as shop:
+        url = shop.url("/", LOOPBACK)
+        fetched = FetchedPage(url, 200, "text/html", None, html("The shop opens at nine."), None, None)
+        # What was begun is committed; then the process died, before the file and the job.
+        async with tenant.runtime.vault.session(tenant.id) as session:
+            await begin_version(session, url, fetched)
+        added = await add(tenant, url)
+        assert added["status"] == "pending"
+        await run_jobs()
     assert (await tenant.document(added["id"]))["status"] == "ready"
 
 

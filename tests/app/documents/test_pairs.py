@@ -1,6 +1,11 @@
 """Questions with approved answers: uploaded, found, and answered word for word."""
 
+import json
+
 import pytest
+
+from tests.app.documents.shop import LOOPBACK, add
+from tests.app.egress.sites import answer, site
 
 PAIRS = [
     {
@@ -67,3 +72,14 @@ async def test_pairs_that_are_none_are_refused_with_their_place(tenant, pairs, w
     answer = await tenant.http.post("/v1/documents", json={"title": "Questions", "pairs": pairs})
     assert answer.status_code == 422
     assert where in answer.text
+
+
+async def test_nobody_approves_of_answers_on_the_web(tenant, run_jobs, pages):
+    lines = json.dumps({"question": "When do you open?", "answer": "Never, says a stranger."}).encode()
+    async with site(answer(lines, Content_Type="text/plain")) as web:
+        added = await add(tenant, web.url("/faq.jsonl", LOOPBACK))
+        await run_jobs()
+    assert (await tenant.document(added["id"]))["status"] == "ready"
+    reply = await tenant.reply(await tenant.add_agent(), "When do you open?")
+    assert "draft" in reply["timings"]
+    assert "approved_answer" not in [verdict["name"] for verdict in reply["verdicts"]]

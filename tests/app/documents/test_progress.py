@@ -6,6 +6,7 @@ import json
 import pytest
 from sqlalchemy import func, select
 
+from app import streams
 from app.documents import reading
 from app.models import DocumentChunk, DocumentVersion
 
@@ -188,8 +189,32 @@ async def test_the_stream_ends_with_the_process(tenant):
     added = await tenant.add_text("Hours", "The shop opens at nine.")
     following = asyncio.create_task(_events(tenant, added["id"]))
     await asyncio.sleep(0.2)
-    tenant.http._transport.app.state.progress.end()
+    tenant.http._transport.app.state.streams.end()
     assert [kind for kind, _ in await asyncio.wait_for(following, 10)] == ["progress"]
+
+
+async def test_a_revoked_key_ends_its_stream(tenant):
+    added = await tenant.add_text("Hours", "The shop opens at nine.")
+    scopes = ["documents:read"]
+    made = (await tenant.http.post("/v1/api-keys", json={"name": "watcher", "scopes": scopes})).json()
+    headers = {"Authorization": f"Bearer {made['key']}"}
+    following = asyncio.create_task(_events(tenant, added["id"], headers=headers))
+    await asyncio.sleep(0.3)
+    assert not following.done()
+    assert (await tenant.http.delete(f"/v1/api-keys/{made['id']}")).is_success
+    assert [kind for kind, _ in await asyncio.wait_for(following, 10)] == ["progress"]
+
+
+async def test_streams_of_progress_take_places_of_all_streams(tenant, monkeypatch):
+    monkeypatch.setattr(streams, "_STREAMS_OF_TENANT", 1)
+    added = await tenant.add_text("Hours", "The shop opens at nine.")
+    following = asyncio.create_task(_events(tenant, added["id"]))
+    await asyncio.sleep(0.3)
+    refused = await tenant.http.get(f"/v1/documents/{added['id']}/progress")
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_streams")
+    await tenant.http.post(f"/v1/documents/{added['id']}/cancel")
+    assert [kind for kind, _ in await asyncio.wait_for(following, 10)] == ["progress", "failed"]
+    assert len(await _events(tenant, added["id"])) == 1
 
 
 async def test_of_another_tenants_document_there_is_no_stream(make_tenant):
@@ -199,8 +224,8 @@ async def test_of_another_tenants_document_there_is_no_stream(make_tenant):
     assert (await two.http.post(f"/v1/documents/{added['id']}/cancel")).status_code == 404
 
 
-async def _events(tenant, document_id):
-    text = (await tenant.http.get(f"/v1/documents/{document_id}/progress")).text
+async def _events(tenant, document_id, **more):
+    text = (await tenant.http.get(f"/v1/documents/{document_id}/progress", **more)).text
     blocks = [dict(line.split(": ", 1) for line in block.splitlines()) for block in text.split("\r\n\r\n") if block]
     return [(block["event"], json.loads(block["data"])) for block in blocks]
 

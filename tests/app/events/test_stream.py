@@ -6,8 +6,9 @@ import psycopg
 import pytest
 from sqlalchemy import text, update
 
+from app import streams
 from app.db import DatabaseUnavailable
-from app.events import endpoints, feed
+from app.events import feed
 from app.keys.reencrypt import reencrypt
 from app.models import Conversation, new_id
 from app.privacy.retention import retain
@@ -184,7 +185,7 @@ async def test_without_a_key_a_scope_or_a_place_there_is_no_stream(shop, web, mo
     for key, status in (("jobx_nonsense", 401), (made["key"], 403)):
         async with streaming(process, key) as stream:
             assert stream.status == status
-    monkeypatch.setattr(feed, "_STREAMS_OF_TENANT", 1)
+    monkeypatch.setattr(streams, "_STREAMS_OF_TENANT", 1)
     async with streaming(process, shop.key) as stream:
         async with streaming(process, shop.key) as second:
             assert second.status == 429
@@ -212,7 +213,7 @@ async def test_one_that_cannot_begin_takes_no_place(shop, web, monkeypatch):
     async def away(*_arguments):
         raise DatabaseUnavailable
 
-    monkeypatch.setattr(feed, "_STREAMS_OF_TENANT", 1)
+    monkeypatch.setattr(streams, "_STREAMS_OF_TENANT", 1)
     process = await web()
     with monkeypatch.context() as patch:
         patch.setattr(feed.Streams, "begin", away)
@@ -317,7 +318,7 @@ async def test_a_process_that_stops_ends_its_streams_at_once(shop, web, runtime)
 
 
 async def test_a_reader_that_takes_nothing_is_let_go(shop, web, runtime, monkeypatch):
-    monkeypatch.setattr(endpoints, "_SEND_SECONDS", 0.2)
+    monkeypatch.setattr(streams, "_SEND_SECONDS", 0.2)
     process = await web()
     host, port = process.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port), limit=1)
