@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, select
 
 from app.crypto import current_keyring
+from app.documents.neighbours import with_neighbours
 from app.errors import Unavailable
 from app.models import Document, DocumentChunk
 from app.runtime import Runtime
@@ -60,7 +61,8 @@ def retriever(
     """`search` for one tenant, whose key of the word index it is, and one agent's knowledge, as the graph takes it."""
 
     async def retrieve(query: str) -> Sequence[Passage]:
-        return await _search(runtime, tenant_id, index_key, query, PASSAGES, document_ids)
+        found = await _search(runtime, tenant_id, index_key, query, PASSAGES, document_ids)
+        return await with_neighbours(runtime.vault, tenant_id, found)
 
     return retrieve
 
@@ -144,4 +146,5 @@ def _passage(document: Document, chunk: DocumentChunk) -> Passage:
         heading=chunk.heading,
         page=chunk.page,
         question=chunk.question or "",
+        position=chunk.position,
     )

@@ -47,13 +47,23 @@ def shortened(history: Sequence[AnyMessage], room: int, count: Count) -> list[An
 
 def first(passages: Sequence[Passage], room: int, count: Count) -> list[Passage]:
     """As many of the first passages as fit; of the very first its beginning if it does not fit whole."""
-    fitting = _fitting([f"{passage.title} {passage.heading} {passage.text}" for passage in passages], room, count)
+    fitting = _fitting([_in_prompt(passage) for passage in passages], room, count)
     if fitting or not passages:
         return list(passages[:fitting])
     top = passages[0]
     pieces = sentences(top.text)
     whole = _fitting(pieces, room - _AROUND - count(f"{top.title} {top.heading}"), count)
     return [replace(top, text="\n".join(pieces[:whole]))] if whole else []
+
+
+def left(passages: Sequence[Passage], room: int, count: Count) -> int:
+    """The tokens that passages leave of a room."""
+    return room - sum(count(_in_prompt(passage)) + _AROUND for passage in passages)
+
+
+def _in_prompt(passage: Passage) -> str:
+    """What of a passage the model is shown."""
+    return f"{passage.title} {passage.heading} {passage.text}"
 
 
 def _fitting(texts: Sequence[str], room: int, count: Count) -> int:

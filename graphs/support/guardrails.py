@@ -77,7 +77,8 @@ def citations(supports: Sequence[Support], passages: Sequence[Passage]) -> list[
         for number, (score, quote) in support.quotes.items():
             if quote and (score >= _QUOTE_SCORE or score == best):
                 passage = passages[number - 1]
-                found[Citation(passage.document_id, passage.title, passage.page, passage.heading, quote)] = None
+                page = passage.page_of(quote)
+                found[Citation(passage.document_id, passage.title, page, passage.heading, quote)] = None
     return list(found)
 
 

@@ -31,6 +31,7 @@ from graphs.support.prompts import (
 from graphs.support.records import Outcome, Usage, Verdict
 from graphs.support.state import SupportState
 from graphs.support.topics import mentioned
+from graphs.support.widening import widened
 
 _Node = TypeVar("_Node", bound=Callable[..., Awaitable[SupportState]])
 
@@ -131,7 +132,7 @@ async def retrieve(state: SupportState, runtime: Runtime[SupportContext]) -> Sup
     said = [message.text for message in state.get("history", [])]
     fixed = [system_prompt(context.agent), state["message"], state["question"], state.get("summary", ""), *said]
     room = budget.passages_room(context.agent.context_tokens, fixed, count)
-    passages = budget.first(found, room, count)
+    passages = widened(found, room, count)
     return {"passages": passages} if passages else {"passages": [], **_ended("refused", "oversize")}
 
 

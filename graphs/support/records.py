@@ -8,11 +8,21 @@ Action = Literal["pass", "redraft", "handoff", "refuse"]
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A chunk of a document: its place there, counted from 0, its text, and its page."""
+
+    position: int
+    text: str
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
     """A chunk as the model sees it; ids are strings so that the graph needs no database types.
 
     Of a question that the tenant has approved the answer of, `question` holds the ways it is asked, a line each, with
-    which the text begins.
+    which the text begins. `neighbours` stand next to the chunk at `position` below the same heading, and are no part
+    of the text; what was made of several chunks has them as `parts`.
     """
 
     id: str
@@ -23,6 +33,13 @@ class Passage:
     page: int | None = None
     score: float = 0.0
     question: str = ""
+    position: int | None = None
+    neighbours: tuple[Part, ...] = ()
+    parts: tuple[Part, ...] = ()
+
+    def page_of(self, quote: str) -> int | None:
+        """The page on which a sentence of the text stands."""
+        return next((part.page for part in self.parts if quote in " ".join(part.text.split())), self.page)
 
 
 @dataclass(frozen=True, slots=True)
