@@ -35,6 +35,7 @@ from ingestion.parse import Parser
 from vectorstore.edge import EdgeIndex
 from vectorstore.embeddings import Embedder
 from vectorstore.index import VectorIndex
+from vectorstore.rerank import CrossEncoderReranker
 from vectorstore.server import ServerIndex
 
 logger = logging.getLogger(__name__)
@@ -113,9 +114,14 @@ async def running(
         await stack.enter_async_context(queue.app.open_async())
         storage = make_storage(settings.s3, settings.data_dir / "files")
         stack.push_async_callback(storage.close)
-        embedder = Embedder(settings.embedding_model, settings.model_dir or settings.data_dir / "models")
+        models_dir = settings.model_dir or settings.data_dir / "models"
+        embedder = Embedder(settings.embedding_model, models_dir)
         stack.callback(embedder.close)
         await embedder.prepare(say, load=bool(blueprints))
+        reranker = None if settings.rerank_model is None else CrossEncoderReranker(settings.rerank_model, models_dir)
+        if reranker is not None:
+            stack.callback(reranker.close)
+            await reranker.prepare(say, load=bool(blueprints))
         index = vector_index(settings, embedder.dimension)
         stack.push_async_callback(index.close)
         await _check(index, storage)
@@ -156,6 +162,7 @@ async def running(
             pressure=pressure,
             monitor=monitor,
             readiness=readiness,
+            reranker=reranker,
         )
 
 

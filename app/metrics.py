@@ -54,7 +54,7 @@ TURN_REASONS = frozenset(
 STAGES = frozenset({"screen", "summarise", "rewrite", "retrieve", "draft", "check", "dispatch", "handoff"})
 POST_OUTCOMES = frozenset({"delivered", "retried", "failed", "cancelled"})
 SEND_OUTCOMES = frozenset({"ok", "retry", "fatal", "reconnect", "unknown", "interrupted"})
-RETRIEVAL_STEPS = frozenset({"embed", "search", "load"})
+RETRIEVAL_STEPS = frozenset({"embed", "search", "load", "rerank"})
 GUARDRAILS = frozenset(
     {
         *(
@@ -237,7 +237,7 @@ class Metrics:
         self._limited.labels(_known(limit, LIMITS)).inc()
 
     def retrieval(self, step: str, seconds: float) -> None:
-        """A step of a search ended: embed, search or load."""
+        """A step of a search ended: embed, search, load or rerank."""
         self._retrieval.labels(_known(step, RETRIEVAL_STEPS)).observe(seconds)
 
     def document(self, outcome: str, seconds: float | None = None) -> None:

@@ -20,6 +20,7 @@ from graphs.llm import LanguageModel
 from ingestion.parse import Parser
 from vectorstore.embeddings import Embedder
 from vectorstore.index import VectorIndex
+from vectorstore.rerank import Reranker
 
 
 @dataclass(slots=True, repr=False)
@@ -44,6 +45,7 @@ class Runtime:
     monitor: Monitor
     readiness: Readiness
     pace: Pace = field(default_factory=Pace)
+    reranker: Reranker | None = None
 
 
 def of_request(request: Request) -> Runtime:

@@ -124,6 +124,7 @@ class Settings(BaseSettings):
     embedding_languages: Annotated[tuple[str, ...], NoDecode] = ("en",)
     dense_weight: float = Field(0.5, ge=0, le=1)
     dense_weight_foreign: float = Field(0.2, ge=0, le=1)
+    rerank_model: str | None = None
     model_dir: Path | None = None
 
     burst_wait_seconds: float = Field(3.0, ge=0)

@@ -9,7 +9,7 @@ import logging
 import shutil
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,11 @@ from vectorstore.model_card import ModelCard
 from vectorstore.onnx_model import OnnxModel
 
 _MAX_TOKENS = 256
-_OPSET = 17
+OPSET = 17
 _BEST = 10
 # Least cosine to the original: an exact export differs by rounding only, and far below that ranking suffers.
 _EXACT, _CLOSE = 0.999, 0.96
-_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 Vectors = NDArray[np.float32]
 
 
@@ -37,13 +37,13 @@ class ExportError(Exception):
     """The model cannot be exported; the message says why."""
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Export, and tell a failure in one line on standard error."""
+def main(arguments: Sequence[str], job: Callable[[str, Path], None]) -> int:
+    """Export by `job`, and tell a failure in one line on standard error."""
     source, target = arguments
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     try:
-        export(source, Path(target))
+        job(source, Path(target))
     except Exception as error:
         print(" ".join(str(error).split()) or type(error).__name__, file=sys.stderr)  # noqa: T201
         return 1
@@ -54,7 +54,7 @@ def export(source: str, target: Path) -> None:
     """Export, check and quantise; ExportError if the exported model does not do what the original does."""
     model = SentenceTransformer(source, device="cpu").eval()
     model.max_seq_length = min(model.max_seq_length or _MAX_TOKENS, _MAX_TOKENS)
-    _save_tokenizer(model, target)
+    save_tokenizer(model.tokenizer, target)
     inputs = _trace(model, target / "model.onnx")
     card = _card(model, inputs)
     card.write(target)
@@ -64,8 +64,9 @@ def export(source: str, target: Path) -> None:
     _quantise(target, card, original)
 
 
-def _save_tokenizer(model: Any, target: Path) -> None:
-    model.tokenizer.save_pretrained(str(target))
+def save_tokenizer(tokenizer: Any, target: Path) -> None:
+    """Write tokenizer.json; ExportError if the model has none."""
+    tokenizer.save_pretrained(str(target))
     if not (target / "tokenizer.json").is_file():
         raise ExportError("The model has no tokenizer.json; one with a fast tokenizer is needed.")
 
@@ -99,7 +100,7 @@ def _unit_vectors(model: Any, inputs: tuple[str, ...]) -> Any:
 def _trace(model: Any, file: Path) -> tuple[str, ...]:
     # Of two lengths, so that the traced graph heeds the padding.
     sample = model.preprocess([PASSAGES[0], QUESTIONS[0] * 2])
-    inputs = tuple(name for name in _INPUTS if name in sample)
+    inputs = tuple(name for name in INPUTS if name in sample)
     axes = {name: {0: "texts", 1: "tokens"} for name in inputs} | {"vectors": {0: "texts"}}
     with torch.no_grad():
         torch.onnx.export(
@@ -109,7 +110,7 @@ def _trace(model: Any, file: Path) -> tuple[str, ...]:
             input_names=list(inputs),
             output_names=["vectors"],
             dynamic_axes=axes,
-            opset_version=_OPSET,
+            opset_version=OPSET,
             # The other exporter needs a package more, and this graph is simple enough for the old one.
             dynamo=False,
         )
@@ -117,6 +118,15 @@ def _trace(model: Any, file: Path) -> tuple[str, ...]:
 
 
 def _quantise(target: Path, card: ModelCard, original: Vectors) -> None:
+    def is_equal(trial: Path) -> bool:
+        vectors = _embedded_by_export(trial)
+        return _least_cosine(original, vectors) >= _CLOSE and _found(original) == _found(vectors)
+
+    quantise(target, card, is_equal)
+
+
+def quantise(target: Path, card: ModelCard, is_equal: Callable[[Path], bool]) -> None:
+    """Take 8 bits for each weight of an exported model, if a model with them does as well."""
     trial = target / "quantised"
     trial.mkdir()
     shutil.copy(target / "tokenizer.json", trial)
@@ -124,8 +134,7 @@ def _quantise(target: Path, card: ModelCard, original: Vectors) -> None:
     # Weights of 7 bits: with 8 a processor without VNNI clips sums in between, and finds other passages than one with.
     options = {"per_channel": True, "weight_type": QuantType.QInt8, "reduce_range": True}
     quantize_dynamic(target / "model.onnx", trial / "model.onnx", **options)
-    quantised = _embedded_by_export(trial)
-    if _least_cosine(original, quantised) >= _CLOSE and _found(original) == _found(quantised):
+    if is_equal(trial):
         (trial / "model.onnx").replace(target / "model.onnx")
         replace(card, quantised=True).write(target)
     shutil.rmtree(trial)
@@ -157,4 +166,4 @@ def _found(vectors: Vectors) -> list[set[int]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], export))

@@ -25,8 +25,20 @@ _EXPORT_SECONDS = 1800
 Progress = Callable[[str], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a model is for: its name in messages, and the module that exports it."""
+
+    name: str
+    exporter: str
+
+
+EMBEDDING = Kind("embedding model", "vectorstore.export")
+RERANKER = Kind("reranker", "vectorstore.export_reranker")
+
+
 class EmbeddingError(Exception):
-    """Texts cannot be embedded; the message says what is wrong with the model."""
+    """Texts cannot be embedded or compared; the message says what is wrong with the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +49,7 @@ class ModelSource:
     location: str
     digest: str
     local: bool
+    kind: Kind = EMBEDDING
 
 
 def model_name(model: str | Path | None) -> str:
@@ -46,8 +59,8 @@ def model_name(model: str | Path | None) -> str:
     return Path(model).name if Path(model).is_dir() else str(model)
 
 
-def find_model(model: str | Path | None) -> ModelSource:
-    """The model of a folder or a hub name; None is the one that is installed with the service.
+def find_model(model: str | Path | None, kind: Kind = EMBEDDING) -> ModelSource:
+    """The model of a folder or a hub name; None is the embedding model that is installed with the service.
 
     Blocks while it reads a folder's files, about 0.2 s per 100 MB. EmbeddingError if there is no such model.
     """
@@ -55,10 +68,10 @@ def find_model(model: str | Path | None) -> ModelSource:
         return _default()
     folder = Path(model)
     if any((folder / file).is_file() for file in _DECLARATIONS):
-        return ModelSource(model_name(model), str(folder.resolve()), _digest_of_folder(folder), local=True)
+        return ModelSource(model_name(model), str(folder.resolve()), _digest_of_folder(folder), True, kind)
     if isinstance(model, Path) or not _HUB_NAME.fullmatch(model):
-        raise EmbeddingError(f"There is no embedding model at {model}.")
-    return ModelSource(model_name(model), model, hashlib.sha256(model.encode()).hexdigest(), local=False)
+        raise EmbeddingError(f"There is no {kind.name} at {model}.")
+    return ModelSource(model_name(model), model, hashlib.sha256(model.encode()).hexdigest(), False, kind)
 
 
 def exported(source: ModelSource, cache_dir: Path, progress: Progress) -> Path:
@@ -66,13 +79,13 @@ def exported(source: ModelSource, cache_dir: Path, progress: Progress) -> Path:
 
     `progress` is told before the long part starts. EmbeddingError if the export fails.
     """
-    folder = cache_dir / f"{source.digest}-{_FORMAT}"
+    folder = cache_dir / f"{source.digest}-{_FORMAT}{'' if source.kind == EMBEDDING else '-reranker'}"
     if folder.is_dir():
         return folder
     cache_dir.mkdir(parents=True, exist_ok=True)
     with _only_one(cache_dir / f".{folder.name}.lock"):
         if not folder.is_dir():
-            progress(f"Preparing the embedding model {source.name} (once, about half a minute)")
+            progress(f"Preparing the {source.kind.name} {source.name} (once, about half a minute)")
             _export(source, folder, cache_dir / f".{folder.name}.new")
     return folder
 
@@ -123,16 +136,16 @@ def _refuse_other_weights(weights: Path) -> None:
 
 
 def _run_export(source: ModelSource, target: Path) -> None:
-    command = [sys.executable, "-m", "vectorstore.export", source.location, str(target)]
+    command = [sys.executable, "-m", source.kind.exporter, source.location, str(target)]
     try:
         subprocess.run(  # noqa: S603
             command, env=_environment(source), check=True, capture_output=True, text=True, timeout=_EXPORT_SECONDS
         )
     except subprocess.CalledProcessError as error:
         reason = (error.stderr.strip().splitlines() or [f"it ended with code {error.returncode}"])[-1]
-        raise EmbeddingError(f"The embedding model {source.name} cannot be prepared: {reason}") from error
+        raise EmbeddingError(f"The {source.kind.name} {source.name} cannot be prepared: {reason}") from error
     except subprocess.TimeoutExpired as error:
-        raise EmbeddingError(f"Preparing the embedding model {source.name} took too long.") from error
+        raise EmbeddingError(f"Preparing the {source.kind.name} {source.name} took too long.") from error
 
 
 def _environment(source: ModelSource) -> dict[str, str]:

@@ -19,7 +19,8 @@ from vectorstore.model_card import ModelCard
 # Only `encode_batch` lets other threads run meanwhile; `encode` holds the interpreter lock.
 _MOST_PARTS = 8
 _TINY = 1e-9
-_FIELDS = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
+# What a model takes, and what of an encoding that is.
+FIELDS = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
 
 
 class OnnxModel:
@@ -28,7 +29,7 @@ class OnnxModel:
     def __init__(self, folder: Path, threads: int) -> None:
         self.card = ModelCard.read(folder)
         self._session = onnxruntime.InferenceSession(
-            str(folder / "model.onnx"), _options(threads), providers=["CPUExecutionProvider"]
+            str(folder / "model.onnx"), options(threads), providers=["CPUExecutionProvider"]
         )
         # The file carries the training's own padding and truncation; counting needs none, serving its own.
         self._counting = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -40,14 +41,14 @@ class OnnxModel:
 
     def tokenize(self, text: str) -> list[int]:
         """The ids of all tokens of a text, without the marks at both ends."""
-        return list(self._counting.encode_batch([_sound(text)], add_special_tokens=False)[0].ids)
+        return list(self._counting.encode_batch([sound(text)], add_special_tokens=False)[0].ids)
 
     def embed_whole(self, text: str, prompt: str) -> NDArray[np.float32]:
         """The unit vector, shape (dimension,), of a text that may be longer than `max_tokens`.
 
         It is the mean of the vectors of its parts, as few as hold it, each behind the prompt; eight parts at most.
         """
-        vectors = self.embed([prompt + part for part in self._parts(_sound(text), prompt)])
+        vectors = self.embed([prompt + part for part in self._parts(sound(text), prompt)])
         mean: NDArray[np.float32] = vectors.mean(axis=0)
         return mean if len(vectors) == 1 else mean / max(float(np.linalg.norm(mean)), _TINY)
 
@@ -73,20 +74,22 @@ class OnnxModel:
     def _embed_one(self, text: str) -> NDArray[np.float32]:
         # One at a time: nothing is padded, what is computed stays in the processor's cache, and a vector does not
         # depend on its neighbours. Measured 41 chunks per CPU-second and 140 MB; in batches of 16, 22 and 520 MB.
-        encoding = self._serving.encode_batch([_sound(text)])[0]
-        feed = {name: np.array([getattr(encoding, _FIELDS[name])]) for name in self.card.inputs}
+        encoding = self._serving.encode_batch([sound(text)])[0]
+        feed = {name: np.array([getattr(encoding, FIELDS[name])]) for name in self.card.inputs}
         vectors: NDArray[np.float32] = self._session.run(None, feed)[0]
         return vectors
 
 
-def _options(threads: int) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+def options(threads: int) -> Any:
+    """How a model is run: by so many threads."""
+    chosen = onnxruntime.SessionOptions()
+    chosen.intra_op_num_threads = threads
     # Idle threads that spin would take the processor from the rest of the service between two batches.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return options
+    chosen.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return chosen
 
 
-def _sound(text: str) -> str:
+def sound(text: str) -> str:
+    """A text that can be encoded."""
     # The tokenizer refuses a lone surrogate.
     return text.encode("utf-8", "ignore").decode("utf-8")

@@ -51,8 +51,8 @@ _local = threading.local()
 def document_terms(text: str) -> Iterator[str]:
     """The stems of a text's words in reading order, repeats included, without its language's stop words."""
     language = _likeliest(text)[0][0]
-    for word in _content_words(text, language):
-        yield _stem(word, language)
+    for word in content_words(text, language):
+        yield stem(word, language)
 
 
 def query_terms(text: str, languages: Sequence[str] | None = None) -> Counter[str]:
@@ -63,9 +63,9 @@ def query_terms(text: str, languages: Sequence[str] | None = None) -> Counter[st
     """
     candidates = list(languages or _query_languages(text))
     found: Counter[str] = Counter()
-    for word, times in Counter(_content_words(text, candidates[0])).items():
-        for stem in {_stem(word, language) for language in candidates}:
-            found[stem] += times
+    for word, times in Counter(content_words(text, candidates[0])).items():
+        for one in {stem(word, language) for language in candidates}:
+            found[one] += times
     return found
 
 
@@ -109,12 +109,14 @@ def _likeliest(text: str, most: int = 1) -> list[tuple[str, float]]:
     return [(str(one["lang"]), float(one["score"])) for one in found]
 
 
-def _content_words(text: str, language: str) -> Iterator[str]:
+def content_words(text: str, language: str) -> Iterator[str]:
+    """The words of a text in reading order, repeats included, without the stop words of a language."""
     stop = STOP_WORDS.get(language, frozenset())
     return (word for word in _words(text) if word not in stop)
 
 
-def _stem(word: str, language: str) -> str:
+def stem(word: str, language: str) -> str:
+    """A word's stem; that of a language without a stemmer, and a code with a digit, is the word itself."""
     stemmer = _stemmer(language)
     return word if stemmer is None or _CODE.search(word) else str(stemmer.stemWord(word))
 

@@ -156,7 +156,7 @@ async def _source(request: Request) -> Upload | WebPage:
     if isinstance(body, UrlDocument):
         return WebPage(of_request(request).fetcher.check(body.url), body.title)
     if isinstance(body, PairsDocument):
-        lines = "\n".join(pair.model_dump_json() for pair in body.pairs)
+        lines = "\n".join(pair.model_dump_json(exclude_none=True) for pair in body.pairs)
         return Upload(body.title, lines.encode(), "application/jsonl", body.title, is_file=False)
     return Upload(body.title, body.text.encode(), "text/plain", body.title, is_file=False)
 

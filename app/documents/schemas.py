@@ -1,10 +1,11 @@
 """Documents and search over HTTP (DESIGN section 7)."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from app.egress.urls import MAX_URL
 from app.web import AnyText, CleanText
@@ -25,8 +26,11 @@ class TextDocument(BaseModel):
     text: Annotated[AnyText, Field(min_length=1)]
 
 
+Question = Annotated[CleanText, Field(min_length=1, max_length=500)]
+
+
 class Pair(BaseModel):
-    """A question, in all the ways that it is asked, and its answer.
+    """A `question`, or all the ways that it is asked as `questions`, and its answer.
 
     If they fit into a passage together, about 180 words, the answer is given word for word; else replies are drafted
     from it.
@@ -34,10 +38,15 @@ class Pair(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    questions: Annotated[
-        list[Annotated[CleanText, Field(min_length=1, max_length=500)]], Field(min_length=1, max_length=20)
-    ]
+    question: Question | None = None
+    questions: Annotated[list[Question], Field(max_length=20)] = []
     answer: Annotated[AnyText, Field(min_length=1, max_length=4000)]
+
+    @model_validator(mode="after")
+    def _is_asked(self) -> Self:
+        if self.question is None and not self.questions:
+            raise PydanticCustomError("question_missing", "A pair has a `question`, or `questions`.")
+        return self
 
 
 class PairsDocument(BaseModel):

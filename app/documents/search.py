@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, select
 
 from app.crypto import current_keyring
 from app.documents.neighbours import with_neighbours
+from app.documents.reranking import RERANKED, reranked
 from app.errors import Unavailable
 from app.models import Document, DocumentChunk
 from app.runtime import Runtime
@@ -76,12 +77,19 @@ async def _search(
         weight = _weights(runtime.settings).of(query)
         vectors = _Query(await runtime.embedder.embed_query(query), words, weight)
     runtime.metrics.retrieval("embed", perf_counter() - started)
+    wanted = limit if runtime.reranker is None else max(limit, RERANKED)
     with span("search") as current:
-        passages, dropped = await _find(runtime, tenant_id, vectors, limit, document_ids)
+        passages, dropped = await _find(runtime, tenant_id, vectors, wanted, document_ids)
         if dropped:
             # A document changed between the two look-ups; now both see it as it is.
-            passages, _ = await _find(runtime, tenant_id, vectors, limit, document_ids)
+            passages, _ = await _find(runtime, tenant_id, vectors, wanted, document_ids)
         describe(current, passages=len(passages))
+    if runtime.reranker is None:
+        return passages
+    started = perf_counter()
+    with span("rerank"):
+        passages = await reranked(runtime.reranker, query, passages, limit)
+    runtime.metrics.retrieval("rerank", perf_counter() - started)
     return passages
 
 

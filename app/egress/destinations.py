@@ -162,8 +162,8 @@ def bucket_origins(bucket: str | None, endpoint_url: object, region: str) -> fro
 
 
 def _hub(settings: Settings) -> frozenset[Origin]:
-    model = settings.embedding_model
-    if model is None or Path(model).is_dir():
+    models = [settings.embedding_model, settings.rerank_model]
+    if all(model is None or Path(model).is_dir() for model in models):
         return frozenset()
     # The files themselves are on the hub's stores, to which it redirects.
     return _at("https://huggingface.co", "https://*.huggingface.co", "https://*.hf.co")
@@ -307,10 +307,10 @@ TRACES = Destination(
 )
 HUB = Destination(
     "embedding model hub",
-    "gives the embedding model once, in a process that holds no secret; is told the model's name",
+    "gives the embedding model and the reranker once, in a process that holds no secret; is told their names",
     frozenset(),
     "fixed",
-    "huggingface.co and its stores, only if JOBX_EMBEDDING_MODEL is a name and not a folder",
+    "huggingface.co and its stores, only if JOBX_EMBEDDING_MODEL or JOBX_RERANK_MODEL is a name and not a folder",
     "huggingface_hub",
     False,
     _hub,

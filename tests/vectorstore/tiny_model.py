@@ -1,4 +1,4 @@
-"""A sentence-transformers model of a few kilobytes with random weights and CLS pooling, made without torch."""
+"""Models of sentence-transformers of a few kilobytes with random weights, made without torch."""
 
 import json
 import string
@@ -17,12 +17,30 @@ _VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + [
 
 
 def write_tiny_model(folder: Path) -> Path:
-    """The model's folder; its prompt for queries is `query: `."""
+    """The folder of an embedding model with CLS pooling; its prompt for queries is `query: `."""
     (folder / "1_Pooling").mkdir(parents=True)
     (folder / "vocab.txt").write_text("\n".join(_VOCABULARY))
     save_file(_weights(np.random.default_rng(7)), folder / "model.safetensors", metadata={"format": "pt"})
     for name, content in _configurations().items():
         (folder / name).write_text(json.dumps(content))
+    return folder
+
+
+def write_tiny_reranker(folder: Path, scores: int = 1) -> Path:
+    """The folder of a cross-encoder that gives so many scores for a pair."""
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(11)
+    weights = {f"bert.{name}": values for name, values in _weights(random).items()}
+    weights["classifier.weight"] = random.normal(size=(scores, DIMENSION)).astype(np.float32)
+    weights["classifier.bias"] = np.zeros(scores, np.float32)
+    (folder / "vocab.txt").write_text("\n".join(_VOCABULARY))
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    labels = {str(number): f"LABEL_{number}" for number in range(scores)}
+    of_classifier = {"architectures": ["BertForSequenceClassification"], "num_labels": scores, "id2label": labels}
+    ids = {"label2id": {label: int(number) for number, label in labels.items()}}
+    embedding = _configurations()
+    (folder / "config.json").write_text(json.dumps(embedding["config.json"] | of_classifier | ids))
+    (folder / "tokenizer_config.json").write_text(json.dumps(embedding["tokenizer_config.json"]))
     return folder
 
 

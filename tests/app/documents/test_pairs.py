@@ -62,7 +62,8 @@ async def test_a_title_says_nothing_of_the_format(tenant, run_jobs):
     ("pairs", "where"),
     [
         ([], "pairs"),
-        ([{"questions": [], "answer": "Yes."}], "questions"),
+        ([{"questions": [], "answer": "Yes."}], "question"),
+        ([{"answer": "Yes."}], "question"),
         ([{"questions": ["Why?"]}], "answer"),
         ([{"questions": ["Why?"], "answer": ""}], "answer"),
         ([{"questions": ["Why?"], "answer": "Because.", "other": 1}], "other"),

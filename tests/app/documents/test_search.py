@@ -1,6 +1,11 @@
 """What a question finds, and what of it the model is shown."""
 
+import pytest
+
 from tests.tenant import Tenant
+from tests.vectorstore.tiny_model import write_tiny_reranker
+from vectorstore.model_files import EmbeddingError
+from vectorstore.rerank import CrossEncoderReranker
 
 RULES = [
     f"Rule {number} of the house concerns the {number * 7}th matter and nothing else at all." for number in range(60)
@@ -34,3 +39,50 @@ async def test_a_passage_ends_where_its_section_ends(tenant: Tenant, run_jobs) -
     for passage in shown:
         assert (RULES[30] in passage["text"]) == (passage["heading"] == "Returns")
         assert (RULES[0] in passage["text"]) == (passage["heading"] == "Shipping")
+
+
+@pytest.fixture
+def reranker(tmp_path):
+    made = CrossEncoderReranker(write_tiny_reranker(tmp_path / "tiny"), tmp_path / "exported")
+    yield made
+    made.close()
+
+
+async def test_a_reranker_puts_what_was_found_in_its_order(tenant: Tenant, run_jobs, reranker) -> None:
+    for number in range(6):
+        await tenant.add_text(f"Rule {number}", RULES[number])
+    await run_jobs()
+    question = "Which rule concerns the 14th matter?"
+    before = await tenant.search(question)
+    tenant.runtime.reranker = reranker
+    found = await tenant.search(question)
+
+    texts = [f"{one['title']}\n{one['text']}" for one in found]
+    assert [one["score"] for one in found] == pytest.approx(await reranker.scores(question, texts))
+    assert [one["score"] for one in found] == sorted((one["score"] for one in found), reverse=True)
+    assert found != before
+
+
+async def test_an_approved_answer_is_found_whatever_a_reranker_thinks_of_it(tenant: Tenant, run_jobs, reranker) -> None:
+    pairs = [{"question": "May I bring my dog?", "answer": "Yes, on a lead."}]
+    await tenant.http.post("/v1/documents", json={"title": "Answers", "pairs": pairs})
+    for number in range(20):
+        await tenant.add_text(f"Rule {number}", f"{RULES[number]} Dogs stay outside in case {number}.")
+    await run_jobs()
+    agent = await tenant.add_agent()
+    tenant.runtime.reranker = reranker
+    assert (await tenant.reply(agent, "may i bring my dog"))["reply"] == "Yes, on a lead."
+
+
+async def test_a_reranker_that_fails_leaves_the_order(tenant: Tenant, run_jobs, monkeypatch, reranker) -> None:
+    for number in range(3):
+        await tenant.add_text(f"Rule {number}", RULES[number])
+    await run_jobs()
+    before = await tenant.search("Which rule concerns the 14th matter?")
+
+    async def fail(_question, _texts):
+        raise EmbeddingError("gone")
+
+    monkeypatch.setattr(reranker, "scores", fail)
+    tenant.runtime.reranker = reranker
+    assert await tenant.search("Which rule concerns the 14th matter?") == before
