@@ -105,13 +105,16 @@ def reindex(tenant_id: Annotated[UUID, typer.Argument(metavar="TENANT", help="Th
 def ingest(
     paths: Annotated[list[Path], typer.Argument(exists=True, help="Files, and folders of files.")],
     tenant_id: Annotated[UUID, typer.Option("--tenant", metavar="TENANT", help="The tenant's id.")],
+    labels: Annotated[
+        list[str] | None, typer.Option("--label", help="A label of the documents; may be repeated.")
+    ] = None,
 ) -> None:
     """Read files and folders into a tenant's knowledge. Run again, it reads what is new or has changed."""
     from app.ingest import ingest as run  # noqa: PLC0415
     from app.progress_bar import bar  # noqa: PLC0415
 
     with bar(console) as show:
-        failures = run(_settings(), tenant_id, paths, console.print, show)
+        failures = run(_settings(), tenant_id, paths, console.print, show, labels or ())
     for failure in failures:
         console.print(f"{failure.title}: {failure.reason}", style="red")
     if failures:

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import or_
 
 from app.assembly import database, open_vault, running, service_address
@@ -21,6 +22,7 @@ from app.models import Document, DocumentVersion, now
 from app.queue import Queue
 from app.settings import Settings
 from app.storage import Storage, make_storage
+from app.web import Labels
 from app.worker import BLUEPRINTS, work_off
 from ingestion.detect import is_readable
 from vectorstore.index import VectorStoreBusy
@@ -35,6 +37,12 @@ class NothingToIngest(JobxError):
     """There is no file that can be read at the given paths."""
 
     code = "nothing_to_ingest"
+
+
+class BadLabels(JobxError):
+    """A label has 1 to 50 characters, and a document has 20 labels at most."""
+
+    code = "bad_labels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +74,34 @@ class _Means:
     vault: Vault
     queue: Queue
     storage: Storage
+    labels: list[str] | None
 
 
-def ingest(settings: Settings, tenant_id: UUID, paths: Sequence[Path], say: Say, show: Show) -> list[Failure]:
+def ingest(
+    settings: Settings, tenant_id: UUID, paths: Sequence[Path], say: Say, show: Show, labels: Sequence[str] = ()
+) -> list[Failure]:
     """Read files, and those in folders, into a tenant's knowledge; returns what failed. Known bytes are not read again.
 
     A running `jobx up` owns the embedded store, so the reading is left to it; else this process does it, together with
     the workers there are. What was added when it is cut is read on by them, or by the next run.
-    Raises NotFound for no such tenant, NothingToIngest.
+    `labels` are all that the documents have from now on, if any is given.
+    Raises NotFound for no such tenant, NothingToIngest, BadLabels.
     """
+    given = _checked(labels)
     files = list(_files(paths, say))
     if not files:
         raise NothingToIngest
     with database(settings, share=True) as (admin, app_password):
         address = service_address(admin, app_password)
         check_server(address, seconds=10)
-        return asyncio.run(_ingest(settings, address, tenant_id, files, say, show))
+        return asyncio.run(_ingest(settings, address, tenant_id, files, say, show, given))
+
+
+def _checked(labels: Sequence[str]) -> list[str] | None:
+    try:
+        return TypeAdapter(Labels).validate_python(list(labels)) or None
+    except ValidationError:
+        raise BadLabels from None
 
 
 def _files(paths: Sequence[Path], say: Say) -> Iterator[tuple[str, Path]]:
@@ -110,22 +130,28 @@ async def _ingest(
     files: Sequence[tuple[str, Path]],
     say: Say,
     show: Show,
+    labels: list[str] | None,
 ) -> list[Failure]:
     alone = settings.qdrant_url is None
     eager = settings.model_copy(update={"queue_age_limit_seconds": _NEVER}) if alone else settings
     try:
         async with running(eager, address, Readiness(), say, blueprints=BLUEPRINTS) as runtime:
             await runtime.index.ping()
-            means = _Means(settings, runtime.vault, runtime.queue, runtime.storage)
+            means = _Means(settings, runtime.vault, runtime.queue, runtime.storage, labels)
             async with runtime.queue.alive():
                 return await _read(means, tenant_id, files, show, lambda: work_off(runtime, "ingest"))
     except VectorStoreBusy:
         say("The running Jobx reads them.")
-        return await _leave_to_owner(settings, address, tenant_id, files, show)
+        return await _leave_to_owner(settings, address, tenant_id, files, show, labels)
 
 
 async def _leave_to_owner(
-    settings: Settings, address: DatabaseAddress, tenant_id: UUID, files: Sequence[tuple[str, Path]], show: Show
+    settings: Settings,
+    address: DatabaseAddress,
+    tenant_id: UUID,
+    files: Sequence[tuple[str, Path]],
+    show: Show,
+    labels: list[str] | None,
 ) -> list[Failure]:
     async with AsyncExitStack() as stack:
         db = Database(address)
@@ -134,7 +160,7 @@ async def _leave_to_owner(
         await stack.enter_async_context(queue.app.open_async())
         storage = make_storage(settings.s3, settings.data_dir / "files")
         stack.push_async_callback(storage.close)
-        means = _Means(settings, await open_vault(settings, db), queue, storage)
+        means = _Means(settings, await open_vault(settings, db), queue, storage, labels)
         return await _read(means, tenant_id, files, show, lambda: asyncio.sleep(0))
 
 
@@ -173,7 +199,7 @@ async def _add(means: _Means, tenant_id: UUID, name: str, path: Path) -> UUID:
     most = means.settings.max_document_bytes + 1
     data = await asyncio.to_thread(_beginning, path, most)
     async with means.vault.session(tenant_id) as session:
-        upload = Upload(name=name, data=data, media_type=None)
+        upload = Upload(name=name, data=data, media_type=None, labels=means.labels)
         document, _ = await add_document(session, means.queue, means.storage, upload)
         return document.id
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import AfterValidator, BaseModel, BeforeValidator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -201,3 +201,6 @@ def _stripped(value: Any) -> Any:
 # For names and settings, which a person can type again; and for what others wrote, which is taken as it can be.
 CleanText = Annotated[str, BeforeValidator(_stripped), AfterValidator(_storable)]
 AnyText = Annotated[str, AfterValidator(clean)]
+Label = Annotated[CleanText, Field(min_length=1, max_length=50)]
+Labels = Annotated[list[Label], Field(max_length=20)]
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]

@@ -96,7 +96,7 @@ async def plant_conversation(session: AsyncSession, canary: Canaries, connection
     )
     conversation = await ensure_conversation(session, connection_id, event)
     conversation.address = {"to": canary("address")}
-    conversation.labels, conversation.label_hashes = [canary("label")], [_hash("label", connection_id)]
+    conversation.labels = [canary("label")]
     conversation.assignee, conversation.assignee_hash = canary("assignee"), _hash("assignee", connection_id)
     (await session.get_one(Contact, conversation.contact_id)).alias_hash = _hash("customer", connection_id)
     conversation.summary, conversation.summary_until = canary("summary"), 0
@@ -151,7 +151,7 @@ async def plant_bulk(session: AsyncSession, connection_id: UUID, conversation_id
 
 async def plant_document(session: AsyncSession, canary: Canaries) -> Document:
     """A document's rows with every field filled; that it has vectors and files is for an upload to do."""
-    document = Document(title=canary("title"), title_given=True)
+    document = Document(title=canary("title"), title_given=True, labels=[canary("label")])
     document.source_hash = _hash("source")
     session.add(document)
     await session.flush()
@@ -203,7 +203,7 @@ async def plant_rest(session: AsyncSession, canary: Canaries, mentioned: Sequenc
     session.add(make_agent(canary))
     source = make_source(f"https://example.com/{canary('source')}")
     source.base, source.error = f"https://example.com/{canary('base')}", canary("failed")
-    source.paths = {"include": [f"/{canary('path')}"]}
+    source.paths, source.labels = {"include": [f"/{canary('path')}"]}, [canary("label")]
     session.add(source)
     for row in mentioned:
         answer = StoredResponse(
@@ -234,6 +234,7 @@ def make_agent(canary: Canaries) -> Agent:
         thanks_message=canary("thanks"),
         handoff_message=canary("handoff"),
         allowed_urls=[f"https://example.com/{canary('allowed')}"],
+        labels=[canary("label")],
     )
 
 

@@ -35,9 +35,9 @@ class Tenant:
     runtime: Runtime
     agents: list[str] = field(default_factory=list)
 
-    async def add_text(self, title: str, text: str) -> dict[str, Any]:
+    async def add_text(self, title: str, text: str, **fields: Any) -> dict[str, Any]:
         """Upload a text document."""
-        response = await self.http.post("/v1/documents", json={"title": title, "text": text})
+        response = await self.http.post("/v1/documents", json={"title": title, "text": text, **fields})
         assert response.status_code == 202, response.text
         return dict(response.json())
 
@@ -53,9 +53,9 @@ class Tenant:
         assert response.status_code == 200, response.text
         return dict(response.json())
 
-    async def search(self, query: str, limit: int = 5) -> list[dict[str, Any]]:
-        """Passages for a query."""
-        response = await self.http.post("/v1/search", json={"query": query, "limit": limit})
+    async def search(self, query: str, limit: int = 5, **filters: list[str]) -> list[dict[str, Any]]:
+        """Passages for a query, of the documents that meet the filters."""
+        response = await self.http.post("/v1/search", json={"query": query, "limit": limit, **filters})
         assert response.status_code == 200, response.text
         return list(response.json()["passages"])
 

@@ -56,7 +56,8 @@ _MAY_BE_NULL = frozenset({"resume_after_minutes", "escalate_after_minutes", "hou
 def _values(fields: dict[str, Any]) -> dict[str, Any]:
     if "knowledge" in fields:
         # An empty object is the default one: all documents.
-        fields["document_ids"] = [UUID(one) for one in fields.pop("knowledge").get("document_ids", [])]
+        knowledge = Knowledge.model_validate(fields.pop("knowledge"))
+        fields |= knowledge.model_dump()
     return fields
 
 
@@ -77,7 +78,12 @@ def _out(agent: Agent) -> AgentOut:
         when_closed=agent.when_closed,
         escalate_after_minutes=agent.escalate_after_minutes,
         allowed_urls=agent.allowed_urls,
-        knowledge=Knowledge(document_ids=agent.document_ids),
+        knowledge=Knowledge(
+            document_ids=agent.document_ids,
+            source_ids=agent.source_ids,
+            labels=agent.labels or [],
+            languages=agent.languages,
+        ),
         groundedness_threshold=agent.groundedness_threshold,
         context_tokens=agent.context_tokens,
         sensitive_topics=agent.sensitive_topics or [],

@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.hours import CLOSED_MESSAGE, MIDNIGHT
-from app.web import CleanText
+from app.web import CleanText, Labels, Language
 
 Name = Annotated[CleanText, Field(min_length=1, max_length=200)]
 Instructions = Annotated[CleanText, Field(max_length=8000)]
@@ -23,7 +23,6 @@ Minutes = Annotated[int, Field(ge=1, le=43_200)]
 Threshold = Annotated[float, Field(ge=0, le=1)]
 ContextTokens = Annotated[int, Field(ge=2000, le=200_000)]
 Topics = Annotated[list[Annotated[CleanText, Field(min_length=1, max_length=200)]], Field(max_length=100)]
-Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 
@@ -85,9 +84,19 @@ Translations = Annotated[dict[Language, Texts], Field(max_length=50)]
 
 
 class Knowledge(BaseModel):
-    """What an agent may answer from; no ids means every document of the tenant."""
+    """What an agent may answer from: the documents that are named by their id, or by a source or a label of theirs.
+
+    Where none of the three names any, that is every document of the tenant. Of these `languages` leave the ones in one
+    of them; a document whose language is not plain is in none. What names no document any more lets nothing be found.
+    """
+
+    # A scope that is misspelt would be none, and the agent would know everything.
+    model_config = ConfigDict(extra="forbid")
 
     document_ids: list[UUID] = Field(default_factory=list, max_length=10_000)
+    source_ids: list[UUID] = Field(default_factory=list, max_length=1000)
+    labels: Labels = Field(default_factory=list, description="of documents, or of their sources")
+    languages: list[Language] = Field(default_factory=list, max_length=50, description="ISO 639-1")
 
 
 class AgentCreate(BaseModel):

@@ -4,12 +4,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import ARRAY, Uuid, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import Conflict, NotFound, Unprocessable
 from app.hours import CLOSED_MESSAGE, is_open, next_opening, opening_in_words
-from app.models import Agent, Connection, Document
+from app.models import Agent, Connection, Document, Source
+from app.models.agents import NOTHING
+from app.models.labels import distinct
 from app.web import Page
 from graphs.support.context import AgentProfile
 from vectorstore.words import language_of
@@ -19,9 +21,9 @@ _TEXTS = ("greeting_message", "thanks_message", "handoff_message", "closed_messa
 
 
 async def create_agent(session: AsyncSession, values: Values) -> Agent:
-    """Make an agent; its documents must exist."""
-    await _check_documents(session, values["document_ids"])
-    agent = Agent(**values)
+    """Make an agent; its documents and sources must exist."""
+    await _check_knowledge(session, values)
+    agent = Agent(**values | _labels(values))
     session.add(agent)
     await session.flush()
     return agent
@@ -46,8 +48,8 @@ async def list_agents(session: AsyncSession, page: Page) -> list[Agent]:
 async def update_agent(session: AsyncSession, agent_id: UUID, values: Values) -> Agent:
     """Change an agent; the next turn uses it as it is then."""
     agent = await get_agent(session, agent_id, lock=True)
-    await _check_documents(session, values.get("document_ids", []))
-    for name, value in values.items():
+    await _check_knowledge(session, values)
+    for name, value in (values | _labels(values)).items():
         setattr(agent, name, value)
     await session.flush()
     return agent
@@ -99,10 +101,21 @@ def profile_of(
     )
 
 
-async def _check_documents(session: AsyncSession, document_ids: list[UUID]) -> None:
-    wanted = set(document_ids)
-    if not wanted:
-        return
-    query = select(func.count()).where(Document.id.in_(wanted), Document.deleted_at.is_(None))
-    if await session.scalar(query) != len(wanted):
+async def forget_source(session: AsyncSession, source_id: UUID) -> None:
+    """Take a source that goes out of agents' lists; one that knew nothing else knows nothing then."""
+    replaced = func.array_replace(Agent.source_ids, source_id, NOTHING, type_=ARRAY(Uuid))
+    await session.execute(update(Agent).where(Agent.source_ids.any_() == source_id).values(source_ids=replaced))
+
+
+def _labels(values: Values) -> Values:
+    return {"labels": distinct(values["labels"]) or None} if "labels" in values else {}
+
+
+async def _check_knowledge(session: AsyncSession, values: Values) -> None:
+    documents, sources = set(values.get("document_ids", ())), set(values.get("source_ids", ()))
+    known = select(func.count()).where(Document.id.in_(documents), Document.deleted_at.is_(None))
+    if documents and await session.scalar(known) != len(documents):
         raise Unprocessable("The agent names a document that does not exist.", code="unknown_document")
+    known = select(func.count()).where(Source.id.in_(sources), Source.status != "removing")
+    if sources and await session.scalar(known) != len(sources):
+        raise Unprocessable("The agent names a source that does not exist.", code="unknown_source")

@@ -14,6 +14,7 @@ from app.channels.outbox import Outbox
 from app.conversations.memory import Remembering
 from app.conversations.turns import Due
 from app.crypto import current_keyring
+from app.documents.filters import knowledge_of
 from app.documents.search import retriever
 from app.egress import carrying, content_of
 from app.models import Turn
@@ -45,7 +46,7 @@ async def _run_turn(runtime: Runtime, due: Due, outbox: Outbox) -> None:
     if due.is_closed:
         await hand_over(runtime, due, "out_of_hours")
         return
-    knowledge = retriever(runtime, due.turning.tenant_id, due.document_ids, due.index_key)
+    knowledge = retriever(runtime, due.turning.tenant_id, due.knowledge, due.index_key)
     customer = Customer(due.turning.connection_id, due.contact_id, due.turning.epoch)
     context = replace(
         build_context(runtime, due.profile, knowledge, outbox.tool),
@@ -93,7 +94,7 @@ async def preview_context(runtime: Runtime, tenant_id: UUID, agent_id: UUID) -> 
     async with runtime.vault.session(tenant_id) as session:
         agent = await get_agent(session, agent_id)
         profile = profile_of(agent, PREVIEW_CHARACTERS)
-        knowledge = retriever(runtime, tenant_id, tuple(agent.document_ids), current_keyring().index_key())
+        knowledge = retriever(runtime, tenant_id, knowledge_of(agent), current_keyring().index_key())
     context = build_context(runtime, profile, knowledge, preview_channel())
     return replace(context, spending=Spending(runtime, tenant_id))
 

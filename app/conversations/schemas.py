@@ -8,11 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.channels.handoffs import REASONS
 from app.conversations.service import Status
-from app.web import AnyText, CleanText
+from app.web import AnyText, CleanText, Labels
 
 Mode = Literal["autopilot", "copilot", "off"]
-Label = Annotated[CleanText, Field(min_length=1, max_length=50)]
-Labels = Annotated[list[Label], Field(max_length=20)]
 Text = Annotated[AnyText, Field(max_length=100_000)]
 
 

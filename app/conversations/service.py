@@ -1,6 +1,5 @@
 """Rules and queries of conversations."""
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +16,7 @@ from app.conversations.search import written_in
 from app.crypto import current_keyring
 from app.errors import NotFound
 from app.models import Conversation, Handoff, Message, Turn, now
+from app.models.labels import folded, label_hash
 from app.runtime import Runtime
 from app.web import Page
 
@@ -46,19 +46,9 @@ class Wanted:
     words: str | None = None
 
 
-def label_hash(label: str) -> bytes:
-    """By which conversations with a label are found, however it is capitalised."""
-    return current_keyring().lookup("label", _folded(label))
-
-
 def assignee_hash(assignee: str) -> bytes:
     """By which the conversations of a colleague are found."""
-    return current_keyring().lookup("assignee", _folded(assignee))
-
-
-def _folded(name: str) -> str:
-    # Some keyboards and file systems write an ü as a u with its marks behind it.
-    return unicodedata.normalize("NFC", name.strip().casefold())
+    return current_keyring().lookup("assignee", folded(assignee))
 
 
 def status_of(conversation: Conversation, handoff: Handoff | None) -> Status:
@@ -137,9 +127,7 @@ async def update_conversation(
                 handoff.reason = "person_took_over"
     conversation.mode = modes.get("mode", conversation.mode)
     if labels is not None:
-        named = {_folded(label): label for label in labels}
-        conversation.labels = list(named.values()) or None
-        conversation.label_hashes = [label_hash(label) for label in named]
+        conversation.labels = list(labels)
     if assignee is not None:
         conversation.assignee = assignee or None
         conversation.assignee_hash = assignee_hash(assignee) if assignee else None

@@ -17,6 +17,7 @@ from app.channels.registry import provider_for
 from app.conversations.memory import Memory, recall
 from app.conversations.satisfaction import KIND as SATISFACTION
 from app.crypto import current_keyring
+from app.documents.filters import Filters, knowledge_of
 from app.hours import is_open
 from app.models import Agent, Connection, Conversation, Delivery, Handoff, Message, Turn, now
 from app.queue import Queue
@@ -58,7 +59,7 @@ class Due:
 
     turning: Turning
     profile: AgentProfile
-    document_ids: tuple[UUID, ...]
+    knowledge: Filters
     index_key: bytes
     text: str
     memory: Memory
@@ -130,7 +131,7 @@ async def begin_turn(
             min(item.created_at for item in waiting),
         ),
         profile=profile_of(agent, capabilities.max_length, conversation.language, now()),
-        document_ids=tuple(agent.document_ids),
+        knowledge=knowledge_of(agent),
         index_key=current_keyring().index_key(),
         text=text,
         memory=await recall(session, conversation, min(item.position for item in waiting)),

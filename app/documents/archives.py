@@ -10,11 +10,14 @@ _MOST_NAMED = 50
 _MOST_REASONS = 5
 
 
-async def unpack(runtime: Runtime, tenant_id: UUID, name: str, data: bytes, limits: Limits) -> IngestedDocument:
+async def unpack(
+    runtime: Runtime, tenant_id: UUID, name: str, data: bytes, labels: list[str] | None, limits: Limits
+) -> IngestedDocument:
     """Add each document in the archive `name` as "name/path"; what the archive itself is, in `pages` and `warnings`.
 
     A file that is known by its bytes stays as it is, one that changed is the next version of its document, and what
-    the archive no longer holds stays too. A second run adds nothing twice.
+    the archive no longer holds stays too. They are given the archive's `labels`, if it has any. A second run adds
+    nothing twice.
     Raises IngestionError, also "empty" if nothing in it is a document.
     """
     taken = 0
@@ -22,7 +25,7 @@ async def unpack(runtime: Runtime, tenant_id: UUID, name: str, data: bytes, limi
     start: int | None = 0
     while start is not None:
         batch = await runtime.parser.members(data, start=start, limits=limits)
-        await _add(runtime, tenant_id, name, batch)
+        await _add(runtime, tenant_id, name, labels, batch)
         taken += len(batch.files)
         left_out += batch.left_out
         start = batch.following
@@ -32,11 +35,11 @@ async def unpack(runtime: Runtime, tenant_id: UUID, name: str, data: bytes, limi
     return IngestedDocument(None, taken, warnings=_told(left_out))
 
 
-async def _add(runtime: Runtime, tenant_id: UUID, name: str, batch: Extracted) -> None:
+async def _add(runtime: Runtime, tenant_id: UUID, name: str, labels: list[str] | None, batch: Extracted) -> None:
     for path, content in batch.files:
         await runtime.pressure.relieved()
         async with runtime.vault.session(tenant_id) as session:
-            upload = Upload(name=f"{name}/{path}", data=content, media_type=None)
+            upload = Upload(name=f"{name}/{path}", data=content, media_type=None, labels=labels)
             await add_document(session, runtime.queue, runtime.storage, upload)
 
 

@@ -1,23 +1,26 @@
 """/v1/documents and /v1/search."""
 
 import re
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from sse_starlette import EventSourceResponse
 from starlette.datastructures import UploadFile
 
 from app.auth.route import CurrentPrincipal, CurrentSession, LongRoute, UploadRoute, needs, repeatable
 from app.documents import search as searching
 from app.documents import service
-from app.documents.progress import SCOPE, follow, shown_document
+from app.documents.filters import Filters
+from app.documents.progress import SCOPE, follow, shown_document, shown_documents
 from app.documents.schemas import (
     DocumentAccepted,
     DocumentList,
     DocumentOut,
+    DocumentUpdate,
     FoundPassage,
     PairsDocument,
     SearchRequest,
@@ -27,10 +30,13 @@ from app.documents.schemas import (
 )
 from app.documents.service import Upload, WebPage
 from app.errors import Unprocessable
+from app.models.documents import DocumentStatus
 from app.runtime import of_request
 from app.streams import Places, Stream
 from app.text import clean
-from app.web import Page, next_cursor, page
+from app.web import Labels, Language, Page, next_cursor, page
+
+Value = TypeVar("Value")
 
 router = APIRouter(prefix="/v1/documents", tags=["Documents"], route_class=UploadRoute)
 progress = APIRouter(prefix="/v1/documents", tags=["Documents"], route_class=LongRoute)
@@ -39,6 +45,7 @@ searches = APIRouter(prefix="/v1/search", tags=["Documents"], route_class=LongRo
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {"description": "Events until the document is read.", "content": {"text/event-stream": {}}}
 }
+_LABELS: TypeAdapter[list[str]] = TypeAdapter(Labels)
 _MEDIA_TYPE = re.compile(r"[a-z]{1,20}/[a-z0-9.+-]{1,100}")
 _FORMATS = (
     "PDF, DOCX, XLSX, PPTX, ODT, RTF, EPUB, EML, HTML, Markdown, CSV, JSON Lines of questions with answers, or text;"
@@ -50,6 +57,12 @@ _FORM = {
     "properties": {
         "file": {"type": "string", "format": "binary", "description": _FORMATS},
         "title": {"type": "string", "description": "Shown instead of the document's own title."},
+        "labels": {
+            "type": "array",
+            "items": {"type": "string", "maxLength": 50},
+            "maxItems": 20,
+            "description": "A field for each; all labels that the document, or each in an archive, has from now on.",
+        },
     },
 }
 _PAIRS = PairsDocument.model_json_schema()
@@ -96,24 +109,40 @@ async def replace(document_id: UUID, request: Request, session: CurrentSession) 
 
 
 @router.get("", dependencies=[needs("documents:read")])
-async def list_all(session: CurrentSession, page: Annotated[Page, Depends(page)]) -> DocumentList:
+async def list_all(
+    session: CurrentSession,
+    page: Annotated[Page, Depends(page)],
+    label: Annotated[
+        str | None, Query(description="Only those with a label, or a source with it.", max_length=50)
+    ] = None,
+    language: Annotated[Language | None, Query(description="Only those that answer in it (ISO 639-1).")] = None,
+    source_id: Annotated[UUID | None, Query(description="Only those of a source.")] = None,
+    status: Annotated[DocumentStatus | None, Query(description="Only those that stand so.")] = None,
+) -> DocumentList:
     """List documents, newest first."""
-    found = await service.list_documents(session, page)
+    filters = Filters((), _given(source_id), _given(label), _given(language))
+    found = await service.list_documents(session, page, filters, status)
     cursor = next_cursor([document.id for document, _ in found], page.limit)
-    return DocumentList(documents=[shown_document(*pair) for pair in found[: page.limit]], next_cursor=cursor)
+    return DocumentList(documents=await shown_documents(session, found[: page.limit]), next_cursor=cursor)
 
 
 @router.get("/{document_id}", dependencies=[needs("documents:read")])
 async def get(document_id: UUID, session: CurrentSession) -> DocumentOut:
     """Read a document's state: how far it is, or why it failed."""
     document = await service.get_document(session, document_id)
-    return shown_document(document, await service.latest_version(session, document_id))
+    return await shown_document(session, document, await service.latest_version(session, document_id))
+
+
+@router.patch("/{document_id}", dependencies=[needs("documents:write")])
+async def update(document_id: UUID, body: DocumentUpdate, session: CurrentSession) -> DocumentOut:
+    """Change the labels of a document; the next search goes by them."""
+    return await shown_document(session, *await service.label_document(session, document_id, body.labels))
 
 
 @router.post("/{document_id}/cancel", dependencies=[needs("documents:write"), repeatable])
 async def cancel(document_id: UUID, session: CurrentSession) -> DocumentOut:
     """Stop reading a document's newest version; one that answers already goes on answering."""
-    return shown_document(*await service.cancel(session, document_id))
+    return await shown_document(session, *await service.cancel(session, document_id))
 
 
 @progress.get("/{document_id}/progress", dependencies=[needs(SCOPE)], responses=_STREAM)
@@ -129,8 +158,9 @@ async def progress_of(document_id: UUID, principal: CurrentPrincipal, request: R
 
 @searches.post("", dependencies=[needs("documents:read")])
 async def search(body: SearchRequest, principal: CurrentPrincipal, request: Request) -> SearchResult:
-    """Find the best passages for a question in all documents that are ready."""
-    found = await searching.search(of_request(request), principal.tenant_id, body.query, body.limit)
+    """Find the best passages for a question in all documents that are ready, or in those that meet the filters."""
+    filters = Filters(tuple(body.document_ids), tuple(body.source_ids), tuple(body.labels), tuple(body.languages))
+    found = await searching.search(of_request(request), principal.tenant_id, body.query, body.limit, filters)
     return SearchResult(
         passages=[
             FoundPassage(
@@ -152,13 +182,13 @@ async def _source(request: Request) -> Upload | WebPage:
     try:
         body = _json_document(await request.body())
     except ValidationError as error:
-        raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in error.errors()]) from None
+        raise _refusal(error) from None
     if isinstance(body, UrlDocument):
-        return WebPage(of_request(request).fetcher.check(body.url), body.title)
+        return WebPage(of_request(request).fetcher.check(body.url), body.title, body.labels)
     if isinstance(body, PairsDocument):
         lines = "\n".join(pair.model_dump_json(exclude_none=True) for pair in body.pairs)
-        return Upload(body.title, lines.encode(), "application/jsonl", body.title, is_file=False)
-    return Upload(body.title, body.text.encode(), "text/plain", body.title, is_file=False)
+        return Upload(body.title, lines.encode(), "application/jsonl", body.title, is_file=False, labels=body.labels)
+    return Upload(body.title, body.text.encode(), "text/plain", body.title, is_file=False, labels=body.labels)
 
 
 def _json_document(body: bytes) -> TextDocument | PairsDocument | UrlDocument:
@@ -174,6 +204,14 @@ def _json_document(body: bytes) -> TextDocument | PairsDocument | UrlDocument:
         raise
 
 
+def _refusal(error: ValidationError, *field: str) -> RequestValidationError:
+    return RequestValidationError([{**e, "loc": ("body", *field, *e["loc"])} for e in error.errors()])
+
+
+def _given(value: Value | None) -> tuple[Value, ...]:
+    return () if value is None else (value,)
+
+
 async def _file(request: Request) -> Upload:
     try:
         return await _form_file(request)
@@ -182,13 +220,23 @@ async def _file(request: Request) -> Upload:
 
 
 async def _form_file(request: Request) -> Upload:
-    async with request.form(max_files=1, max_fields=10) as form:
+    async with request.form(max_files=1, max_fields=50) as form:
         file, title = form.get("file"), form.get("title")
         if not isinstance(file, UploadFile):
             raise Unprocessable("The form has no file in its field `file`.", code="file_missing")
         name = clean(file.filename or "").strip()[:500] or service.FALLBACK_NAME
         given = clean(title).strip()[:500] if isinstance(title, str) else ""
-        return Upload(name=name, data=await file.read(), media_type=_media_type(file), title=given or None)
+        labels = _form_labels(form.getlist("labels"))
+        data, media_type = await file.read(), _media_type(file)
+        return Upload(name=name, data=data, media_type=media_type, title=given or None, labels=labels)
+
+
+def _form_labels(fields: Sequence[object]) -> list[str] | None:
+    """The labels in the fields of a form; one that is left empty is none."""
+    try:
+        return _LABELS.validate_python([field for field in fields if field != ""]) or None
+    except ValidationError as error:
+        raise _refusal(error, "labels") from None
 
 
 def _media_type(file: UploadFile) -> str | None:

@@ -1,15 +1,17 @@
 """How far the reading of a document is, and the stream that tells it while it is read."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncSession
 from sse_starlette import ServerSentEvent
 
 from app.auth.service import Principal, Scope, is_valid
 from app.db import DatabaseUnavailable
+from app.documents.filters import labels_of_sources
 from app.documents.schemas import DocumentOut, ProgressOut, Stage
 from app.documents.service import get_document, latest_version
 from app.errors import NotFound, Unauthorized
@@ -25,8 +27,22 @@ _ALIVE_SECONDS = 15.0
 SCOPE: Scope = "documents:read"
 
 
-def shown_document(document: Document, version: DocumentVersion) -> DocumentOut:
-    """A document as the API shows it, with the progress of its newest version while that is read."""
+Found = tuple[Document, DocumentVersion]
+
+
+async def shown_documents(session: AsyncSession, found: Sequence[Found]) -> list[DocumentOut]:
+    """Documents as the API shows them, each with the progress of its newest version while that is read."""
+    inherited = await labels_of_sources(session, [document.id for document, _ in found])
+    return [_shown(document, version, inherited.get(document.id, [])) for document, version in found]
+
+
+async def shown_document(session: AsyncSession, document: Document, version: DocumentVersion) -> DocumentOut:
+    """One document as the API shows it."""
+    (shown,) = await shown_documents(session, [(document, version)])
+    return shown
+
+
+def _shown(document: Document, version: DocumentVersion, source_labels: list[str]) -> DocumentOut:
     return DocumentOut(
         id=document.id,
         status=version.status,
@@ -35,6 +51,8 @@ def shown_document(document: Document, version: DocumentVersion) -> DocumentOut:
         pages=version.pages,
         chunks=version.chunks,
         language=version.language,
+        labels=document.labels or [],
+        source_labels=source_labels,
         warnings=(version.warnings or "").splitlines(),
         error=version.error,
         error_code=version.error_code,
@@ -98,4 +116,4 @@ async def _look(vault: Vault, principal: Principal, document_id: UUID) -> Docume
         if not await is_valid(session, principal.key_id, SCOPE):
             raise Unauthorized
         document = await get_document(session, document_id)
-        return shown_document(document, await latest_version(session, document_id))
+        return await shown_document(session, document, await latest_version(session, document_id))

@@ -104,7 +104,13 @@ async def _parse(runtime: Runtime, work: Work, data: bytes, media_type: str | No
         if error.code != "archive":
             raise
     name = work.file_name or (shown(work.url) if work.url else FALLBACK_NAME)
-    return await unpack(runtime, work.tenant_id, name, data, limits)
+    return await unpack(runtime, work.tenant_id, name, data, await _labels(runtime, work), limits)
+
+
+async def _labels(runtime: Runtime, work: Work) -> list[str] | None:
+    async with runtime.vault.session(work.tenant_id) as session:
+        document = await session.get(Document, work.document_id)
+        return None if document is None else document.labels
 
 
 async def _bytes(runtime: Runtime, work: Work) -> tuple[bytes, str | None] | None:

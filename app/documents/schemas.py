@@ -8,10 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.egress.urls import MAX_URL
-from app.web import AnyText, CleanText
+from app.web import AnyText, CleanText, Labels, Language
 
 Stage = Literal["waiting", "reading", "embedding"]
 Title = Annotated[CleanText, Field(min_length=1, max_length=500)]
+GivenLabels = Annotated[
+    Labels | None, Field(description="All labels that it has from now on; absent: those that it has, if it is known.")
+]
 
 
 class TextDocument(BaseModel):
@@ -24,6 +27,7 @@ class TextDocument(BaseModel):
 
     title: Title
     text: Annotated[AnyText, Field(min_length=1)]
+    labels: GivenLabels = None
 
 
 Question = Annotated[CleanText, Field(min_length=1, max_length=500)]
@@ -68,6 +72,7 @@ class PairsDocument(BaseModel):
 
     title: Title
     pairs: Annotated[list[Pair], Field(min_length=1, max_length=1000)]
+    labels: GivenLabels = None
 
 
 class UrlDocument(BaseModel):
@@ -79,6 +84,15 @@ class UrlDocument(BaseModel):
 
     url: Annotated[CleanText, Field(min_length=1, max_length=MAX_URL, description="http or https.")]
     title: Annotated[Title | None, Field(description="Shown instead of the page's own title.")] = None
+    labels: GivenLabels = None
+
+
+class DocumentUpdate(BaseModel):
+    """What is to change; fields that are absent stay."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"labels": ["returns", "internal"]}]})
+
+    labels: Labels | None = Field(None, description="all of its own labels; an empty list takes them away")
 
 
 class DocumentAccepted(BaseModel):
@@ -106,6 +120,8 @@ class DocumentOut(DocumentAccepted):
     pages: Annotated[int, Field(description="Of an archive, how many of its files were taken as documents.")]
     chunks: int
     language: Annotated[str | None, Field(description="The language of its text (ISO 639-1), if that is plain.")]
+    labels: Annotated[list[str], Field(description="Its own.")]
+    source_labels: Annotated[list[str], Field(description="Those of its sources, by which it is found as well.")]
     warnings: Annotated[list[str], Field(description="What of it was not read, and why.")]
     error: str | None
     error_code: str | None
@@ -121,12 +137,24 @@ class DocumentList(BaseModel):
 
 
 class SearchRequest(BaseModel):
-    """A question, or some words."""
+    """A question, or some words, and which documents to look in.
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"query": "how long can I return shoes", "limit": 5}]})
+    Of several values of a filter one is enough; several filters have to be met all. One without values is none.
+    """
+
+    # A filter that is misspelt would be none.
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"query": "how long can I return shoes", "limit": 5}]}
+    )
 
     query: Annotated[AnyText, Field(min_length=1, max_length=4000)]
     limit: Annotated[int, Field(ge=1, le=50)] = 8
+    document_ids: Annotated[list[UUID], Field(max_length=10_000)] = Field(default_factory=list)
+    source_ids: Annotated[list[UUID], Field(max_length=1000)] = Field(default_factory=list)
+    labels: Labels = Field(default_factory=list, description="Of documents, or of their sources.")
+    languages: Annotated[list[Language], Field(max_length=50)] = Field(
+        default_factory=list, description="ISO 639-1. A document whose language is not plain is in none."
+    )
 
 
 class FoundPassage(BaseModel):

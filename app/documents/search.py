@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, select
 
 from app.crypto import current_keyring
+from app.documents.filters import NO_FILTERS, Filters, documents_meeting
 from app.documents.neighbours import with_neighbours
 from app.documents.reranking import RERANKED, reranked
 from app.errors import Unavailable
@@ -48,28 +49,28 @@ class _Query:
 
 
 async def search(
-    runtime: Runtime, tenant_id: UUID, query: str, limit: int, document_ids: Sequence[UUID] = ()
+    runtime: Runtime, tenant_id: UUID, query: str, limit: int, filters: Filters = NO_FILTERS
 ) -> list[Passage]:
-    """The best passages for a query, best first, at most `limit`; no ids means all documents of the tenant."""
+    """The best passages for a query, best first, at most `limit`, of the documents that meet the filters."""
     async with runtime.vault.session(tenant_id):
         index_key = current_keyring().index_key()
-    return await _search(runtime, tenant_id, index_key, query, limit, document_ids)
+    return await _search(runtime, tenant_id, index_key, query, limit, filters)
 
 
 def retriever(
-    runtime: Runtime, tenant_id: UUID, document_ids: Sequence[UUID], index_key: bytes
+    runtime: Runtime, tenant_id: UUID, knowledge: Filters, index_key: bytes
 ) -> Callable[[str], Awaitable[Sequence[Passage]]]:
     """`search` for one tenant, whose key of the word index it is, and one agent's knowledge, as the graph takes it."""
 
     async def retrieve(query: str) -> Sequence[Passage]:
-        found = await _search(runtime, tenant_id, index_key, query, PASSAGES, document_ids)
+        found = await _search(runtime, tenant_id, index_key, query, PASSAGES, knowledge)
         return await with_neighbours(runtime.vault, tenant_id, found)
 
     return retrieve
 
 
 async def _search(
-    runtime: Runtime, tenant_id: UUID, index_key: bytes, query: str, limit: int, document_ids: Sequence[UUID]
+    runtime: Runtime, tenant_id: UUID, index_key: bytes, query: str, limit: int, filters: Filters
 ) -> list[Passage]:
     started = perf_counter()
     with span("embed"):
@@ -79,6 +80,7 @@ async def _search(
     runtime.metrics.retrieval("embed", perf_counter() - started)
     wanted = limit if runtime.reranker is None else max(limit, RERANKED)
     with span("search") as current:
+        document_ids = await documents_meeting(runtime, tenant_id, filters)
         passages, dropped = await _find(runtime, tenant_id, vectors, wanted, document_ids)
         if dropped:
             # A document changed between the two look-ups; now both see it as it is.
@@ -98,7 +100,7 @@ def _weights(settings: Settings) -> DenseWeights:
 
 
 async def _find(
-    runtime: Runtime, tenant_id: UUID, query: _Query, limit: int, document_ids: Sequence[UUID]
+    runtime: Runtime, tenant_id: UUID, query: _Query, limit: int, document_ids: Sequence[UUID] | None
 ) -> tuple[list[Passage], bool]:
     """Passages of the versions in force, and whether one of the best matches was of another.
 
@@ -123,7 +125,7 @@ async def _find(
 
 
 async def _matches(
-    runtime: Runtime, tenant_id: UUID, query: _Query, depth: int, document_ids: Sequence[UUID]
+    runtime: Runtime, tenant_id: UUID, query: _Query, depth: int, document_ids: Sequence[UUID] | None
 ) -> list[Match]:
     try:
         return await runtime.index.search(
@@ -131,7 +133,7 @@ async def _matches(
             query.dense,
             query.sparse,
             depth,
-            list(document_ids) or None,
+            document_ids,
             dense_weight=query.dense_weight,
         )
     except VectorStoreUnavailable as error:

@@ -11,8 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.crypto import current_keyring, place
+from app.documents.filters import Filters, meets
 from app.errors import Conflict, NotFound
 from app.models import Document, DocumentVersion, now
+from app.models.documents import DocumentStatus
 from app.queue import INGESTION, Queue
 from app.storage import Storage
 from app.web import Page
@@ -25,7 +27,8 @@ _CANCELLED = "cancelled"
 class Upload:
     """Bytes to be read, and what the sender said about them. `name` identifies the document within its tenant.
 
-    Where it is no file, its name says nothing about its format.
+    Where it is no file, its name says nothing about its format. `labels` are all that its document has from now on,
+    None for those that it has.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Upload:
     media_type: str | None
     title: str | None = None
     is_file: bool = True
+    labels: list[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class WebPage:
 
     url: str
     title: str | None = None
+    labels: list[str] | None = None
 
 
 async def add_document(
@@ -50,8 +55,10 @@ async def add_document(
     hashed = content_hash(upload.data)
     same = await _same_content(session, hashed)
     if same is not None:
+        _label(same[0], upload.labels)
         return same
     document = await document_for(session, "source", upload.name, upload.title)
+    _label(document, upload.labels)
     return document, await _add_version(session, queue, storage, document, upload, hashed)
 
 
@@ -60,6 +67,7 @@ async def replace_document(
 ) -> tuple[Document, DocumentVersion]:
     """Give a document its next version, whatever the file is called; the same bytes change nothing."""
     document = await get_document(session, document_id, lock=True)
+    _label(document, upload.labels)
     latest = await latest_version(session, document_id)
     hashed = content_hash(upload.data)
     if latest.content_hash == hashed and latest.status != "failed":
@@ -70,6 +78,7 @@ async def replace_document(
 async def add_page(session: AsyncSession, queue: Queue, page: WebPage) -> tuple[Document, DocumentVersion]:
     """Take a page: a known URL is read again as its document's next version, else it is a new document."""
     document = await document_for(session, "url", page.url, page.title)
+    _label(document, page.labels)
     return document, await _add_page_version(session, queue, document, page)
 
 
@@ -78,6 +87,7 @@ async def replace_with_page(
 ) -> tuple[Document, DocumentVersion]:
     """Give a document a page as its next version."""
     document = await get_document(session, document_id, lock=True)
+    _label(document, page.labels)
     return document, await _add_page_version(session, queue, document, page)
 
 
@@ -113,9 +123,30 @@ async def cancel(session: AsyncSession, document_id: UUID) -> tuple[Document, Do
     return document, version
 
 
-async def list_documents(session: AsyncSession, page: Page) -> list[tuple[Document, DocumentVersion]]:
-    """A page of documents with their newest versions, newest first, and one more if there is one."""
-    query = with_newest().order_by(Document.id.desc()).limit(page.limit + 1)
+async def label_document(
+    session: AsyncSession, document_id: UUID, labels: list[str] | None
+) -> tuple[Document, DocumentVersion]:
+    """Give a document all the labels that it has from now on, beside those of its sources."""
+    document = await get_document(session, document_id, lock=True)
+    _label(document, labels)
+    return document, await latest_version(session, document_id)
+
+
+def _label(document: Document, labels: list[str] | None) -> None:
+    if labels is not None:
+        document.labels = labels
+
+
+async def list_documents(
+    session: AsyncSession, page: Page, filters: Filters, status: DocumentStatus | None = None
+) -> list[tuple[Document, DocumentVersion]]:
+    """A page of documents with their newest versions, newest first, and one more if there is one.
+
+    `status` is that of the newest version.
+    """
+    query = with_newest().where(meets(filters)).order_by(Document.id.desc()).limit(page.limit + 1)
+    if status is not None:
+        query = query.where(DocumentVersion.status == status)
     if page.after is not None:
         query = query.where(Document.id < page.after)
     return [(document, version) for document, version in await session.execute(query)]

@@ -17,9 +17,15 @@ from app.models.base import (
     sealed,
 )
 
+# In place of the last document or source that an agent may use: an empty list would mean that it may use all of them.
+NOTHING = UUID(int=0)
+
 
 class Agent(TenantScoped):
-    """One agent; an empty `document_ids` means that it knows every document of its tenant."""
+    """One agent. It knows the documents that are named by id, by source or by label; if none is, all of its tenant's.
+
+    Of these `languages` leave the ones that are in one of them; none means any.
+    """
 
     __tablename__ = "agents"
     __table_args__ = (known_in_tenant(), {"schema": "tenant"})
@@ -54,6 +60,10 @@ class Agent(TenantScoped):
         lambda value: value.decode().split("\n") if value else [],
     )
     document_ids: Mapped[list[UUID]] = mapped_column(ARRAY(UuidType), default=list)
+    source_ids: Mapped[list[UUID]] = mapped_column(ARRAY(UuidType), default=list, server_default="{}")
+    labels_sealed: Mapped[bytes | None] = sealed()
+    labels: Encrypted[list[str] | None] = optional_json("labels_sealed")
+    languages: Mapped[list[str]] = mapped_column(ARRAY(Text), default=list, server_default="{}")
     groundedness_threshold: Mapped[float] = mapped_column(Float, default=0.5)
     context_tokens: Mapped[int] = mapped_column(default=8000, server_default=text("8000"))
     sensitive_topics_sealed: Mapped[bytes | None] = sealed()

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import orjson
 from sqlalchemy import BigInteger, Identity, Index, LargeBinary, PrimaryKeyConstraint, Text, UniqueConstraint, text
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import (
@@ -25,6 +25,7 @@ from app.models.base import (
     searchable_text,
     words,
 )
+from app.models.labels import Labelled
 
 TurnState = Literal["running", "replied", "drafted", "rejected", "written", "handed_off", "superseded", "skipped"]
 MessageStatus = Literal[
@@ -68,7 +69,7 @@ class Contact(ConnectionScoped):
     words: Mapped[list[bytes]] = words()
 
 
-class Conversation(ConnectionScoped):
+class Conversation(Labelled, ConnectionScoped):
     """A thread of the provider. `agent_paused_at` is when a person took over, or wrote last since; None while nobody
     has. `mode` is its own, None for its agent's. A customer waits for an answer since `waiting_since`, and writes in
     `language` (ISO 639-1, None while nothing tells). `assignee` is the colleague who looks after it,
@@ -105,9 +106,6 @@ class Conversation(ConnectionScoped):
     assignee_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
     waiting_since: Mapped[datetime | None]
     resolved_at: Mapped[datetime | None]
-    labels_sealed: Mapped[bytes | None] = sealed()
-    labels: Encrypted[list[str] | None] = optional_json("labels_sealed")
-    label_hashes: Mapped[list[bytes]] = mapped_column(ARRAY(LargeBinary), default=list, server_default="{}")
     satisfaction_asked_at: Mapped[datetime | None]
     rating: Mapped[int | None]
     blocked_at: Mapped[datetime | None]

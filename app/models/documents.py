@@ -17,14 +17,16 @@ from app.models.base import (
     optional_text,
     sealed,
 )
+from app.models.labels import Labelled
 
 DocumentStatus = Literal["pending", "running", "ready", "failed"]
 
 
-class Document(TenantScoped):
+class Document(Labelled, TenantScoped):
     """One source, known by its name or its URL: new bytes under the same one are its next version.
 
-    `current_version_id` is the version that answers; it stays in force while the next one is worked on.
+    `current_version_id` is the version that answers; it stays in force while the next one is worked on. `labels` are
+    its own; those of its sources count beside them.
     """
 
     __tablename__ = "documents"

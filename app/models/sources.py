@@ -18,18 +18,19 @@ from app.models.base import (
     optional_text,
     sealed,
 )
+from app.models.labels import Labelled
 
 SourceKind = Literal["page", "sitemap", "crawl"]
 SourceStatus = Literal["pending", "running", "ready", "failed", "cancelled", "removing"]
 PageState = Literal["queued", "added", "changed", "unchanged", "removed", "failed", "skipped"]
 
 
-class Source(TenantScoped):
+class Source(Labelled, TenantScoped):
     """Where pages come from, how far they are followed, and how the last run went.
 
     `run` counts the runs. `base` is where the start page sent readers on to, and the site that is followed then.
     `listed`: the run has its first pages; `whole`: a sitemap was read to its end. Without a `url_hash` it is being
-    removed.
+    removed. `labels` are those of its documents, beside their own.
     """
 
     __tablename__ = "sources"

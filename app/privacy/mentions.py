@@ -10,13 +10,12 @@ from sqlalchemy import Uuid as UuidType
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import Agent, Conversation, Erasure, StoredResponse, Turn
+from app.models.agents import NOTHING
 from app.privacy.removal import add_count, tenant_of
 from app.runtime import Runtime
 
 _BATCH = 500
 _ID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-# In place of the last document that an agent may use: an empty list would mean that it may use all of them.
-NO_DOCUMENT = UUID(int=0)
 
 
 async def forget_answers(runtime: Runtime, erasure: Erasure) -> None:
@@ -48,7 +47,7 @@ async def _conversations(runtime: Runtime, erasure: Erasure) -> Sequence[UUID]:
 async def forget_document(runtime: Runtime, erasure: Erasure) -> None:
     """Take a document out of agents' lists, and its quotes out of what is kept with past answers."""
     async with runtime.vault.session(tenant_of(erasure)) as session:
-        replaced = func.array_replace(Agent.document_ids, erasure.target_id, NO_DOCUMENT, type_=ARRAY(UuidType))
+        replaced = func.array_replace(Agent.document_ids, erasure.target_id, NOTHING, type_=ARRAY(UuidType))
         mine = update(Agent).where(Agent.document_ids.any_() == erasure.target_id)
         await session.execute(mine.values(document_ids=replaced))
     last: UUID | None = None

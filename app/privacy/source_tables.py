@@ -39,8 +39,8 @@ _SOURCES = Table(
     PROCESSOR,
     "knowledge",
     SHARED
-    + hashed("url_hash")
-    + sealed("url", "paths", "base", "error")
+    + hashed("url_hash", "label_hashes")
+    + sealed("url", "paths", "base", "error", "labels")
     + clear(COUNT, "depth", "max_pages", "every_hours", "run")
     + clear(STATE, "kind", "status", "listed", "whole")
     + clear(CODE, "error_code")

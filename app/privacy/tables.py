@@ -231,8 +231,8 @@ _VERSIONS = _knowledge(
 _DOCUMENTS = _knowledge(
     "documents",
     {**_ALL_OF_TENANT, "document": "id = :target"},
-    *hashed("source_hash"),
-    *sealed("title"),
+    *hashed("source_hash", "label_hashes"),
+    *sealed("title", "labels"),
     *clear("whether the title was given", "title_given"),
     *clear(ID, "current_version_id"),
     *clear(TIME, "deleted_at"),
@@ -246,7 +246,9 @@ _AGENTS = Table(
     SHARED
     + sealed("name", "instructions", "tone", "greeting_message", "thanks_message", "handoff_message", "allowed_urls")
     + sealed("closed_message", "satisfaction_message", "translations", "hours", "sensitive_topics")
-    + clear("the ids of the documents it may use", "document_ids", erasure="cut")
+    + sealed("labels")
+    + clear("the ids of the documents and sources it may use", "document_ids", "source_ids", erasure="cut")
+    + clear("codes of languages", "languages")
     + clear(COUNT, "groundedness_threshold", "resume_after_minutes", "escalate_after_minutes", "context_tokens")
     + clear(STATE, "mode", "when_closed"),
     _ALL_OF_TENANT,

@@ -66,7 +66,7 @@ async def pages(
 
 @router.patch("/{source_id}", dependencies=[_WRITES])
 async def update(source_id: UUID, body: SourceUpdate, session: CurrentSession) -> SourceOut:
-    """Change how far a source is followed and how often it is read; it holds from the next run on."""
+    """Change how far a source is followed and how often it is read, from the next run on, or its labels, at once."""
     return await _seen(session, await service.update(session, source_id, body.changes()))
 
 
@@ -109,6 +109,7 @@ def _out(seen: Seen) -> SourceOut:
         include=paths.get("include", []),
         exclude=paths.get("exclude", []),
         every_hours=source.every_hours,
+        labels=source.labels or [],
         error=source.error,
         error_code=source.error_code,
         runs=source.run,

@@ -6,6 +6,7 @@ from sqlalchemy import delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from app.agents.service import forget_source
 from app.models import Document, Source, SourcePage, now
 from app.queue import PRIVACY, Queue
 from app.sources.frontier import settle
@@ -58,6 +59,7 @@ async def remove_some(session: AsyncSession, queue: Queue, source_id: UUID) -> b
     await session.flush()
     await session.execute(delete(SourcePage).where(SourcePage.id.in_([page.id for page in pages])))
     if len(pages) < _BATCH:
+        await forget_source(session, source_id)
         await session.execute(delete(Source).where(Source.id == source_id))
         return True
     return False

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.egress.urls import MAX_URL
 from app.models.sources import PageState, SourceKind
-from app.web import CleanText
+from app.web import CleanText, Labels
 
 MAX_DEPTH, MAX_PAGES, MAX_HOURS, MAX_PATHS = 10, 5000, 720, 50
 
@@ -34,10 +34,11 @@ class SourceCreate(BaseModel):
     include: Paths = Field(default_factory=list)
     exclude: Paths = Field(default_factory=list)
     every_hours: Hours | None = 24
+    labels: Labels | None = Field(None, description="of its documents, beside their own; absent: as they are")
 
 
 class SourceUpdate(BaseModel):
-    """What is to change, from the next page on; fields that are absent stay."""
+    """What is to change, labels at once and the rest from the next page on; fields that are absent stay."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"every_hours": 168}]})
 
@@ -46,6 +47,7 @@ class SourceUpdate(BaseModel):
     include: Paths | None = None
     exclude: Paths | None = None
     every_hours: Hours | None = None
+    labels: Labels | None = Field(None, description="all of its labels; an empty list takes them away")
 
     def changes(self) -> dict[str, Any]:
         """What was given; a null is one only for the schedule."""
@@ -85,6 +87,7 @@ class SourceOut(SourceAccepted):
     include: list[str]
     exclude: list[str]
     every_hours: int | None
+    labels: list[str]
     error: str | None
     error_code: str | None
     runs: int

@@ -63,7 +63,7 @@ async def list_sources(session: AsyncSession, page: Page) -> list[Source]:
 
 
 async def update(session: AsyncSession, source_id: UUID, settings: Mapping[str, Any]) -> Source:
-    """Change how far a source is followed and how often it is read."""
+    """Change how far a source is followed, how often it is read, and the labels of its documents."""
     source = await get(session, source_id, lock=True)
     before = source.every_hours
     _set(source, settings)
@@ -142,3 +142,5 @@ def _set(source: Source, settings: Mapping[str, Any]) -> None:
     for name in ("depth", "max_pages", "every_hours"):
         if name in settings:
             setattr(source, name, settings[name])
+    if settings.get("labels") is not None:
+        source.labels = settings["labels"]

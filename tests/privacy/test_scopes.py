@@ -24,8 +24,8 @@ from app.models import (
     Turn,
     now,
 )
+from app.models.agents import NOTHING
 from app.privacy import engine, ledger, proofkey, receipts
-from app.privacy.mentions import NO_DOCUMENT
 from app.privacy.replay import Asker, replay
 from app.privacy.tasks import start_due
 from tests.privacy.conftest import QUESTION, RETURNS
@@ -185,7 +185,7 @@ async def test_a_document_goes_with_its_quotes_and_an_agent_does_not_learn_more_
     assert shop.document.encode() not in _bytes(tmp_path / "qdrant")
     assert [passage["document_id"] for passage in await shop.search("When does the shop open?")] == [other]
     async with shop.runtime.vault.session(shop.id) as session:
-        assert (await session.get_one(Agent, UUID(narrow))).document_ids == [NO_DOCUMENT]
+        assert (await session.get_one(Agent, UUID(narrow))).document_ids == [NOTHING]
         (turn,) = await session.scalars(select(Turn))
         assert turn.record["citations"] == []
         assert [one["evidence"] for one in turn.record["verdicts"]] == [None] * len(turn.record["verdicts"])

@@ -116,4 +116,4 @@ async def test_an_agent_given_empty_knowledge_knows_every_document(tenant):
     agent = await tenant.add_agent()
     response = await tenant.http.patch(f"/v1/agents/{agent}", json={"knowledge": {}})
     assert response.status_code == 200
-    assert response.json()["knowledge"] == {"document_ids": []}
+    assert response.json()["knowledge"] == {"document_ids": [], "source_ids": [], "labels": [], "languages": []}

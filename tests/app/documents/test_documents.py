@@ -1,10 +1,9 @@
 import asyncio
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import func, select
 
-from app.documents import search as searching
 from app.models import Document, DocumentChunk, DocumentVersion
 
 
@@ -203,12 +202,12 @@ async def test_one_tenant_never_finds_anothers_documents(make_tenant, run_jobs):
     assert len(await one.search("vault code")) == 1
 
 
-async def test_an_agents_scope_limits_what_it_finds(tenant, run_jobs):
+async def test_a_search_among_some_documents_finds_no_others(tenant, run_jobs):
     mine = await tenant.add_text("Mine", "Socks cost 5 pounds.")
     await tenant.add_text("Other", "Socks cost 9 pounds.")
     await run_jobs()
-    found = await searching.search(tenant.runtime, tenant.id, "socks cost", 5, [UUID(mine["id"])])
-    assert [passage.document_id for passage in found] == [mine["id"]]
+    found = await tenant.search("socks cost", document_ids=[mine["id"]])
+    assert [passage["document_id"] for passage in found] == [mine["id"]]
 
 
 @pytest.mark.parametrize(
