@@ -14,6 +14,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 from weakref import WeakValueDictionary
 
+from vectorstore.among import Lists, search_among
 from vectorstore.fusion import prefetch, rank
 from vectorstore.index import ChunkVectors, Match, SparseVector, VectorStoreError, refuse_unusable
 from vectorstore.shards import Ownership, Shards
@@ -104,7 +105,18 @@ class EdgeIndex:
         refuse_unusable(dense, self._dimension)
         if limit < 1 or (document_ids is not None and not document_ids):
             return []
-        return await self._run(self._search, tenant_id, dense, sparse, limit, document_ids, dense_weight)
+
+        async def hits(most: int, among: Sequence[UUID] | None) -> Lists:
+            return await self._run(self._hits, tenant_id, dense, sparse, most, among)
+
+        by_meaning, by_word = await search_among(hits, prefetch(limit), document_ids)
+        best = rank(by_meaning, by_word, dense_weight)[:limit]
+        cosines = {hit.chunk_id: hit.score for hit in by_meaning}
+        unknown = [hit.chunk_id for hit in best if hit.chunk_id not in cosines]
+        if unknown:
+            cosines |= await self._run(self._cosines, tenant_id, dense, unknown)
+        # One that was deleted between the two calls has no cosine, and is no match any more.
+        return [hit.matched(cosines[hit.chunk_id]) for hit in best if hit.chunk_id in cosines]
 
     async def usable(self, tenant_id: UUID) -> bool:
         """Whether a tenant's files can be read and have this store's dimension; true without any."""
@@ -205,20 +217,17 @@ class EdgeIndex:
         shard = self._shards.existing(tenant_id)
         return 0 if shard is None else shard.count(document_id)
 
-    def _search(
+    def _hits(
         self,
         tenant_id: UUID,
         dense: Sequence[float],
         sparse: SparseVector,
-        limit: int,
+        most: int,
         document_ids: Sequence[UUID] | None,
-        dense_weight: float,
-    ) -> list[Match]:
+    ) -> Lists:
         shard = self._shards.existing(tenant_id)
-        if shard is None:
-            return []
-        by_meaning, by_word = shard.search(dense, sparse, prefetch(limit), document_ids)
-        best = rank(by_meaning, by_word, dense_weight)[:limit]
-        cosines = {hit.chunk_id: hit.score for hit in by_meaning}
-        cosines |= shard.cosines(dense, [hit.chunk_id for hit in best if hit.chunk_id not in cosines])
-        return [hit.matched(cosines[hit.chunk_id]) for hit in best]
+        return ([], []) if shard is None else shard.search(dense, sparse, most, document_ids)
+
+    def _cosines(self, tenant_id: UUID, dense: Sequence[float], chunk_ids: Sequence[UUID]) -> dict[UUID, float]:
+        shard = self._shards.existing(tenant_id)
+        return {} if shard is None else shard.cosines(dense, chunk_ids)

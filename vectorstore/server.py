@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 import httpx
 
 from vectorstore.address import Address
+from vectorstore.among import Lists, search_among
 from vectorstore.calls import Line, Patience
 from vectorstore.fusion import prefetch, rank
 from vectorstore.greeting import Greeting
@@ -149,9 +150,8 @@ class ServerIndex:
         refuse_unusable(dense, self._dimension)
         if limit < 1 or (document_ids is not None and not document_ids):
             return []
-        scope = Scope(None if document_ids is None else tuple(document_ids))
         with suppress(MissingError):
-            return await self._search(_name(tenant_id), dense, sparse, limit, scope, dense_weight)
+            return await self._search(_name(tenant_id), dense, sparse, limit, document_ids, dense_weight)
         return []
 
     async def usable(self, tenant_id: UUID) -> bool:
@@ -256,10 +256,19 @@ class ServerIndex:
                     raise VectorStoreError(f"{left} chunks of document {document_id} are still in the vector store.")
 
     async def _search(
-        self, name: str, dense: Sequence[float], sparse: SparseVector, limit: int, scope: Scope, dense_weight: float
+        self,
+        name: str,
+        dense: Sequence[float],
+        sparse: SparseVector,
+        limit: int,
+        document_ids: Sequence[UUID] | None,
+        dense_weight: float,
     ) -> list[Match]:
-        most = prefetch(limit)
-        by_meaning, by_word = await self._read(lambda rest: rest.search(name, dense, sparse, most, scope))
+        async def hits(most: int, among: Sequence[UUID] | None) -> Lists:
+            scope = Scope(None if among is None else tuple(among))
+            return await self._read(lambda rest: rest.search(name, dense, sparse, most, scope))
+
+        by_meaning, by_word = await search_among(hits, prefetch(limit), document_ids)
         best = rank(by_meaning, by_word, dense_weight)[:limit]
         cosines = {hit.chunk_id: hit.score for hit in by_meaning}
         unknown = [hit.chunk_id for hit in best if hit.chunk_id not in cosines]

@@ -137,6 +137,29 @@ async def test_search_within_some_documents(index: VectorIndex) -> None:
     assert await index.search(TENANT, EAST, words(1), 10, []) == []
 
 
+@pytest.mark.parametrize("most", [6, 12, 100])
+async def test_a_search_within_many_documents_finds_what_one_that_names_them_all_does(
+    index: VectorIndex, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    for store in ("edge", "server"):
+        monkeypatch.setattr(f"vectorstore.{store}.prefetch", lambda _limit: most)
+    documents = [uuid4() for _ in range(40)]
+    for number, document in enumerate(documents):
+        # No two have the same score.
+        near, far = (1.0, number / 50, 0.0, 0.0), (number / 100, 1.0, 0.0, 0.0)
+        said = SparseVector((1, 2), (1.0, 1.0 + number * 7 % 40))
+        await index.replace(TENANT, document, uuid4(), [chunk(near, words(1)), chunk(far, said)])
+    # Nearly all, the nearest, some of them, and the farthest.
+    for among in (documents[:38], documents[:12], documents[5::4], documents[28:]):
+        wanted = await index.search(TENANT, EAST, words(2), 6, among)
+        with monkeypatch.context() as patch:
+            patch.setattr("vectorstore.among.MOST_NAMED", 5)
+            found = await index.search(TENANT, EAST, words(2), 6, among)
+        assert len(found) == 6
+        assert ids(found) == ids(wanted)
+        assert [match.score for match in found] == pytest.approx([match.score for match in wanted])
+
+
 async def test_same_version_again_has_only_its_new_chunks(index: VectorIndex) -> None:
     document, version, kept = uuid4(), uuid4(), chunk(EAST)
 
