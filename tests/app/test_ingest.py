@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from app.cli import cli
 from app.errors import NotFound
-from app.ingest import NothingToIngest, ingest
+from app.ingest import BadLabels, NothingToIngest, ingest
 from tests.conftest import MASTER_KEY
 from tests.embedding_cache import CACHE
 
@@ -45,10 +45,10 @@ def given(settings, address, tmp_path):
     )
 
 
-async def _ingest(given, tenant_id, *paths):
+async def _ingest(given, tenant_id, *paths, labels=()):
     said, shown = [], []
     failures = await asyncio.wait_for(
-        asyncio.to_thread(ingest, given, tenant_id, paths, said.append, shown.append), 120
+        asyncio.to_thread(ingest, given, tenant_id, paths, said.append, shown.append, labels), 120
     )
     return failures, said, shown
 
@@ -71,6 +71,18 @@ async def test_a_second_run_reads_only_what_changed(tenant, given, folder):
     assert (shown[0].documents, shown[0].documents_done) == (3, 2)
     after = (await tenant.http.get("/v1/documents")).json()["documents"]
     assert {document["id"] for document in before} == {document["id"] for document in after}
+
+
+async def test_what_is_read_is_labelled_and_keeps_its_labels(tenant, given, folder):
+    await _ingest(given, tenant.id, folder / "deep", labels=["Shop", "new"])
+    # The same bytes: without labels they keep theirs, with others they are given those.
+    await _ingest(given, tenant.id, folder / "deep")
+    await _ingest(given, tenant.id, folder / "deep" / "hours.txt", labels=["hours"])
+    documents = (await tenant.http.get("/v1/documents")).json()["documents"]
+    assert {one["title"]: one["labels"] for one in documents} == {"prices": ["Shop", "new"], "hours": ["hours"]}
+    for wrong in ([" "], ["x" * 51], ["x"] * 21):
+        with pytest.raises(BadLabels):
+            await _ingest(given, tenant.id, folder, labels=wrong)
 
 
 async def test_what_cannot_be_read_is_named_with_its_reason(tenant, given, tmp_path):
