@@ -203,4 +203,4 @@ CleanText = Annotated[str, BeforeValidator(_stripped), AfterValidator(_storable)
 AnyText = Annotated[str, AfterValidator(clean)]
 Label = Annotated[CleanText, Field(min_length=1, max_length=50)]
 Labels = Annotated[list[Label], Field(max_length=20)]
-Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$", examples=["en", "de"])]

