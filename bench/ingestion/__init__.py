@@ -1,0 +1,1 @@
+"""How fast documents become searchable, beside unstructured with LlamaIndex on the same embedding model."""
