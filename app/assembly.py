@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -41,6 +42,8 @@ from vectorstore.server import ServerIndex
 logger = logging.getLogger(__name__)
 _OWNER_ONLY = 0o700
 _OWNER_ONLY_FILE = 0o600
+# More than these would take a large machine from its other programs.
+_MOST_EMBEDDING_THREADS = 4
 
 
 @contextmanager
@@ -115,7 +118,11 @@ async def running(
         storage = make_storage(settings.s3, settings.data_dir / "files")
         stack.push_async_callback(storage.close)
         models_dir = settings.model_dir or settings.data_dir / "models"
-        embedder = Embedder(settings.embedding_model, models_dir)
+        embedder = Embedder(
+            settings.embedding_model,
+            models_dir,
+            threads=settings.embedding_threads or min(_MOST_EMBEDDING_THREADS, len(os.sched_getaffinity(0))),
+        )
         stack.callback(embedder.close)
         await embedder.prepare(say, load=bool(blueprints))
         reranker = None if settings.rerank_model is None else CrossEncoderReranker(settings.rerank_model, models_dir)

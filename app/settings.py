@@ -124,13 +124,14 @@ class Settings(BaseSettings):
     embedding_languages: Annotated[tuple[str, ...], NoDecode] = ("en",)
     dense_weight: float = Field(0.5, ge=0, le=1)
     dense_weight_foreign: float = Field(0.2, ge=0, le=1)
+    embedding_threads: int | None = Field(None, ge=1)
     rerank_model: str | None = None
     model_dir: Path | None = None
 
     burst_wait_seconds: float = Field(3.0, ge=0)
     burst_cap_seconds: float = Field(12.0, ge=0)
     answer_concurrency: int = Field(64, ge=1)
-    ingestion_concurrency: int = Field(1, ge=1)
+    ingestion_concurrency: int = Field(3, ge=1)
     max_document_bytes: int = Field(32 * 1024 * 1024, ge=1)
     parse_seconds: float = Field(60.0, gt=0)
     max_page_bytes: int = Field(5 * 1024 * 1024, ge=1)

@@ -54,6 +54,20 @@ def run(module: str, arguments: Sequence[str], env: Mapping[str, str] | None = N
         return Ran(json.loads(out.read_text()), round(peak.bytes / 1e6, 1), round(others, 2))
 
 
+class Stopwatch:
+    """What passes from when it was made: `seconds`, and `cpu_seconds` of this process and its descendants."""
+
+    def __init__(self) -> None:
+        self._began, self._used = time.monotonic(), cpu_seconds(psutil.Process())
+
+    def read(self) -> dict[str, float]:
+        """Both until now."""
+        return {
+            "seconds": time.monotonic() - self._began,
+            "cpu_seconds": cpu_seconds(psutil.Process()) - self._used,
+        }
+
+
 class _Peak:
     """The most memory that a process and its descendants had at a time, sampled until `stop`."""
 
@@ -88,6 +102,12 @@ def _resident(process: psutil.Process) -> int:
         return int(process.memory_info().rss)
     except psutil.Error:
         return 0
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    """CPU seconds so far of a process, its descendants, and those of them that ended."""
+    members = [process, *process.children(recursive=True)]
+    return sum(sum(member.cpu_times()[:4]) for member in members)
 
 
 def _busy() -> float:

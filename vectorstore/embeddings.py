@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from array import array
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,8 +23,8 @@ __all__ = ["Embedder", "EmbeddingError"]
 Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
 log = logging.getLogger(__name__)
-# Texts embedded in one go, so that the documents of several callers take turns.
-_SLICE = 8
+# Texts embedded in one go, so that several callers take turns.
+_SLICE = 4
 _RECENT = 2048
 # Less than the minute within which what was erased has to be gone.
 _RECENT_SECONDS = 50.0
@@ -34,8 +34,8 @@ class Embedder:
     """Embeds with `model`: a folder, a hub name, or None for the model that is installed with the service.
 
     The model is exported to `cache_dir` on first use, once, and loaded on first use in each process; `prepare` does
-    both ahead. `threads` compute one text. Documents and queries have a thread each, so that a query waits for no
-    documents. Everything here raises EmbeddingError if the model cannot be had.
+    both ahead. Documents have `threads`, each of which computes a text at a time, and queries one of their own, so that
+    a query waits for no documents. Everything here raises EmbeddingError if the model cannot be had.
     """
 
     def __init__(self, model: str | Path | None, cache_dir: Path, *, threads: int = 1) -> None:
@@ -44,7 +44,7 @@ class Embedder:
         self._threads = threads
         self._loading = threading.Lock()
         self._loaded: OnnxModel | None = None
-        self._documents = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embed-documents")
+        self._documents = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="embed-documents")
         self._queries = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embed-query")
         self._recent_queries = RecentVectors(_RECENT, _RECENT_SECONDS)
         self._recent_sentences = RecentVectors(_RECENT, _RECENT_SECONDS)
@@ -68,9 +68,21 @@ class Embedder:
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """The texts' unit vectors as documents, in their order; a text is cut after 256 tokens or the model's limit."""
+        loop = asyncio.get_running_loop()
         vectors: list[list[float]] = []
-        for start in range(0, len(texts), _SLICE):
-            vectors += await _in(self._documents, self._embed_documents, texts[start : start + _SLICE])
+        # As many slices as there are threads, and no more: other callers' turns come in between.
+        under_way: deque[asyncio.Future[list[list[float]]]] = deque()
+        try:
+            for start in range(0, len(texts), _SLICE):
+                if len(under_way) == self._threads:
+                    vectors += await under_way.popleft()
+                piece = texts[start : start + _SLICE]
+                under_way.append(loop.run_in_executor(self._documents, self._embed_documents, piece))
+            while under_way:
+                vectors += await under_way.popleft()
+        finally:
+            for future in under_way:
+                future.cancel()
         return vectors
 
     async def embed_query(self, text: str) -> list[float]:
@@ -133,7 +145,7 @@ class Embedder:
         from vectorstore.onnx_model import OnnxModel  # noqa: PLC0415
 
         try:
-            return OnnxModel(folder, self._threads)
+            return OnnxModel(folder)
         except Exception as error:
             raise EmbeddingError(f"The prepared embedding model in {folder} cannot be loaded; remove it.") from error
 

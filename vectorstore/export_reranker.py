@@ -76,7 +76,7 @@ def _trace(model: Any, file: Path) -> tuple[str, ...]:
 
 
 def _scored(folder: Path) -> Scores:
-    model = OnnxReranker(folder, threads=1)
+    model = OnnxReranker(folder)
     return np.array([model.scores(question, PASSAGES) for question in QUESTIONS], np.float32)
 
 

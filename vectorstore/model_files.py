@@ -20,7 +20,7 @@ _DECLARATIONS = ("modules.json", "config.json")
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _SECRET = re.compile(r"JOBX_|.*_API_KEY$")
 # Raised when `vectorstore.export` writes something else for the same model.
-_FORMAT = 2
+_FORMAT = 3
 _EXPORT_SECONDS = 1800
 Progress = Callable[[str], None]
 

@@ -12,12 +12,12 @@ from vectorstore.onnx_model import FIELDS, options, sound
 
 
 class OnnxReranker:
-    """A loaded cross-encoder, safe to use from several threads; `threads` compute one pair."""
+    """A loaded cross-encoder, safe to use from several threads."""
 
-    def __init__(self, folder: Path, threads: int) -> None:
+    def __init__(self, folder: Path) -> None:
         self._card = ModelCard.read(folder)
         self._session = onnxruntime.InferenceSession(
-            str(folder / "model.onnx"), options(threads), providers=["CPUExecutionProvider"]
+            str(folder / "model.onnx"), options(), providers=["CPUExecutionProvider"]
         )
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.enable_truncation(self._card.max_tokens)

@@ -27,14 +27,13 @@ class Reranker(Protocol):
 class CrossEncoderReranker:
     """A cross-encoder of sentence-transformers: a folder or a hub name, exported to `cache_dir` on first use.
 
-    It is served by onnxruntime in a thread of its own, with `threads` for one pair. Everything here raises
+    It is served by onnxruntime in a thread of its own. Everything here raises
     EmbeddingError if the model cannot be had.
     """
 
-    def __init__(self, model: str | Path, cache_dir: Path, *, threads: int = 1) -> None:
+    def __init__(self, model: str | Path, cache_dir: Path) -> None:
         self._model = model
         self._cache_dir = cache_dir
-        self._threads = threads
         self._loading = threading.Lock()
         self._loaded: OnnxReranker | None = None
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="rerank")
@@ -65,7 +64,7 @@ class CrossEncoderReranker:
                 from vectorstore.onnx_reranker import OnnxReranker  # noqa: PLC0415
 
                 try:
-                    self._loaded = OnnxReranker(folder, self._threads)
+                    self._loaded = OnnxReranker(folder)
                 except Exception as error:
                     raise EmbeddingError(f"The prepared reranker in {folder} cannot be loaded; remove it.") from error
             return self._loaded

@@ -35,7 +35,15 @@ class SparseEncoder:
 
     def encode_document(self, text: str) -> SparseVector:
         """One weight per distinct stem: its saturated, length-normalised frequency."""
-        counts = Counter(document_terms(text))
+        [vector] = self.encode_documents([text])
+        return vector
+
+    def encode_documents(self, texts: Sequence[str]) -> list[SparseVector]:
+        """`encode_document` of each; faster, as words that several texts have are stemmed once."""
+        stems: dict[tuple[str, str], str] = {}
+        return [self._document_vector(Counter(document_terms(text, stems))) for text in texts]
+
+    def _document_vector(self, counts: Counter[str]) -> SparseVector:
         length = counts.total() / self._average_terms
         damping = _SATURATION * (1 - _LENGTH_WEIGHT + _LENGTH_WEIGHT * length)
         return self._vector({term: n * (_SATURATION + 1) / (n + damping) for term, n in counts.items()})

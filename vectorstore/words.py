@@ -9,7 +9,7 @@ import re
 import threading
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -48,11 +48,18 @@ _ADDRESSES = re.compile(r"\S+[@/]\S+")
 _local = threading.local()
 
 
-def document_terms(text: str) -> Iterator[str]:
-    """The stems of a text's words in reading order, repeats included, without its language's stop words."""
+def document_terms(text: str, known: MutableMapping[tuple[str, str], str] | None = None) -> Iterator[str]:
+    """The stems of a text's words in reading order, repeats included, without its language's stop words.
+
+    `known` keeps the stems by language and word, for as long as the caller has texts.
+    """
     language = _likeliest(text)[0][0]
+    stems = {} if known is None else known
     for word in content_words(text, language):
-        yield stem(word, language)
+        one = stems.get((language, word))
+        if one is None:
+            one = stems[language, word] = stem(word, language)
+        yield one
 
 
 def query_terms(text: str, languages: Sequence[str] | None = None) -> Counter[str]:

@@ -192,7 +192,7 @@ async def vectors_of(
     encoder = SparseEncoder(index_key)
     dense, sparse = await asyncio.gather(
         runtime.embedder.embed(texts),
-        asyncio.to_thread(lambda: [encoder.encode_document(text) for text in texts]),
+        asyncio.to_thread(encoder.encode_documents, texts),
     )
     return [ChunkVectors(*values) for values in zip(ids, dense, sparse, strict=True)]
 

@@ -8,7 +8,6 @@ import asyncio
 import json
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from app.runtime import Runtime
 from app.tenants.service import create_tenant
 from bench import embedded
 from bench.embedded import Say
+from bench.tree import Stopwatch
 from ingestion.chunk import embedding_text
 
 
@@ -30,26 +30,26 @@ async def measure(files: Sequence[Path], data: Path, say: Say) -> dict[str, Any]
     """What `bench.ingestion` reports of one side, and the embedder's own `raw` rate."""
     async with embedded.jobx(embedded.settings_in(data), say) as runtime:
         tenant_id, key = await create_tenant(runtime.vault, "Bench")
-        began = time.monotonic()
+        watch = Stopwatch()
         async with embedded.client(runtime, key) as client:
             for file in files:
                 answer = await client.post("/v1/documents", files={"file": (file.name, file.read_bytes())})
                 answer.raise_for_status()
         await embedded.until_read(runtime, tenant_id, len(files), say)
-        seconds = time.monotonic() - began
+        whole = watch.read()
         texts = await _embedded(runtime, tenant_id)
         say(f"the embedder alone, {len(texts)} chunks")
-        began = time.monotonic()
+        watch = Stopwatch()
         await runtime.embedder.embed(texts)
-        raw = time.monotonic() - began
+        raw = watch.read()
         return {
             "documents": len(files),
             "unread": await embedded.unread(runtime, tenant_id),
             "chunks": await runtime.index.count(tenant_id),
             "characters": sum(map(len, texts)),
             "tokens": sum(map(runtime.embedder.count_tokens, texts)),
-            "seconds": seconds,
-            "raw": {"chunks": len(texts), "seconds": raw},
+            **whole,
+            "raw": {"chunks": len(texts), **raw},
         }
 
 

@@ -11,12 +11,12 @@ https://docs.llamaindex.ai/en/stable/module_guides/loading/ingestion_pipeline/
 import json
 import os
 import sys
-import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from bench.tree import Stopwatch
 from vectorstore.model_files import ModelSource, find_model
 
 _PACKAGES = (
@@ -60,12 +60,12 @@ def measure(folder: Path, model: ModelSource, say: Callable[[str], None]) -> dic
     read = _reader()
     files = sorted(folder.iterdir())
     say(f"reading {len(files)} files")
-    began = time.monotonic()
+    watch = Stopwatch()
     documents = [read(file) for file in files]
-    parsed = time.monotonic()
+    parsed = watch.read()["seconds"]
     say("splitting, embedding and storing")
     nodes = pipeline.run(documents=documents)
-    seconds = time.monotonic() - began
+    whole = watch.read()
     texts = [node.get_content(MetadataMode.EMBED) for node in nodes]
     return {
         "documents": len(files),
@@ -73,8 +73,8 @@ def measure(folder: Path, model: ModelSource, say: Callable[[str], None]) -> dic
         "chunks": len(nodes),
         "characters": sum(map(len, texts)),
         "tokens": sum(len(tokenize(text)) for text in texts),
-        "seconds": seconds,
-        "parsing_seconds": parsed - began,
+        **whole,
+        "parsing_seconds": parsed,
     }
 
 

@@ -52,8 +52,7 @@ class _Knowledge:
 
 
 def settings_in(folder: Path) -> Settings:
-    """Those of the embedded stores, with several documents read at a time."""
-    # Reading and storing one document while another is embedded.
+    """Those of the embedded stores, with more documents than usual read at a time."""
     return embedded.settings_in(folder).model_copy(update={"ingestion_concurrency": 4})
 
 

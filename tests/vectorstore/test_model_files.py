@@ -83,7 +83,7 @@ def test_default_model_with_other_weights_is_refused(tmp_path: Path) -> None:
 async def test_damaged_cache_is_told(tmp_path: Path) -> None:
     model = write_tiny_model(tmp_path / "tiny")
     embedder = Embedder(model, tmp_path / "cache")
-    folder = tmp_path / "cache" / f"{find_model(model).digest}-2"
+    folder = tmp_path / "cache" / f"{find_model(model).digest}-3"
     os.makedirs(folder)
 
     with pytest.raises(EmbeddingError, match="cannot be loaded"):
