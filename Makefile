@@ -6,7 +6,7 @@ PYTHON := $(VENV)/bin/python
 PIP := $(PYTHON) -m pip --disable-pip-version-check
 # How long the main part of `make bench` runs.
 SECONDS ?= 60
-# What `make bench-ingest` generates, and how much of it.
+# What `make bench-ingest` and `make bench-search` generate, and how much of it.
 SEED ?= 1
 SCALE ?= 1
 # How much `make privacy-proof` erases and tries.
@@ -18,7 +18,7 @@ TURNS ?= 1000
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format migrate docs bench bench-retrieval bench-ingest chaos privacy-proof
+.PHONY: help setup run test check format migrate docs bench bench-retrieval bench-ingest bench-search chaos privacy-proof
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 16
@@ -73,6 +73,9 @@ bench-retrieval: $(VENV)/.bench ## Measure what questions find beside other fram
 
 bench-ingest: $(VENV)/.bench ## Measure how fast documents are read beside another pipeline: OUT=file takes the JSON, SEED=n, SCALE=0.1 is a short run
 	@$(PYTHON) -m bench.ingestion $(OUT) --seed $(SEED) --scale $(SCALE)
+
+bench-search: $(VENV)/.dev ## Measure how fast a search is as chunks and tenants grow: OUT=file takes the JSON, SCALE=0.01 is a short run
+	@$(PYTHON) -m bench.searching $(OUT) --seed $(SEED) --scale $(SCALE)
 
 chaos: $(VENV)/.dev ## Prove that nothing is lost or said twice while all dies: OUT=file takes the JSON, TURNS=100 is a short run
 	@$(PYTHON) -m chaos $(OUT) --turns $(TURNS)

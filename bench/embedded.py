@@ -22,6 +22,7 @@ from app.worker import BLUEPRINTS, run_worker
 
 ROOT = Path(__file__).resolve().parents[1]
 _SAY_SECONDS = 15.0
+_POLL_SECONDS = 0.5
 Say = Callable[[str], None]
 
 
@@ -80,7 +81,7 @@ async def until_read(runtime: Runtime, tenant_id: UUID, documents: int, say: Say
         if time.monotonic() - said > _SAY_SECONDS:
             said = time.monotonic()
             say(f"reading and embedding, {documents - left} of {documents} documents")
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(_POLL_SECONDS)
 
 
 async def unread(runtime: Runtime, tenant_id: UUID) -> dict[str, int]:

@@ -146,6 +146,11 @@ class Writer:
         """The names of pages that a site leads to."""
         return [self._filled("{Deed} a {kind} {thing}") for _ in range(entries)]
 
+    def questions(self, count: int) -> list[str]:
+        """What customers ask; each names an order of its own."""
+        asked = ("Can I {deed} the {kind} {thing} {when}?", "How much is a {kind} {thing} in {place}?")
+        return [f"{self._filled(self._random.choice(asked))} My order is {100_000 + n}." for n in range(count)]
+
     def _section(self) -> Section:
         heading = self._filled(
             self._random.choice(("{Kind} {thing}s", "How to {deed} a {thing}", "The {brand} {thing}"))

@@ -1,0 +1,1 @@
+"""How fast a search is, and what it takes of the machine, as chunks and tenants grow."""
