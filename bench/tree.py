@@ -17,7 +17,7 @@ import psutil
 
 from bench.embedded import ROOT
 
-_SAMPLE_SECONDS = 0.25
+_SAMPLE_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
