@@ -18,7 +18,7 @@ from app.settings import Settings
 from app.storage import Storage
 from graphs.llm import LanguageModel
 from ingestion.parse import Parser
-from vectorstore.embeddings import Embedder
+from vectorstore.embedding import EmbeddingModel
 from vectorstore.index import VectorIndex
 from vectorstore.rerank import Reranker
 
@@ -33,7 +33,7 @@ class Runtime:
     queue: Queue
     storage: Storage
     index: VectorIndex
-    embedder: Embedder
+    embedder: EmbeddingModel
     parser: Parser
     fetcher: PageFetcher
     poster: Poster

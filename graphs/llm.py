@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import httpx
 from opentelemetry.trace import SpanKind
 
+from graphs.backoff import Backoff
 from graphs.models import (
     EXTRACTIVE,
     Completion,
@@ -31,7 +32,6 @@ from graphs.tokens import count_tokens, most_micros
 if TYPE_CHECKING:
     from langchain.messages import AnyMessage
 
-MAX_BACKOFF = 8.0
 _ROLES = {"system": "system", "human": "user", "ai": "assistant"}
 _WRONG = (400, 401, 403, 404, 413, 422)
 _log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class LanguageModel:
         check_version()
         self._models = {model.name: model for model in models}
         self._http = http
-        self._retries, self._backoff, self._cooldown = retries, backoff, cooldown
+        self._backoff, self._cooldown = Backoff(retries, backoff), cooldown
         self._embed = embed
         self._observe = observe
         self._litellm: Any = None
@@ -157,17 +157,9 @@ class LanguageModel:
                 self._litellm = await asyncio.to_thread(load)
                 models = tuple(self._models.values())
                 self._router = build_router(
-                    self._litellm, models, self._http, self._retries, self._cooldown, self._pause, self._embed
+                    self._litellm, models, self._http, self._backoff, self._cooldown, self._embed
                 )
         return self._router
-
-    def _pause(self, e: Exception, remaining_retries: int, num_retries: int, *_: object, **__: object) -> float:
-        if remaining_retries == 0:
-            return 0.0
-        headers = getattr(e, "litellm_response_headers", None) or getattr(getattr(e, "response", None), "headers", {})
-        asked = str(headers.get("retry-after", ""))
-        wait = float(asked) if asked.isdecimal() else self._backoff * 2 ** (num_retries - remaining_retries)
-        return min(wait, MAX_BACKOFF)
 
     def _chosen(self, models: Sequence[str]) -> list[str]:
         if unknown := [name for name in models if name not in self._models]:
@@ -175,9 +167,7 @@ class LanguageModel:
         return list(models or self._models)
 
     def _deadline(self, names: Sequence[str]) -> float:
-        # The timeout of one attempt counts from byte to byte; a server that drips would otherwise hold the turn.
-        pauses = sum(min(self._backoff * (1 << attempt), MAX_BACKOFF) for attempt in range(self._retries))
-        return sum((self._retries + 1) * self._models[name].timeout + pauses for name in names)
+        return sum(self._backoff.deadline(self._models[name].timeout) for name in names)
 
     def _request(
         self, names: Sequence[str], messages: "Sequence[AnyMessage]", max_tokens: int, temperature: float

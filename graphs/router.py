@@ -8,12 +8,13 @@ import importlib
 import logging
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
 import httpx
 
+from graphs.backoff import Backoff
 from graphs.models import EXTRACTIVE, ModelConfig, UnsupportedVersion
 from graphs.support.context import Embed
 from graphs.tokens import add_price
@@ -60,12 +61,11 @@ def build_router(
     litellm: Any,
     models: Sequence[ModelConfig],
     http: httpx.AsyncClient | None,
-    retries: int,
+    backoff: Backoff,
     cooldown: float,
-    pause: Callable[..., float],
     embed: Embed | None = None,
 ) -> Any:
-    """A Router of one deployment a model, its id the model's name; `pause` gives the seconds before a retry.
+    """A Router of one deployment a model, its id the model's name.
 
     `embed` serves the extractive model of this Router alone.
     """
@@ -76,8 +76,8 @@ def build_router(
         add_price(litellm, model)
     router = litellm.Router(
         model_list=[_deployment(model, last=model is models[-1]) for model in models],
-        num_retries=retries,
-        allowed_fails=retries,
+        num_retries=backoff.retries,
+        allowed_fails=backoff.retries,
         cooldown_time=cooldown,
     )
     clients = {model.name: client_for(litellm, model, http) for model in models}
@@ -93,7 +93,7 @@ def build_router(
     # The Router has no argument for either: its clients are made from its own settings and its pauses from constants
     # read at import. The exact pin, tests/graphs/test_llm.py and test_transport.py keep these two seams honest.
     router._get_client = client_of
-    router._time_to_sleep_before_retry = pause
+    router._time_to_sleep_before_retry = backoff.pause
     return router
 
 

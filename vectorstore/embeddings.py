@@ -1,12 +1,9 @@
 """Dense vectors of texts: any sentence-transformers model, served by onnxruntime in threads of this process."""
 
 import asyncio
-import hashlib
 import logging
 import threading
-import time
-from array import array
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
 from vectorstore.model_card import ModelCard
 from vectorstore.model_files import EmbeddingError, Progress, exported, find_model, model_name
+from vectorstore.recent import RecentVectors
 
 if TYPE_CHECKING:
     from vectorstore.onnx_model import OnnxModel
@@ -25,9 +23,6 @@ Result = TypeVar("Result")
 log = logging.getLogger(__name__)
 # Texts embedded in one go, so that several callers take turns.
 _SLICE = 4
-_RECENT = 2048
-# Less than the minute within which what was erased has to be gone.
-_RECENT_SECONDS = 50.0
 
 
 class Embedder:
@@ -46,8 +41,8 @@ class Embedder:
         self._loaded: OnnxModel | None = None
         self._documents = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="embed-documents")
         self._queries = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embed-query")
-        self._recent_queries = RecentVectors(_RECENT, _RECENT_SECONDS)
-        self._recent_sentences = RecentVectors(_RECENT, _RECENT_SECONDS)
+        self._recent_queries = RecentVectors()
+        self._recent_sentences = RecentVectors()
 
     @property
     def name(self) -> str:
@@ -87,23 +82,16 @@ class Embedder:
 
     async def embed_query(self, text: str) -> list[float]:
         """A question's unit vector, the whole of a long one's; one asked again within the minute is remembered."""
-        vector = self._recent_queries.get(text)
-        if vector is None:
-            vector = await _in(self._queries, self._embed_query, text)
-            self._recent_queries.put(text, vector)
-            _forget_later(self._recent_queries)
+
+        async def embed(texts: Sequence[str]) -> list[list[float]]:
+            return [await _in(self._queries, self._embed_query, text) for text in texts]
+
+        (vector,) = await self._recent_queries.vectors([text], embed)
         return vector
 
     async def embed_sentences(self, texts: Sequence[str]) -> list[list[float]]:
         """`embed` for what is compared again and again, such as the sentences of passages that many ask for."""
-        vectors = {text: vector for text in texts if (vector := self._recent_sentences.get(text)) is not None}
-        new = [text for text in dict.fromkeys(texts) if text not in vectors]
-        vectors.update(zip(new, await self.embed(new), strict=True))
-        for text in new:
-            self._recent_sentences.put(text, vectors[text])
-        if new:
-            _forget_later(self._recent_sentences)
-        return [vectors[text] for text in texts]
+        return await self._recent_sentences.vectors(texts, self.embed)
 
     def tokenize(self, text: str) -> list[int]:
         """The model's own tokens of a text, all of them, without marks at the ends; blocks while the model loads."""
@@ -148,46 +136,6 @@ class Embedder:
             return OnnxModel(folder)
         except Exception as error:
             raise EmbeddingError(f"The prepared embedding model in {folder} cannot be loaded; remove it.") from error
-
-
-class RecentVectors:
-    """Vectors of the last texts, at most `most` and for `seconds`; of a text only a hash is kept."""
-
-    def __init__(self, most: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._most = most
-        self._seconds = seconds
-        self._clock = clock
-        self._entries: OrderedDict[bytes, tuple[float, array[float]]] = OrderedDict()
-
-    def get(self, text: str) -> list[float] | None:
-        """The text's vector, if it was put in lately."""
-        self.forget()
-        entry = self._entries.get(_key(text))
-        return entry[1].tolist() if entry else None
-
-    def put(self, text: str, vector: list[float]) -> None:
-        """Remember a text's vector, in the precision of the model; the oldest one makes room."""
-        self._entries.pop(_key(text), None)
-        self._entries[_key(text)] = (self._clock() + self._seconds, array("f", vector))
-        self.forget()
-
-    def forget(self) -> None:
-        """Drop what is too old or too much, as `get` and `put` do."""
-        # Entries are in the order of their deadlines, because all have the same lifetime.
-        while self._entries and (len(self._entries) > self._most or self._oldest_deadline() <= self._clock()):
-            self._entries.popitem(last=False)
-
-    def _oldest_deadline(self) -> float:
-        return next(iter(self._entries.values()))[0]
-
-
-def _forget_later(recent: RecentVectors) -> None:
-    # In time, also if nothing is asked any more.
-    asyncio.get_running_loop().call_later(_RECENT_SECONDS, recent.forget)
-
-
-def _key(text: str) -> bytes:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 async def _in(pool: ThreadPoolExecutor, job: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:

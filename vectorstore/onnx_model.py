@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from vectorstore.model_card import ModelCard
+from vectorstore.tokens import counting_tokenizer, sound, token_ids
 
-# Only `encode_batch` lets other threads run meanwhile; `encode` holds the interpreter lock.
 _MOST_PARTS = 8
 _TINY = 1e-9
 # What a model takes, and what of an encoding that is.
@@ -31,17 +31,14 @@ class OnnxModel:
         self._session = onnxruntime.InferenceSession(
             str(folder / "model.onnx"), options(), providers=["CPUExecutionProvider"]
         )
-        # The file carries the training's own padding and truncation; counting needs none, serving its own.
-        self._counting = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._counting.no_padding()
-        self._counting.no_truncation()
+        self._counting = counting_tokenizer(folder)
         self._serving = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._serving.enable_truncation(self.card.max_tokens)
         self._serving.no_padding()
 
     def tokenize(self, text: str) -> list[int]:
         """The ids of all tokens of a text, without the marks at both ends."""
-        return list(self._counting.encode_batch([sound(text)], add_special_tokens=False)[0].ids)
+        return token_ids(self._counting, text)
 
     def embed_whole(self, text: str, prompt: str) -> NDArray[np.float32]:
         """The unit vector, shape (dimension,), of a text that may be longer than `max_tokens`.
@@ -86,9 +83,3 @@ def options() -> Any:
     # Two threads for one text are no faster than one; two texts at a time are twice as fast.
     chosen.intra_op_num_threads = 1
     return chosen
-
-
-def sound(text: str) -> str:
-    """A text that can be encoded."""
-    # The tokenizer refuses a lone surrogate.
-    return text.encode("utf-8", "ignore").decode("utf-8")

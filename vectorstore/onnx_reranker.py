@@ -8,7 +8,8 @@ import onnxruntime
 from tokenizers import Tokenizer
 
 from vectorstore.model_card import ModelCard
-from vectorstore.onnx_model import FIELDS, options, sound
+from vectorstore.onnx_model import FIELDS, options
+from vectorstore.tokens import sound
 
 
 class OnnxReranker:

@@ -10,7 +10,8 @@ import pytest
 from langchain.messages import AIMessage, HumanMessage, SystemMessage
 
 from graphs import router
-from graphs.llm import MAX_BACKOFF, LanguageModel
+from graphs.backoff import MAX_BACKOFF
+from graphs.llm import LanguageModel
 from graphs.models import ModelConfig, ModelError, ModelRefused, ModelUnavailable, UnsupportedVersion
 from tests.graphs.conftest import LITELLM_WARNINGS, Models
 from tests.graphs.fake_openai import Cut, Drip, FakeOpenAI, Reply, Stall, Status
@@ -115,9 +116,9 @@ async def test_retry_after_is_obeyed_and_the_pause_doubles(models: Models) -> No
     llm = models("a", backoff=0.5)
     response = httpx.Response(429, headers={"retry-after": "3"})
     limited = httpx.HTTPStatusError("", request=httpx.Request("POST", "http://x"), response=response)
-    assert llm._pause(limited, 2, 2) == 3
-    assert [llm._pause(ValueError(), left, 3) for left in (3, 2, 1, 0)] == [0.5, 1.0, 2.0, 0.0]
-    assert llm._pause(ValueError(), 1, 9) == MAX_BACKOFF
+    assert llm._backoff.pause(limited, 2, 2) == 3
+    assert [llm._backoff.pause(ValueError(), left, 3) for left in (3, 2, 1, 0)] == [0.5, 1.0, 2.0, 0.0]
+    assert llm._backoff.pause(ValueError(), 1, 9) == MAX_BACKOFF
 
 
 async def test_a_call_may_narrow_and_order_the_models(models: Models, server: FakeOpenAI) -> None:

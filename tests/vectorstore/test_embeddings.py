@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.embedding_cache import CACHE
-from vectorstore import embeddings
-from vectorstore.embeddings import Embedder, RecentVectors
+from vectorstore.embeddings import Embedder
+from vectorstore.recent import RecentVectors
 
 PROJECT = Path(__file__).resolve().parents[2]
 LONG = "The delivery of a parcel takes about three days. " * 40
@@ -153,7 +153,6 @@ async def test_what_is_remembered_goes_in_time_also_if_nothing_is_asked_any_more
 ) -> None:
     monkeypatch.setattr(embedder, "_recent_queries", RecentVectors(10, 0.05))
     monkeypatch.setattr(embedder, "_recent_sentences", RecentVectors(10, 0.05))
-    monkeypatch.setattr(embeddings, "_RECENT_SECONDS", 0.05)
     recent = embedder._recent_queries, embedder._recent_sentences
     await embedder.embed_query("Where is my parcel?")
     await embedder.embed_sentences(["It is on its way."])
