@@ -30,10 +30,12 @@ from app.runtime import Runtime
 from app.settings import Settings
 from app.simulators.telegram import TelegramSimulator
 from app.storage import Storage, StorageUnavailable, make_storage
+from graphs.embeddings import HostedEmbedder
 from graphs.llm import LanguageModel
-from graphs.models import ModelConfig, models_from
+from graphs.models import ModelConfig, embedding_config, models_from
 from ingestion.parse import Parser
 from vectorstore.edge import EdgeIndex
+from vectorstore.embedding import EmbeddingModel
 from vectorstore.embeddings import Embedder
 from vectorstore.index import VectorIndex
 from vectorstore.rerank import CrossEncoderReranker
@@ -117,12 +119,18 @@ async def running(
         await stack.enter_async_context(queue.app.open_async())
         storage = make_storage(settings.s3, settings.data_dir / "files")
         stack.push_async_callback(storage.close)
+        model_http = await stack.enter_async_context(model_client(settings))
+        models = model_configs(settings)
+        hosted = hosted_model(settings)
+        metrics = new_metrics([model.name for model in (*models, hosted) if model is not None], blueprints)
         models_dir = settings.model_dir or settings.data_dir / "models"
-        embedder = Embedder(
+        embedder: EmbeddingModel = Embedder(
             settings.embedding_model,
             models_dir,
             threads=settings.embedding_threads or min(_MOST_EMBEDDING_THREADS, len(os.sched_getaffinity(0))),
         )
+        if hosted is not None:
+            embedder = HostedEmbedder(hosted, models_dir, http=model_http, observe=metrics.model_call)
         stack.callback(embedder.close)
         await embedder.prepare(say, load=bool(blueprints))
         reranker = None if settings.rerank_model is None else CrossEncoderReranker(settings.rerank_model, models_dir)
@@ -137,9 +145,6 @@ async def running(
         provider_http = {
             channel: await stack.enter_async_context(provider_client(settings, channel)) for channel in CHANNELS
         }
-        model_http = await stack.enter_async_context(model_client(settings))
-        models = model_configs(settings)
-        metrics = new_metrics([model.name for model in models], blueprints)
         llm = LanguageModel(models, http=model_http, embed=embedder.embed_sentences, observe=metrics.model_call)
         stack.push_async_callback(llm.aclose)
         simulated: dict[str, httpx.AsyncClient] = {}
@@ -255,6 +260,22 @@ def model_configs(settings: Settings) -> tuple[ModelConfig, ...]:
         settings.model_api_base,
         settings.model_timeout_seconds,
         settings.model_price_cents,
+    )
+
+
+def hosted_model(settings: Settings) -> ModelConfig | None:
+    """The hosted embedding model, None for the local one; raises ConfigurationError if both are named."""
+    if settings.hosted_embedding_model is None:
+        return None
+    if settings.embedding_model is not None:
+        raise ConfigurationError(
+            "JOBX_EMBEDDING_MODEL names a local model, JOBX_HOSTED_EMBEDDING_MODEL one at a provider: set only one."
+        )
+    return embedding_config(
+        settings.hosted_embedding_model,
+        _secret(settings.openai_api_key),
+        settings.model_api_base,
+        settings.model_timeout_seconds,
     )
 
 

@@ -121,7 +121,8 @@ class Settings(BaseSettings):
     anthropic_api_key: SecretStr | None = Field(None, validation_alias=AliasChoices("ANTHROPIC_API_KEY"))
     openai_api_key: SecretStr | None = Field(None, validation_alias=AliasChoices("OPENAI_API_KEY"))
     embedding_model: str | None = None
-    embedding_languages: Annotated[tuple[str, ...], NoDecode] = ("en",)
+    hosted_embedding_model: str | None = None
+    embedding_languages: Annotated[tuple[str, ...] | None, NoDecode] = None
     dense_weight: float = Field(0.5, ge=0, le=1)
     dense_weight_foreign: float = Field(0.2, ge=0, le=1)
     embedding_threads: int | None = Field(None, ge=1)
@@ -161,6 +162,13 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @property
+    def languages_embedded(self) -> tuple[str, ...]:
+        """The languages that the embedding model knows: those of the default one, and all of a hosted one."""
+        if self.embedding_languages is not None:
+            return self.embedding_languages
+        return ("en",) if self.hosted_embedding_model is None else ("*",)
 
     @property
     def production(self) -> bool:

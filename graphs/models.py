@@ -86,6 +86,13 @@ def models_from(
     return configured or (ModelConfig(EXTRACTIVE, timeout=timeout),)
 
 
+def embedding_config(
+    name: str, openai_key: str | None, api_base: str | None = None, timeout: float = 30.0
+) -> ModelConfig:
+    """A hosted embedding model, with the key and the address that a language model of its provider has."""
+    return _named(name, None, openai_key, api_base, timeout)
+
+
 def _named(
     name: str, anthropic_key: str | None, openai_key: str | None, api_base: str | None, timeout: float
 ) -> ModelConfig:

@@ -44,6 +44,7 @@ def load() -> Any:
     litellm.suppress_debug_info = litellm.turn_off_message_logging = litellm.redact_messages_in_exceptions = True
     litellm.set_verbose = False
     litellm.drop_params = True  # reasoning models know no temperature
+    litellm.DEFAULT_MAX_RETRIES = 0  # its OpenAI embeddings read 0 as unset, and would retry below the Router
     for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "openai"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # they repeat requests and what a provider said to them
     from graphs.provider import ExtractiveProvider  # noqa: PLC0415

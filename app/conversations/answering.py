@@ -14,6 +14,7 @@ from app.channels.outbox import Outbox
 from app.conversations.memory import Remembering
 from app.conversations.turns import Due
 from app.crypto import current_keyring
+from app.documents.embedding import sentence_embedder
 from app.documents.filters import knowledge_of
 from app.documents.search import retriever
 from app.egress import carrying, content_of
@@ -84,7 +85,7 @@ def build_context(runtime: Runtime, profile: AgentProfile, retrieve: Retrieve, c
         agent=profile,
         llm=runtime.llm,
         retrieve=retrieve,
-        embed=runtime.embedder.embed_sentences,
+        embed=sentence_embedder(runtime),
         channel=channel,
     )
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, select
 
 from app.crypto import current_keyring
+from app.documents.embedding import query_vector
 from app.documents.filters import NO_FILTERS, Filters, documents_meeting
 from app.documents.neighbours import with_neighbours
 from app.documents.reranking import RERANKED, reranked
@@ -76,7 +77,7 @@ async def _search(
     with span("embed"):
         words = SparseEncoder(index_key).encode_query(query)
         weight = _weights(runtime.settings).of(query)
-        vectors = _Query(await runtime.embedder.embed_query(query), words, weight)
+        vectors = _Query(await query_vector(runtime, query), words, weight)
     runtime.metrics.retrieval("embed", perf_counter() - started)
     wanted = limit if runtime.reranker is None else max(limit, RERANKED)
     with span("search") as current:
@@ -96,7 +97,7 @@ async def _search(
 
 
 def _weights(settings: Settings) -> DenseWeights:
-    return DenseWeights(settings.embedding_languages, settings.dense_weight, settings.dense_weight_foreign)
+    return DenseWeights(settings.languages_embedded, settings.dense_weight, settings.dense_weight_foreign)
 
 
 async def _find(

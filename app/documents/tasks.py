@@ -17,13 +17,14 @@ from app.queue import INGESTION, MAX_ATTEMPTS, job
 from app.runtime import Runtime, of_job
 from app.storage import StorageUnavailable
 from ingestion.types import IngestionError
+from vectorstore.embedding import EmbeddingsUnavailable
 from vectorstore.index import VectorStoreUnavailable
 
 logger = logging.getLogger(__name__)
 blueprint = procrastinate.Blueprint()
 
 _AWAY_SECONDS = 15.0
-_AWAY = (VectorStoreUnavailable, StorageUnavailable)
+_AWAY = (VectorStoreUnavailable, StorageUnavailable, EmbeddingsUnavailable)
 
 
 @job(blueprint, "documents:ingest", INGESTION)

@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from app.settings import Settings
-from graphs.models import models_from
+from graphs.models import embedding_config, models_from
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _POSTGRES_PORT, _DNS_PORT = 5432, 53
@@ -115,6 +115,8 @@ def _at(*urls: object) -> frozenset[Origin]:
 def _models(settings: Settings) -> frozenset[Origin]:
     anthropic_key, openai_key = _secret(settings.anthropic_api_key), _secret(settings.openai_api_key)
     found = models_from(anthropic_key, openai_key, settings.models, settings.model_api_base)
+    if settings.hosted_embedding_model is not None:
+        found += (embedding_config(settings.hosted_embedding_model, openai_key, settings.model_api_base),)
     return _at(*(model.api_base or _model_api(model.name) for model in found))
 
 
@@ -183,10 +185,10 @@ def _secret(value: SecretStr | None) -> str | None:
 
 MODELS = Destination(
     "model provider",
-    "writes answers from the tenant's passages",
+    "writes answers from the tenant's passages; embeds passages and questions with JOBX_HOSTED_EMBEDDING_MODEL",
     frozenset({Data.KNOWLEDGE, Data.MESSAGE, Data.TIKTOK}),
     "setting",
-    "JOBX_MODELS, JOBX_MODEL_API_BASE, ANTHROPIC_API_KEY, OPENAI_API_KEY",
+    "JOBX_MODELS, JOBX_MODEL_API_BASE, JOBX_HOSTED_EMBEDDING_MODEL, ANTHROPIC_API_KEY, OPENAI_API_KEY",
     "app.egress, below LiteLLM",
     True,
     _models,

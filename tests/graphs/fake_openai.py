@@ -5,13 +5,17 @@ async with FakeOpenAI() as server:
     server.default = lambda request: Reply("anything else")
     ...  # point LiteLLM at `openai/model-a` with api_base=server.url
     assert server.requests[0]["messages"][-1]["content"]
+
+Requests for embeddings are answered by `bag_of_words`, as long as nothing else is scripted.
 """
 
 import asyncio
 import contextlib
 import json
+import re
 import socket
 import time
+import zlib
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
 from dataclasses import dataclass, field
@@ -63,7 +67,36 @@ class Drip:
     seconds: float = 5.0
 
 
-Step = Reply | Status | Stall | Cut | Drip
+@dataclass(frozen=True)
+class Raw:
+    """A body as it is, with status 200."""
+
+    body: bytes
+
+
+Step = Reply | Status | Stall | Cut | Drip | Raw
+DIMENSION = 48
+
+
+def bag_of_words(text: str) -> list[float]:
+    """A vector, not of unit length, that is near to those of texts with the same words."""
+    vector = [0.0] * DIMENSION
+    for word in re.findall(r"\w+", text.lower()):
+        vector[zlib.crc32(word.encode()) % (DIMENSION - 1)] += 1
+    vector[-1] = 0.1
+    return vector
+
+
+def embeddings(request: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """The answer to a request for embeddings, the last text first; `changes` are made to the vector of the first."""
+    data = [
+        {"object": "embedding", "index": index, "embedding": bag_of_words(text)}
+        for index, text in enumerate(request["input"])
+    ]
+    data[0] |= changes
+    tokens = sum(len(text.split()) for text in request["input"])
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    return {"object": "list", "model": request["model"], "data": data[::-1], "usage": usage}
 
 
 class FakeOpenAI:
@@ -111,7 +144,7 @@ class FakeOpenAI:
         self.requests.append(request)
         self.headers.append({key.decode(): value.decode() for key, value in scope["headers"]})
         script = self._scripts[request["model"]]
-        step = script.popleft() if script else self.default(request)
+        step = script.popleft() if script else self._unscripted(request)
         match step:
             case Stall(seconds):
                 with contextlib.suppress(TimeoutError):
@@ -122,10 +155,15 @@ class FakeOpenAI:
                 await _respond(send, code, json.dumps({"error": {"message": message, "type": "x"}}).encode(), headers)
             case Cut(after_words):
                 await self._cut(request, after_words, send)
+            case Raw(body):
+                await _respond(send, 200, body)
             case Reply() if request.get("stream"):
                 await _stream(send, _events(request, step))
             case Reply():
                 await _respond(send, 200, json.dumps(_completion(request["model"], step)).encode())
+
+    def _unscripted(self, request: dict[str, Any]) -> Step:
+        return Raw(json.dumps(embeddings(request)).encode()) if "input" in request else self.default(request)
 
     async def _drip(self, seconds: float, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
