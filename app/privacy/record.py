@@ -115,6 +115,8 @@ def _roles(settings: Settings) -> dict[str, str]:
     roles = {f"model provider {name}": name for name in models} or {
         "model provider": "none: answers are extracted here"
     }
+    if settings.hosted_embedding_model is not None:
+        roles[f"embeddings {settings.hosted_embedding_model}"] = settings.hosted_embedding_model
     others = [one.name for one in DESTINATIONS if one.sub_processor and one.origins(settings)]
     roles |= {name: "" for name in others if name != MODELS.name and not name.startswith("channel ")}
     # A mailbox's provider is its tenant's own.

@@ -151,3 +151,8 @@ def test_the_record_of_processing_says_what_is_missing_and_takes_what_the_operat
         file.write_text(wrong)
         with pytest.raises(ConfigurationError):
             record.of_processing(settings.model_copy(update={"processors_file": file}))
+
+
+def test_the_record_of_processing_names_a_provider_of_embeddings(settings):
+    hosted = settings.model_copy(update={"hosted_embedding_model": "openai/text-embedding-3-small"})
+    assert "| embeddings openai/text-embedding-3-small |" in record.of_processing(hosted)

@@ -3,6 +3,7 @@
 import logging
 from base64 import b64encode
 
+import httpx
 import pytest
 from prometheus_client import generate_latest
 from pydantic import SecretStr
@@ -116,6 +117,22 @@ async def test_a_question_that_cannot_be_embedded_is_to_be_asked_again(tenant, r
         assert (answer.status_code, answer.json()["code"]) == (503, "embeddings_unavailable")
         assert "sk-test-key" not in answer.text
         assert (await tenant.http.post(path, json=body)).status_code == 200
+
+
+async def test_a_turn_waits_for_a_provider_that_is_away(tenant, run_jobs, server, telegram):
+    await tenant.add_text("Returns", "You can return any item within 30 days.")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(telegram.app)) as wire:
+        tenant.runtime.provider_http = {"telegram": wire}
+        connection = await tenant.connect(await tenant.add_agent())
+        await run_jobs()
+        server.script("embed", *AWAY)
+        await tenant.write(connection, "Can I return any item within 30 days?")
+        await run_jobs()
+        assert [one["direction"] for one in await tenant.messages()] == ["in"]
+        await settle(tenant, run_jobs)
+        (_, reply) = await tenant.messages()
+    assert (reply["direction"], reply["status"]) == ("out", "sent")
+    assert "30 days" in reply["text"]
 
 
 async def test_a_start_needs_one_model_only(settings, address):

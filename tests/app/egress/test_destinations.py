@@ -63,6 +63,14 @@ def test_nothing_is_gone_to_without_settings_but_the_channels_and_the_name_serve
             {"models": ("claude-x", "openai/x"), "model_api_base": "http://[::1]/v1"},
             {"https://api.anthropic.com:443", "http://[::1]:80"},
         ),
+        (
+            {"anthropic_api_key": "k", "hosted_embedding_model": "openai/x"},
+            {"https://api.anthropic.com:443", "https://api.openai.com:443"},
+        ),
+        (
+            {"hosted_embedding_model": "hosted_vllm/x", "model_api_base": "http://Model:8080/v1"},
+            {"http://model:8080"},
+        ),
     ],
 )
 def test_models(more, found):
