@@ -18,7 +18,7 @@ TURNS ?= 1000
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format migrate docs bench bench-retrieval bench-ingest bench-search chaos privacy-proof
+.PHONY: help setup run test check format migrate docs bench bench-retrieval bench-relevance bench-ingest bench-search chaos privacy-proof
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 16
@@ -70,6 +70,9 @@ bench: $(VENV)/.dev ## Measure Jobx: OUT=file takes the JSON, SECONDS=10 is a sh
 
 bench-retrieval: $(VENV)/.bench ## Measure what questions find beside other frameworks: DATA=folder in BEIR layout, OUT=file takes the JSON
 	@$(PYTHON) -m bench.retrieval "$(DATA)" $(OUT)
+
+bench-relevance: $(VENV)/.dev ## Measure how well "nothing relevant" is told: DATA="folder folder", OUT=file takes the JSON
+	@$(PYTHON) -m bench.retrieval.relevance $(DATA) $(if $(OUT),--out $(OUT))
 
 bench-ingest: $(VENV)/.bench ## Measure how fast documents are read beside another pipeline: OUT=file takes the JSON, SEED=n, SCALE=0.1 is a short run
 	@$(PYTHON) -m bench.ingestion $(OUT) --seed $(SEED) --scale $(SCALE)

@@ -124,13 +124,12 @@ async def running(
         hosted = hosted_model(settings)
         metrics = new_metrics([model.name for model in (*models, hosted) if model is not None], blueprints)
         models_dir = settings.model_dir or settings.data_dir / "models"
-        embedder: EmbeddingModel = Embedder(
-            settings.embedding_model,
-            models_dir,
-            threads=settings.embedding_threads or min(_MOST_EMBEDDING_THREADS, len(os.sched_getaffinity(0))),
-        )
+        embedder: EmbeddingModel
         if hosted is not None:
             embedder = HostedEmbedder(hosted, models_dir, http=model_http, observe=metrics.model_call)
+        else:
+            threads = settings.embedding_threads or min(_MOST_EMBEDDING_THREADS, len(os.sched_getaffinity(0)))
+            embedder = Embedder(settings.embedding_model, models_dir, threads=threads)
         stack.callback(embedder.close)
         await embedder.prepare(say, load=bool(blueprints))
         reranker = None if settings.rerank_model is None else CrossEncoderReranker(settings.rerank_model, models_dir)

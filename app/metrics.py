@@ -66,7 +66,7 @@ GUARDRAILS = frozenset(
             "sensitive_topic",
             "answerable",
         ),
-        "approved_answer",
+        *("approved_answer", "relevance"),
     }
 )
 LIMITS = frozenset({"customer", "tenant", "all"})

@@ -34,12 +34,12 @@ class DenseWeights:
         longer than what models are made for (a conversation, a case told at length) one vector says little, while its
         many words say more: from one window of the model to two the share falls to `foreign`, if that is less.
         """
-        known = self._known(question)
+        known = self.known(question)
         short = min(1.0, max(0.0, 2 - len(question) / _WINDOW))
         share = self.foreign + (self.own - self.foreign) * known
         return share if share <= self.foreign else self.foreign + (share - self.foreign) * short
 
-    def _known(self, question: str) -> float:
+    def known(self, question: str) -> float:
         """How surely the question is in one of the languages, 0..1."""
         if ANY in self.languages:
             return 1.0

@@ -85,6 +85,7 @@ def _out(agent: Agent) -> AgentOut:
             languages=agent.languages,
         ),
         groundedness_threshold=agent.groundedness_threshold,
+        relevance_threshold=agent.relevance_threshold,
         context_tokens=agent.context_tokens,
         sensitive_topics=agent.sensitive_topics or [],
         mode=agent.mode,

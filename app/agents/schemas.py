@@ -134,6 +134,9 @@ class AgentCreate(BaseModel):
     allowed_urls: UrlPrefixes = Field(default_factory=list)
     knowledge: Knowledge = Field(default_factory=Knowledge)
     groundedness_threshold: Threshold = 0.5
+    relevance_threshold: Threshold = Field(
+        0.05, description="less likely than this to hold the answer, what was found is as good as nothing: no_passages"
+    )
     context_tokens: ContextTokens = Field(
         8000, description="what a prompt may hold of instructions, history and passages; older messages are summed up"
     )
@@ -164,6 +167,7 @@ class AgentUpdate(BaseModel):
     allowed_urls: UrlPrefixes | None = None
     knowledge: Knowledge | None = None
     groundedness_threshold: Threshold | None = None
+    relevance_threshold: Threshold | None = None
     context_tokens: ContextTokens | None = None
     sensitive_topics: Topics | None = None
     mode: Mode | None = None

@@ -95,6 +95,7 @@ def profile_of(
         handoff_message=handoff_message or "",
         allowed_urls=tuple(agent.allowed_urls),
         groundedness_threshold=agent.groundedness_threshold,
+        relevance_threshold=agent.relevance_threshold,
         context_tokens=agent.context_tokens,
         sensitive_topics=tuple(agent.sensitive_topics or ()),
         max_characters=max_characters,

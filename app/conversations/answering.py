@@ -16,7 +16,7 @@ from app.conversations.turns import Due
 from app.crypto import current_keyring
 from app.documents.embedding import sentence_embedder
 from app.documents.filters import knowledge_of
-from app.documents.search import retriever
+from app.documents.search import relevance_by, retriever
 from app.egress import carrying, content_of
 from app.models import Turn
 from app.runtime import Runtime
@@ -87,6 +87,7 @@ def build_context(runtime: Runtime, profile: AgentProfile, retrieve: Retrieve, c
         retrieve=retrieve,
         embed=sentence_embedder(runtime),
         channel=channel,
+        relevance=relevance_by(runtime.settings),
     )
 
 

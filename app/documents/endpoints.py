@@ -162,6 +162,7 @@ async def search(body: SearchRequest, principal: CurrentPrincipal, request: Requ
     filters = Filters(tuple(body.document_ids), tuple(body.source_ids), tuple(body.labels), tuple(body.languages))
     found = await searching.search(of_request(request), principal.tenant_id, body.query, body.limit, filters)
     return SearchResult(
+        relevance=searching.relevance_by(of_request(request).settings)(body.query, found),
         passages=[
             FoundPassage(
                 document_id=UUID(passage.document_id),
@@ -172,7 +173,7 @@ async def search(body: SearchRequest, principal: CurrentPrincipal, request: Requ
                 score=passage.score,
             )
             for passage in found
-        ]
+        ],
     )
 
 

@@ -19,7 +19,9 @@ _AROUND = (
     .join(_Near, DocumentChunk.version_id == _Near.version_id)
     .where(
         DocumentChunk.id.in_(bindparam("ids", expanding=True)),
-        _Near.position.in_((DocumentChunk.position - 1, DocumentChunk.position + 1)),
+        # A range, which the index of places knows.
+        _Near.position.between(DocumentChunk.position - 1, DocumentChunk.position + 1),
+        _Near.id != DocumentChunk.id,
         # An answer belongs to its own question.
         DocumentChunk.question_sealed.is_(None),
         _Near.question_sealed.is_(None),

@@ -19,7 +19,7 @@ async def reranked(reranker: Reranker, question: str, found: Sequence[Passage], 
     A question with its approved answer that was among the best stays there: it is compared word for word later.
     """
     try:
-        scores = await reranker.scores(question, [_text(passage) for passage in found])
+        scores = await reranker.scores(question, [passage.whole for passage in found])
     except EmbeddingError:
         log.warning("the reranker failed: passages stay in the order in which they were found")
         return list(found[:limit])
@@ -27,7 +27,3 @@ async def reranked(reranker: Reranker, question: str, found: Sequence[Passage], 
     ordered = sorted(scored, key=lambda passage: -passage.score)
     pairs = [passage for passage in scored[:limit] if passage.question and passage not in ordered[:limit]]
     return [*ordered[: limit - len(pairs)], *pairs]
-
-
-def _text(passage: Passage) -> str:
-    return "\n".join(part for part in (passage.title, passage.heading, passage.text) if part)

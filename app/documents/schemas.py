@@ -169,6 +169,7 @@ class FoundPassage(BaseModel):
 
 
 class SearchResult(BaseModel):
-    """The best passages, best first."""
+    """The best passages, best first; `relevance` is the probability that one of them answers the question."""
 
     passages: list[FoundPassage]
+    relevance: float

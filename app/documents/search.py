@@ -6,6 +6,7 @@ from time import perf_counter
 from uuid import UUID
 
 from sqlalchemy import bindparam, select
+from sqlalchemy.orm import aliased
 
 from app.crypto import current_keyring
 from app.documents.embedding import query_vector
@@ -19,20 +20,26 @@ from app.settings import Settings
 from graphs.spans import describe, span
 from graphs.support.records import Passage
 from vectorstore.index import Match, SparseVector, VectorStoreUnavailable
+from vectorstore.relevance import Evidence, relevance
 from vectorstore.sparse import SparseEncoder
 from vectorstore.weights import DenseWeights
 
 PASSAGES = 8
 _SPARE = 3
 _DEEPEST = 4096
+# The chunks first, by their keys: before a bulk of them was analysed, PostgreSQL takes them by their documents, all of
+# a tenant's (19 ms of 12,000).
+_FOUND = aliased(
+    DocumentChunk,
+    select(DocumentChunk)
+    .where(DocumentChunk.id.in_(bindparam("ids", expanding=True)))
+    .cte("found")
+    .prefix_with("MATERIALIZED"),
+)
 _IN_FORCE = (
-    select(DocumentChunk, Document)
-    .join(Document, DocumentChunk.document_id == Document.id)
-    .where(
-        DocumentChunk.id.in_(bindparam("ids", expanding=True)),
-        DocumentChunk.version_id == Document.current_version_id,
-        Document.deleted_at.is_(None),
-    )
+    select(_FOUND, Document)
+    .join(Document, _FOUND.document_id == Document.id)
+    .where(_FOUND.version_id == Document.current_version_id, Document.deleted_at.is_(None))
 )
 
 
@@ -76,7 +83,7 @@ async def _search(
     started = perf_counter()
     with span("embed"):
         words = SparseEncoder(index_key).encode_query(query)
-        weight = _weights(runtime.settings).of(query)
+        weight = weights_of(runtime.settings).of(query)
         vectors = _Query(await query_vector(runtime, query), words, weight)
     runtime.metrics.retrieval("embed", perf_counter() - started)
     wanted = limit if runtime.reranker is None else max(limit, RERANKED)
@@ -96,7 +103,19 @@ async def _search(
     return passages
 
 
-def _weights(settings: Settings) -> DenseWeights:
+def relevance_by(settings: Settings) -> Callable[[str, Sequence[Passage]], float]:
+    """How likely it is that passages answer a question, 0..1, as the graph takes it."""
+    weights = weights_of(settings)
+
+    def of(question: str, passages: Sequence[Passage]) -> float:
+        found = [Evidence(passage.whole, passage.cosine) for passage in passages[:PASSAGES]]
+        return relevance(question, weights.known(question), found)
+
+    return of
+
+
+def weights_of(settings: Settings) -> DenseWeights:
+    """How much meaning counts, by the settings."""
     return DenseWeights(settings.languages_embedded, settings.dense_weight, settings.dense_weight_foreign)
 
 
@@ -119,7 +138,7 @@ async def _find(
         runtime.metrics.retrieval("search", found - started)
         runtime.metrics.retrieval("load", perf_counter() - found)
         known = [match for match in matches if match.chunk_id in rows]
-        passages = [replace(rows[match.chunk_id], score=match.score) for match in known]
+        passages = [replace(rows[match.chunk_id], score=match.score, cosine=match.cosine) for match in known]
         if len(passages) >= limit or len(matches) < depth or depth >= _DEEPEST:
             return passages[:limit], any(match.chunk_id not in rows for match in matches[:limit])
         depth *= 4

@@ -65,6 +65,7 @@ class Agent(TenantScoped):
     labels: Encrypted[list[str] | None] = optional_json("labels_sealed")
     languages: Mapped[list[str]] = mapped_column(ARRAY(Text), default=list, server_default="{}")
     groundedness_threshold: Mapped[float] = mapped_column(Float, default=0.5)
+    relevance_threshold: Mapped[float] = mapped_column(Float, default=0.05, server_default="0.05")
     context_tokens: Mapped[int] = mapped_column(default=8000, server_default=text("8000"))
     sensitive_topics_sealed: Mapped[bytes | None] = sealed()
     sensitive_topics: Encrypted[list[str] | None] = optional_json("sensitive_topics_sealed")

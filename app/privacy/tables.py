@@ -249,7 +249,14 @@ _AGENTS = Table(
     + sealed("labels")
     + clear("the ids of the documents and sources it may use", "document_ids", "source_ids", erasure="cut")
     + clear("codes of languages", "languages")
-    + clear(COUNT, "groundedness_threshold", "resume_after_minutes", "escalate_after_minutes", "context_tokens")
+    + clear(
+        COUNT,
+        "groundedness_threshold",
+        "relevance_threshold",
+        "resume_after_minutes",
+        "escalate_after_minutes",
+        "context_tokens",
+    )
     + clear(STATE, "mode", "when_closed"),
     _ALL_OF_TENANT,
 )

@@ -39,7 +39,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class _Knowledge:
+class Knowledge:
     """A tenant's documents: which id of the test set each has."""
 
     runtime: Runtime
@@ -59,7 +59,7 @@ def settings_in(folder: Path) -> Settings:
 async def answers(test: BeirSet, settings: Settings, say: Say) -> Found:
     """Ingest the documents and ask every question, by each system and each weight."""
     async with embedded.jobx(settings, say) as runtime:
-        knowledge = await _ingested(runtime, test, say)
+        knowledge = await ingested(runtime, test, say)
         say(f"asking {len(test.queries)} questions")
         turn = asyncio.Semaphore(_AT_ONCE)
         systems = {JOBX: await _ask(knowledge, test, turn)}
@@ -72,7 +72,8 @@ async def answers(test: BeirSet, settings: Settings, say: Say) -> Found:
     return Found(systems, weights, chunks, unread)
 
 
-async def _ingested(runtime: Runtime, test: BeirSet, say: Say) -> _Knowledge:
+async def ingested(runtime: Runtime, test: BeirSet, say: Say) -> Knowledge:
+    """A tenant of its own with the documents of a test set, all of them read."""
     say(f"uploading {len(test.documents)} documents")
     tenant_id, key = await create_tenant(runtime.vault, "Bench")
     ids: dict[str, str] = {}
@@ -91,10 +92,10 @@ async def _ingested(runtime: Runtime, test: BeirSet, say: Say) -> _Knowledge:
     if len(ids) != len(test.documents):
         raise RuntimeError(f"{len(test.documents)} uploads became {len(ids)} documents")
     await embedded.until_read(runtime, tenant_id, len(ids), say)
-    return _Knowledge(runtime, tenant_id, ids)
+    return Knowledge(runtime, tenant_id, ids)
 
 
-async def _ask(knowledge: _Knowledge, test: BeirSet, turn: asyncio.Semaphore) -> Answers:
+async def _ask(knowledge: Knowledge, test: BeirSet, turn: asyncio.Semaphore) -> Answers:
     async def one(query: str) -> list[str]:
         async with turn:
             passages = await search(knowledge.runtime, knowledge.tenant_id, query, PASSAGES)
@@ -104,7 +105,7 @@ async def _ask(knowledge: _Knowledge, test: BeirSet, turn: asyncio.Semaphore) ->
     return dict(zip(test.queries, found, strict=True))
 
 
-async def _sweep(knowledge: _Knowledge, test: BeirSet, turn: asyncio.Semaphore) -> dict[float, Answers]:
+async def _sweep(knowledge: Knowledge, test: BeirSet, turn: asyncio.Semaphore) -> dict[float, Answers]:
     async with knowledge.runtime.vault.session(knowledge.tenant_id):
         encoder = SparseEncoder(current_keyring().index_key())
 
@@ -120,6 +121,6 @@ async def _sweep(knowledge: _Knowledge, test: BeirSet, turn: asyncio.Semaphore) 
     }
 
 
-async def _matched(knowledge: _Knowledge, dense: list[float], sparse: SparseVector, weight: float) -> list[str]:
+async def _matched(knowledge: Knowledge, dense: list[float], sparse: SparseVector, weight: float) -> list[str]:
     matches = await knowledge.runtime.index.search(knowledge.tenant_id, dense, sparse, _DEPTH, dense_weight=weight)
     return knowledge.documents([str(match.document_id) for match in matches[:PASSAGES]])

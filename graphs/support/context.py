@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from graphs.llm import LanguageModel
 
 Retrieve = Callable[[str], Awaitable[Sequence[Passage]]]
+# The probability, 0..1, that one of the passages answers the question.
+Relevance = Callable[[str, Sequence[Passage]], float]
 Embed = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[float]]]]
 # Keeps a summary of the conversation that takes the place of so many of the oldest messages of the history.
 Remember = Callable[[str, int], Awaitable[None]]
@@ -35,6 +37,11 @@ class Spending(Protocol):
 
     async def reserve(self, most_micros: int) -> Reservation:
         """Set aside what a call takes at most, in micro US dollars; raises LimitReached."""
+
+
+def _certain(_question: str, _passages: Sequence[Passage]) -> float:
+    """What was found is taken as it is."""
+    return 1.0
 
 
 async def _forget(_summary: str, _messages: int) -> None:
@@ -64,6 +71,7 @@ class AgentProfile:
     context_tokens: int = 8000
     sensitive_topics: tuple[str, ...] = ()
     groundedness_threshold: float = 0.5
+    relevance_threshold: float = 0.0
 
 
 class ChannelInput(BaseModel):
@@ -93,6 +101,7 @@ class SupportContext:
     channel: "BaseTool"
     spending: Spending | None = None
     remember: Remember = _forget
+    relevance: Relevance = _certain
 
 
 def preview_channel() -> "BaseTool":

@@ -9,6 +9,7 @@ from graphs.support.records import Citation, Passage, Verdict
 from graphs.support.urls import addresses, refused
 
 GROUNDEDNESS, CITATIONS, URLS, LENGTH = "groundedness", "citations_resolve", "url_allow_list", "length"
+RELEVANCE = "relevance"
 _QUOTE_SCORE = 0.35
 
 
@@ -23,6 +24,13 @@ def groundedness(supports: Sequence[Support], threshold: float) -> Verdict:
     return _verdict(
         GROUNDEDNESS, worst.score >= threshold, worst.score, f"support {worst.score:.2f} for “{worst.sentence.text}”"
     )
+
+
+def relevance(probability: float, threshold: float) -> Verdict:
+    """One of the passages answers the question likely enough; scored by the probability."""
+    passed = probability >= threshold
+    evidence = f"the passages found answer the question with a probability of {probability:.0%}"
+    return Verdict(RELEVANCE, passed, round(probability, 3), evidence, "pass" if passed else "handoff")
 
 
 def citations_resolve(drafted: Sequence[CitedSentence], passages: Sequence[Passage]) -> Verdict:

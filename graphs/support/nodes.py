@@ -118,7 +118,8 @@ async def rewrite(state: SupportState, runtime: Runtime[SupportContext]) -> Supp
 async def retrieve(state: SupportState, runtime: Runtime[SupportContext]) -> SupportState:
     """Find passages for the question, as many as fit; none at all is a handoff without a model call.
 
-    If the question is one that the tenant has approved an answer of, that is the reply, word for word.
+    If the question is one that the tenant has approved an answer of, that is the reply, word for word. Passages that
+    hardly answer it are as good as none.
     """
     context = runtime.context
     found = list(await context.retrieve(state["question"]))
@@ -128,12 +129,16 @@ async def retrieve(state: SupportState, runtime: Runtime[SupportContext]) -> Sup
         verdict = Verdict("approved_answer", True, 1.0, "the question is one with an approved answer", "pass")
         update: SupportState = {"passages": found, "verdicts": [*state.get("verdicts", []), verdict]}
         return {**update, "reply": approved.answer, "citations": [approved.citation], "outcome": "replied"}
+    relevant = guardrails.relevance(context.relevance(state["question"], found), context.agent.relevance_threshold)
+    told: SupportState = {"verdicts": [*state.get("verdicts", []), relevant]}
+    if not relevant.passed:
+        return {"passages": found, **told, **_ended("handoff", "no_passages")}
     count = await context.llm.counter(context.agent.models)
     said = [message.text for message in state.get("history", [])]
     fixed = [system_prompt(context.agent), state["message"], state["question"], state.get("summary", ""), *said]
     room = budget.passages_room(context.agent.context_tokens, fixed, count)
     passages = widened(found, room, count)
-    return {"passages": passages} if passages else {"passages": [], **_ended("refused", "oversize")}
+    return {"passages": passages, **told} if passages else {"passages": [], **_ended("refused", "oversize")}
 
 
 @timed
@@ -177,8 +182,8 @@ async def check(state: SupportState, runtime: Runtime[SupportContext]) -> Suppor
         reply = without_markers(state["draft"])
         return {"verdicts": before + found, "reply": reply, "citations": citations, "outcome": "replied"}
     # A second draft of quotes would be the same quotes.
-    if not before and not context.llm.is_extractive(context.agent.models):
-        return {"verdicts": found}
+    if all(verdict.passed for verdict in before) and not context.llm.is_extractive(context.agent.models):
+        return {"verdicts": before + found}
     return {"verdicts": before + _final(found), **_ended("handoff", _failure(found))}
 
 

@@ -21,7 +21,8 @@ class Passage:
     """A chunk as the model sees it; ids are strings so that the graph needs no database types.
 
     Of a question that the tenant has approved the answer of, `question` holds the ways it is asked, a line each, with
-    which the text begins. `neighbours` stand next to the chunk at `position` below the same heading, and are no part
+    which the text begins. `score` is in 0..1 among what was found, `cosine` the closeness of its vector to that of the
+    question. `neighbours` stand next to the chunk at `position` below the same heading, and are no part
     of the text; what was made of several chunks has them as `parts`.
     """
 
@@ -32,10 +33,16 @@ class Passage:
     heading: str = ""
     page: int | None = None
     score: float = 0.0
+    cosine: float = 0.0
     question: str = ""
     position: int | None = None
     neighbours: tuple[Part, ...] = ()
     parts: tuple[Part, ...] = ()
+
+    @property
+    def whole(self) -> str:
+        """Title, headings and text."""
+        return "\n".join(part for part in (self.title, self.heading, self.text) if part)
 
     def page_of(self, quote: str) -> int | None:
         """The page on which a sentence of the text stands."""

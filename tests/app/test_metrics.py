@@ -161,7 +161,11 @@ def test_every_reason_guardrail_and_step_of_the_code_is_known():
     assert len(ends) > 8
     assert set(ends) <= TURN_REASONS
     verdicts = set(re.findall(r'Verdict\("(\w+)"', code))
-    assert verdicts | {guardrails.GROUNDEDNESS, guardrails.CITATIONS, guardrails.URLS, guardrails.LENGTH} == GUARDRAILS
+    assert (
+        verdicts
+        | {guardrails.GROUNDEDNESS, guardrails.CITATIONS, guardrails.URLS, guardrails.LENGTH, guardrails.RELEVANCE}
+        == GUARDRAILS
+    )
     assert {name for name in build().nodes if not name.startswith("__")} == STAGES
 
 

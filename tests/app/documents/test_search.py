@@ -86,3 +86,34 @@ async def test_a_reranker_that_fails_leaves_the_order(tenant: Tenant, run_jobs, 
     monkeypatch.setattr(reranker, "scores", fail)
     tenant.runtime.reranker = reranker
     assert await tenant.search("Which rule concerns the 14th matter?") == before
+
+
+async def test_a_search_says_how_likely_it_found_an_answer(tenant: Tenant, run_jobs) -> None:
+    await tenant.add_text("House rules", " ".join(RULES))
+    await run_jobs()
+
+    async def relevance(query: str) -> float:
+        found = (await tenant.http.post("/v1/search", json={"query": query})).json()
+        assert found["passages"]
+        return found["relevance"]
+
+    assert await relevance("Which rule concerns the 210th matter?") > 0.5
+    assert await relevance("Do penguins in Antarctica have knees?") < 0.1
+    empty = await tenant.http.post("/v1/search", json={"query": "house", "labels": ["nothing has this"]})
+    assert empty.json() == {"passages": [], "relevance": 0.0}
+
+
+async def test_what_is_hardly_relevant_goes_to_a_person_by_the_agent_s_threshold(tenant: Tenant, run_jobs) -> None:
+    await tenant.add_text("House rules", " ".join(RULES))
+    await run_jobs()
+    question = "Which rule concerns the 210th matter?"
+    strict, lenient = await tenant.add_agent(relevance_threshold=1), await tenant.add_agent(relevance_threshold=0)
+
+    told = await tenant.reply(strict, question)
+    assert (told["outcome"], told["reason"], told["model"]) == ("handoff", "no_passages", None)
+    (verdict,) = told["verdicts"]
+    assert (verdict["name"], verdict["passed"], verdict["action"]) == ("relevance", False, "handoff")
+    assert 0.5 < verdict["score"] < 1
+    told = await tenant.reply(lenient, question)
+    assert told["outcome"] == "replied"
+    assert told["verdicts"][0] == {**verdict, "passed": True, "action": "pass"}
