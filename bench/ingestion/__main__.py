@@ -5,14 +5,13 @@ of what its embedder does alone, or takes more memory than the rival.
 """
 
 import argparse
-import json
 import os
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from bench import tree
+from bench import common, tree
 from bench.ingestion import folder, report, rival
 from bench.ingestion.report import JOBX, RIVAL
 
@@ -56,12 +55,7 @@ def main() -> int:
     parser.add_argument("--scale", type=float, default=1.0, help="how many there are; 0.1 is a short run")
     asked = parser.parse_args()
     found = run(asked.seed, asked.scale)
-    text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
-    if asked.out:
-        asked.out.parent.mkdir(parents=True, exist_ok=True)
-        asked.out.write_text(text)
-    else:
-        sys.stdout.write(text)
+    common.write(found, asked.out)
     print("\n".join(report.table(found)))
     print(report.line(found))
     return 1 if found["shortfalls"] else 0

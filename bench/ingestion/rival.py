@@ -9,13 +9,12 @@ https://docs.llamaindex.ai/en/stable/module_guides/loading/ingestion_pipeline/
 """
 
 import json
-import os
 import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from bench import common
 from bench.tree import Stopwatch
 from vectorstore.model_files import ModelSource, find_model
 
@@ -28,19 +27,12 @@ CHUNK_TOKENS, OVERLAP_TOKENS = 256, 32
 
 def missing() -> list[str]:
     """The packages of the extra `bench` that are not installed."""
-    return [name for name in _PACKAGES if not _there(name)]
-
-
-def _there(name: str) -> bool:
-    try:
-        return find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
+    return common.missing(_PACKAGES)
 
 
 def measure(folder: Path, model: ModelSource, say: Callable[[str], None]) -> dict[str, Any]:
     """What `bench.ingestion` reports of one side; the clock runs once everything is imported and the model loaded."""
-    _quiet(model)
+    common.quiet(model)
     from llama_index.core.ingestion import IngestionPipeline  # noqa: PLC0415
     from llama_index.core.node_parser import SentenceSplitter  # noqa: PLC0415
     from llama_index.core.schema import MetadataMode  # noqa: PLC0415
@@ -95,15 +87,6 @@ def _reader() -> Callable[[Path], Any]:
         return Document(text=text, metadata={"file_name": file.name})
 
     return read
-
-
-def _quiet(model: ModelSource) -> None:
-    """Nobody is told or asked anything; only a model by its hub name is fetched."""
-    off = dict.fromkeys(("HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_PROGRESS_BARS", "DO_NOT_TRACK"), "1")
-    off |= {"UNSTRUCTURED_DISABLE_NOTICE": "1", "TOKENIZERS_PARALLELISM": "false"}
-    if model.local:
-        off |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-    os.environ.update(off)
 
 
 def _say(text: str) -> None:

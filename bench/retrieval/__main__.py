@@ -5,7 +5,6 @@ Exits with 1 if Jobx is more than .005 nDCG@10 below any other system, or more t
 
 import argparse
 import asyncio
-import json
 import sys
 import tempfile
 import time
@@ -15,6 +14,7 @@ from typing import Any
 import uvloop
 
 from app.documents.schemas import SearchRequest
+from bench import common
 from bench.retrieval import ours, rivals
 from bench.retrieval.data import BeirSet, NotBeir, read
 from bench.retrieval.measures import SYSTEMS, line, measure, shortfalls
@@ -86,12 +86,7 @@ def main() -> int:
         print(f"bench-retrieval: {error}", file=sys.stderr)
         return 2
     found = run(test)
-    text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
-    if asked.out:
-        asked.out.parent.mkdir(parents=True, exist_ok=True)
-        asked.out.write_text(text)
-    else:
-        sys.stdout.write(text)
+    common.write(found, asked.out)
     _tell(found)
     print(line(found))
     return 1 if found["shortfalls"] else 0

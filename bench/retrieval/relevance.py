@@ -8,7 +8,6 @@ one half of the questions; the other half says what it, and the one that is in u
 import argparse
 import asyncio
 import hashlib
-import json
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +22,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from app.documents.search import PASSAGES, search, weights_of
-from bench import embedded
+from bench import common, embedded
 from bench.retrieval import ours
 from bench.retrieval.data import BeirSet, NotBeir, read
 from bench.retrieval.ours import Knowledge
@@ -203,11 +202,7 @@ def main() -> int:
         ):
             samples += runner.run(gathered(test, others, Path(folder) / "data"))
     found = summary(samples)
-    text = json.dumps(found, indent=2) + "\n"
-    if asked.out:
-        asked.out.write_text(text)
-    else:
-        sys.stdout.write(text)
+    common.write(found, asked.out)
     for number, (name, row) in enumerate(found["in_use"].items()):
         if number == 0:
             print(f"{'set':18}" + "".join(f"{column:>16}" for column in row))

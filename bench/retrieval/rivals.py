@@ -4,10 +4,9 @@ https://docs.llamaindex.ai/en/stable/module_guides/indexing/vector_store_index/ 
 https://docs.langchain.com/oss/python/integrations/vectorstores/qdrant; both in memory, by meaning alone.
 """
 
-import os
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 
+from bench import common
 from bench.retrieval.data import BeirSet, Entry
 from bench.retrieval.measures import RIVALS, Answers
 from bench.retrieval.ours import PASSAGES
@@ -28,19 +27,12 @@ Retrieve = Callable[[Sequence[str]], Sequence[Sequence[int]]]
 
 def missing() -> list[str]:
     """The packages of the extra `bench` that are not installed."""
-    return [name for name in _PACKAGES if not _there(name)]
-
-
-def _there(name: str) -> bool:
-    try:
-        return find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
+    return common.missing(_PACKAGES)
 
 
 def answers(test: BeirSet, model: ModelSource, say: Callable[[str], None]) -> dict[str, Answers]:
     """Every question asked of every rival; a document is where its best passage is."""
-    _quiet(model)
+    common.quiet(model)
     texts = [_text(entry) for entry in test.documents]
     found: dict[str, Answers] = {}
     for name, build in zip(RIVALS, (_llamaindex, _langchain), strict=True):
@@ -57,15 +49,6 @@ def answers(test: BeirSet, model: ModelSource, say: Callable[[str], None]) -> di
 
 def _text(entry: Entry) -> str:
     return f"{entry.title}\n\n{entry.text}" if entry.title.strip() else entry.text
-
-
-def _quiet(model: ModelSource) -> None:
-    """Nobody is told or asked anything; only a model by its hub name is fetched."""
-    off = dict.fromkeys(("HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_PROGRESS_BARS", "DO_NOT_TRACK"), "1")
-    off |= dict.fromkeys(("LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2", "TOKENIZERS_PARALLELISM"), "false")
-    if model.local:
-        off |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-    os.environ.update(off)
 
 
 def _vectors(

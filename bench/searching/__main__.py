@@ -5,13 +5,12 @@ p99 of the embedded store is above its limit.
 """
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from bench import tree
+from bench import common, tree
 
 # Tenants, chunks of each, and the most milliseconds of a search that may be its p99.
 ROWS = ((1, 1_000, 25.0), (1, 20_000, 50.0), (1, 100_000, 100.0), (1_000, 50, 100.0))
@@ -91,12 +90,7 @@ def main() -> int:
     parser.add_argument("--scale", type=float, default=1.0, help="how much of it; 0.01 is a short run")
     asked = parser.parse_args()
     found = run(asked.seed, asked.scale)
-    text = json.dumps(found, indent=2) + "\n"
-    if asked.out:
-        asked.out.parent.mkdir(parents=True, exist_ok=True)
-        asked.out.write_text(text)
-    else:
-        sys.stdout.write(text)
+    common.write(found, asked.out)
     print("\n".join(table(found["rows"])))
     print(line(found))
     return 1 if found["shortfalls"] else 0
