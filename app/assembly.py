@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import httpx
 from procrastinate import Blueprint
@@ -123,15 +124,17 @@ async def running(
         models = model_configs(settings)
         hosted = hosted_model(settings)
         metrics = new_metrics([model.name for model in (*models, hosted) if model is not None], blueprints)
-        models_dir = settings.model_dir or settings.data_dir / "models"
+        models_dir = _models_dir(settings)
         embedder: EmbeddingModel
         if hosted is not None:
             embedder = HostedEmbedder(hosted, models_dir, http=model_http, observe=metrics.model_call)
         else:
-            threads = settings.embedding_threads or min(_MOST_EMBEDDING_THREADS, len(os.sched_getaffinity(0)))
-            embedder = Embedder(settings.embedding_model, models_dir, threads=threads)
+            embedder = _local(settings, settings.embedding_model)
         stack.callback(embedder.close)
         await embedder.prepare(say, load=bool(blueprints))
+        earlier = await _earlier_models(settings, embedder)
+        for model in earlier:
+            stack.callback(model.close)
         reranker = None if settings.rerank_model is None else CrossEncoderReranker(settings.rerank_model, models_dir)
         if reranker is not None:
             stack.callback(reranker.close)
@@ -174,7 +177,26 @@ async def running(
             monitor=monitor,
             readiness=readiness,
             reranker=reranker,
+            earlier_models=earlier,
         )
+
+
+def _models_dir(settings: Settings) -> Path:
+    return settings.model_dir or settings.data_dir / "models"
+
+
+def _local(settings: Settings, model: str | None) -> Embedder:
+    threads = settings.embedding_threads or min(_MOST_EMBEDDING_THREADS, len(os.sched_getaffinity(0)))
+    return Embedder(model, _models_dir(settings), threads=threads)
+
+
+async def _earlier_models(settings: Settings, now: EmbeddingModel) -> list[EmbeddingModel]:
+    """The models that vectors may still be of: the one the settings name, and the one that comes with Jobx."""
+    names = {settings.embedding_model_previous, None}
+    models: list[EmbeddingModel] = [_local(settings, name) for name in names]
+    # Their files are read to know them; they are loaded only where vectors are of them.
+    known = [(model, await asyncio.to_thread(getattr, model, "fingerprint")) for model in models]
+    return [model for model, fingerprint in known if fingerprint != now.fingerprint]
 
 
 def vector_index(settings: Settings, dimension: int) -> VectorIndex:

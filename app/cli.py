@@ -94,8 +94,12 @@ def migrate(
 
 
 @cli.command()
-def reindex(tenant_id: Annotated[UUID, typer.Argument(metavar="TENANT", help="The tenant's id.")]) -> None:
-    """Write a tenant's vectors anew, into the store that the settings name: to move it, or after a loss."""
+def reindex(
+    tenant_id: Annotated[
+        UUID | None, typer.Argument(metavar="[TENANT]", help="A tenant's id; all on another embedding model without.")
+    ] = None,
+) -> None:
+    """Write vectors anew, into the store and for the embedding model of the settings, while the old ones answer."""
     from app.reindex import reindex as run  # noqa: PLC0415
 
     run(_settings(), tenant_id, console.print)

@@ -1,32 +1,37 @@
-"""`jobx reindex`: a tenant's vectors written anew, into the store that the settings name."""
+"""`jobx reindex`: a tenant's vectors written anew, into the store and for the embedding model of the settings."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from uuid import UUID
 
 from sqlalchemy import text
 
 from app.assembly import database, open_vault, running, service_address
 from app.db import Database, DatabaseAddress
+from app.documents import moving
 from app.documents import reindex as documents
+from app.documents.collections import REINDEX, queue_one, vectors_by_id
 from app.errors import JobxError
 from app.health import Readiness
 from app.keys.service import Vault
 from app.migrations.server import check_server
-from app.queue import Queue
+from app.queue import INGESTION, Queue
 from app.runtime import Runtime
 from app.settings import Settings
 from app.worker import BLUEPRINTS, work_off
-from vectorstore.index import VectorStoreBusy
+from vectorstore.embedding import space_of
+from vectorstore.index import VectorIndex, VectorStoreBusy
 
 _POLL_SECONDS = 0.3
+_TASKS = [REINDEX, documents.REBUILD, documents.REBUILD_OTHERS]
 _OPEN = text(
     "select count(*) filter (where status in ('todo', 'doing')), count(*) filter (where status = 'failed')"
-    " from queue.procrastinate_jobs where task_name = :task and args ->> 'tenant_id' = :tenant"
+    " from queue.procrastinate_jobs"
+    " where task_name = any(:tasks) and (cast(:tenant as text) is null or args ->> 'tenant_id' = :tenant)"
 )
 _FORGET = text(
-    "delete from queue.procrastinate_jobs"
-    " where status = 'failed' and task_name = :task and args ->> 'tenant_id' = :tenant"
+    "delete from queue.procrastinate_jobs where status = 'failed'"
+    " and task_name = any(:tasks) and (cast(:tenant as text) is null or args ->> 'tenant_id' = :tenant)"
 )
 Say = Callable[[str], None]
 
@@ -37,11 +42,13 @@ class ReindexIncomplete(JobxError):
     code = "reindex_incomplete"
 
 
-def reindex(settings: Settings, tenant_id: UUID, say: Say) -> None:
+def reindex(settings: Settings, tenant_id: UUID | None, say: Say) -> None:
     """Index every document of a tenant anew, without a gap: each answers from its old vectors until it has new ones.
 
-    A running `jobx up` owns the embedded store, so it is left to it; else this process does it, together with the
-    workers there are. Raises NotFound for no such tenant, ReindexIncomplete.
+    For another embedding model a collection of its own is filled, and takes the old one's place when it is full; run
+    again, it goes on where it was. Without a tenant that is done for each whose vectors are of another model. A running
+    `jobx up` owns the embedded store, so it is left to it; else this process does it, together with the workers there
+    are. Raises NotFound for no such tenant, ReindexIncomplete.
     """
     with database(settings, share=True) as (admin, app_password):
         address = service_address(admin, app_password)
@@ -49,43 +56,67 @@ def reindex(settings: Settings, tenant_id: UUID, say: Say) -> None:
         asyncio.run(_reindex(settings, address, tenant_id, say))
 
 
-async def _reindex(settings: Settings, address: DatabaseAddress, tenant_id: UUID, say: Say) -> None:
+async def _reindex(settings: Settings, address: DatabaseAddress, tenant_id: UUID | None, say: Say) -> None:
     try:
         async with running(settings, address, Readiness(), say, blueprints=BLUEPRINTS) as runtime:
             # Waited for it is by jobs; who types a command wants to hear it.
             await runtime.index.ping()
-            if not await runtime.index.usable(tenant_id):
-                say("The collection is of another embedding model: it is made anew, and answers once it is full.")
-                await runtime.index.drop(tenant_id)
-            await _move(runtime, tenant_id, say)
-            await _verify(runtime, tenant_id)
+            if tenant_id is not None:
+                await _reindex_tenant(runtime, tenant_id, say)
+            else:
+                await _reindex_others(runtime, say)
     except VectorStoreBusy:
         await _leave_to_owner(settings, address, tenant_id, say)
     say("Done.")
 
 
-async def _move(runtime: Runtime, tenant_id: UUID, say: Say) -> None:
-    """Index every document, then those that a service which is still on another store changed meanwhile, and so on."""
+async def _reindex_others(runtime: Runtime, say: Say) -> None:
+    tenants = await moving.tenants_of_other_spaces(runtime.db, space_of(runtime.embedder))
+    say(f"{len(tenants)} tenants have vectors of another embedding model.")
+    for tenant_id in tenants:
+        say(f"Tenant {tenant_id}:")
+        await _reindex_tenant(runtime, tenant_id, say)
+
+
+async def _reindex_tenant(runtime: Runtime, tenant_id: UUID, say: Say) -> None:
+    collection_id, moves = await moving.begin(runtime, tenant_id)
+    async with runtime.vault.session(tenant_id) as session:
+        index = (await vectors_by_id(session, runtime, collection_id)).index
+    if moves:
+        say(f"The vectors are of another embedding model: {runtime.embedder.name} gets its own, beside them.")
+    elif not await index.usable(tenant_id):
+        say("The collection cannot be read: it is made anew, and answers once it is full.")
+        await index.drop(tenant_id)
     done: dict[UUID, UUID] = {}
+    if moves:
+        async with runtime.vault.session(tenant_id) as session:
+            missing = await moving.missing(session, collection_id)
+            done = {one: version for one, version in (await documents.answering(session)).items() if one not in missing}
+    await _move(runtime, tenant_id, index, done, say)
+    await _verify(runtime, tenant_id, collection_id)
+
+
+async def _move(runtime: Runtime, tenant_id: UUID, index: VectorIndex, done: dict[UUID, UUID], say: Say) -> None:
+    """Index what is not done, then what a service that is still on another store changed meanwhile, and so on."""
     while True:
         answering = await _add(runtime.vault, runtime.queue, tenant_id, done, say)
         for document_id in done.keys() - answering.keys():
-            await runtime.index.delete(tenant_id, document_id)
-        if answering.items() <= done.items():
+            await index.delete(tenant_id, document_id)
+        if answering.items() <= done.items() and await moving.finish(runtime, tenant_id):
             return
         await _work(runtime, tenant_id)
         done = answering
 
 
-async def _add(vault: Vault, queue: Queue, tenant_id: UUID, done: Mapping[UUID, UUID], say: Say) -> dict[UUID, UUID]:
+async def _add(vault: Vault, queue: Queue, tenant_id: UUID, done: dict[UUID, UUID], say: Say) -> dict[UUID, UUID]:
     """Add a job for each document whose version is not done; returns all that answer, with their versions."""
     async with vault.session(tenant_id) as session:
         # What failed in an earlier run is tried again, and says nothing about this one.
-        await session.execute(_FORGET, {"task": documents.TASK, "tenant": str(tenant_id)})
+        await session.execute(_FORGET, {"tasks": _TASKS, "tenant": str(tenant_id)})
         answering = await documents.answering(session)
         new = [document_id for document_id, version_id in answering.items() if done.get(document_id) != version_id]
         for document_id in new:
-            await documents.queue_one(session, queue, document_id)
+            await queue_one(session, queue, document_id)
     if new or not done:
         say(f"{len(new)} documents to index.")
     return answering
@@ -99,12 +130,19 @@ async def _work(runtime: Runtime, tenant_id: UUID) -> None:
             await asyncio.sleep(_POLL_SECONDS)
 
 
-async def _leave_to_owner(settings: Settings, address: DatabaseAddress, tenant_id: UUID, say: Say) -> None:
+async def _leave_to_owner(settings: Settings, address: DatabaseAddress, tenant_id: UUID | None, say: Say) -> None:
     db = Database(address)
     queue = Queue(address)
     try:
         async with queue.app.open_async():
-            await _add(await open_vault(settings, db), queue, tenant_id, {}, say)
+            if tenant_id is not None:
+                # Raises NotFound; which of them there is anything to do about is the owner's to know.
+                async with (await open_vault(settings, db)).session(tenant_id) as session:
+                    say(f"{len(await documents.answering(session))} documents to index.")
+            task, ids = (documents.REBUILD_OTHERS, {}) if tenant_id is None else (documents.REBUILD, _ids(tenant_id))
+            async with db.session() as session:
+                await session.execute(_FORGET, {"tasks": _TASKS, "tenant": _text(tenant_id)})
+                await queue.defer(session, task, INGESTION, ids=ids)
             while True:
                 if not await _left(db, tenant_id):
                     return
@@ -113,17 +151,26 @@ async def _leave_to_owner(settings: Settings, address: DatabaseAddress, tenant_i
         await db.close()
 
 
-async def _left(db: Database, tenant_id: UUID) -> int:
+async def _left(db: Database, tenant_id: UUID | None) -> int:
     async with db.session() as session:
-        row = (await session.execute(_OPEN, {"task": documents.TASK, "tenant": str(tenant_id)})).one()
+        row = (await session.execute(_OPEN, {"tasks": _TASKS, "tenant": _text(tenant_id)})).one()
     if row[1]:
         raise ReindexIncomplete(f"{row[1]} documents could not be indexed; the log of the worker has the reason.")
     return int(row[0])
 
 
-async def _verify(runtime: Runtime, tenant_id: UUID) -> None:
+def _ids(tenant_id: UUID) -> dict[str, UUID]:
+    return {"tenant_id": tenant_id}
+
+
+def _text(tenant_id: UUID | None) -> str | None:
+    return None if tenant_id is None else str(tenant_id)
+
+
+async def _verify(runtime: Runtime, tenant_id: UUID, collection_id: UUID) -> None:
     async with runtime.vault.session(tenant_id) as session:
-        wanted = await documents.passages_stored(session)
-    found = await runtime.index.count(tenant_id)
+        wanted = await moving.passages_stored(session)
+        index = (await vectors_by_id(session, runtime, collection_id)).index
+    found = await index.count(tenant_id)
     if found < wanted:
         raise ReindexIncomplete(f"{found} of {wanted} passages are in the vector store; run it again.")

@@ -1,6 +1,6 @@
 """The parts of a running Jobx, made once at start-up and handed to requests and jobs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +45,8 @@ class Runtime:
     monitor: Monitor
     readiness: Readiness
     pace: Pace = field(default_factory=Pace)
+    # Loaded when a tenant's vectors are of them.
+    earlier_models: Sequence[EmbeddingModel] = ()
     reranker: Reranker | None = None
 
 

@@ -121,6 +121,7 @@ class Settings(BaseSettings):
     anthropic_api_key: SecretStr | None = Field(None, validation_alias=AliasChoices("ANTHROPIC_API_KEY"))
     openai_api_key: SecretStr | None = Field(None, validation_alias=AliasChoices("OPENAI_API_KEY"))
     embedding_model: str | None = None
+    embedding_model_previous: str | None = None
     hosted_embedding_model: str | None = None
     embedding_languages: Annotated[tuple[str, ...] | None, NoDecode] = None
     dense_weight: float = Field(0.5, ge=0, le=1)

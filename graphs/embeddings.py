@@ -13,6 +13,7 @@ import httpx
 from graphs.backoff import Backoff
 from graphs.embedding_calls import EmbeddingCalls
 from graphs.models import ModelCall, ModelConfig
+from vectorstore.embedding import FINGERPRINT
 from vectorstore.model_files import EmbeddingError, Progress
 from vectorstore.recent import RecentVectors
 from vectorstore.tokens import DefaultTokenizer, sound
@@ -51,8 +52,8 @@ class HostedEmbedder:
             raise EmbeddingError(f"A hosted embedding model is one of {'/…, '.join(PROVIDERS)}/…, not {model.name}.")
         self._model = model
         self._calls = EmbeddingCalls(model, http, Backoff(retries, backoff), observe)
-        known_by = hashlib.sha256(f"{model.name}\0{model.api_base}".encode()).hexdigest()
-        self._note = cache_dir / f"{known_by}-hosted.json"
+        self._known_by = hashlib.sha256(f"{model.name}\0{model.api_base}".encode()).hexdigest()
+        self._note = cache_dir / f"{self._known_by}-hosted.json"
         self._most_bytes = _UNKNOWN_BYTES
         self._preparing = asyncio.Lock()
         self._tokenizer = DefaultTokenizer()
@@ -70,6 +71,11 @@ class HostedEmbedder:
         if self._calls.dimension is None:
             raise EmbeddingError(f"The dimension of {self.name} is not known yet.")
         return self._calls.dimension
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the model's name and its provider's address: what stands behind them is the provider's to change."""
+        return self._known_by[:FINGERPRINT]
 
     async def prepare(self, progress: Progress | None = None, *, load: bool = True) -> None:
         """Find out the dimension, by one embedding if it is neither kept nor in LiteLLM's list, and load LiteLLM.

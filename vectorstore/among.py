@@ -1,4 +1,4 @@
-"""A search among many documents, without a request that names them all.
+"""A search by meaning and by word, and one among many documents without a request that names them all.
 
 Twenty thousand ids are 1.6 MB of a request, more than many a proxy takes, and hold the embedded store for 0.2 s.
 """
@@ -6,7 +6,8 @@ Twenty thousand ids are 1.6 MB of a request, more than many a proxy takes, and h
 from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
-from vectorstore.fusion import Hit
+from vectorstore.fusion import Hit, prefetch, rank
+from vectorstore.index import Match
 
 # So many documents are named at a time: 35 ms of the embedded store, 160 kB of a request.
 MOST_NAMED = 2000
@@ -14,6 +15,27 @@ MOST_NAMED = 2000
 _DEEPER = 4
 Lists = tuple[list[Hit], list[Hit]]
 Search = Callable[[int, Sequence[UUID] | None], Awaitable[Lists]]
+Cosines = Callable[[Sequence[UUID]], Awaitable[dict[UUID, float]]]
+
+
+async def best_matches(
+    search: Search,
+    cosines: Cosines | None,
+    limit: int,
+    document_ids: Sequence[UUID] | None,
+    dense_weight: float,
+) -> list[Match]:
+    """The best `limit` chunks of both searches fused, best first; without `cosines` of what has no vector."""
+    by_meaning, by_word = await search_among(search, prefetch(limit), document_ids)
+    best = rank(by_meaning, by_word, dense_weight)[:limit]
+    if cosines is None:
+        return [hit.matched(0.0) for hit in best]
+    known = {hit.chunk_id: hit.score for hit in by_meaning}
+    unknown = [hit.chunk_id for hit in best if hit.chunk_id not in known]
+    if unknown:
+        known |= await cosines(unknown)
+    # One that was deleted between the two calls has no cosine, and is no match any more.
+    return [hit.matched(known[hit.chunk_id]) for hit in best if hit.chunk_id in known]
 
 
 async def search_among(search: Search, most: int, document_ids: Sequence[UUID] | None) -> Lists:

@@ -6,6 +6,7 @@ unindexed takes 3 ms for 20,000 chunks and 16 ms for 100,000 (384 dimensions).
 """
 
 import asyncio
+import copy
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -14,39 +15,60 @@ from typing import Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 from weakref import WeakValueDictionary
 
-from vectorstore.among import Lists, search_among
-from vectorstore.fusion import prefetch, rank
+from vectorstore.among import Lists, best_matches
 from vectorstore.index import ChunkVectors, Match, SparseVector, VectorStoreError, refuse_unusable
-from vectorstore.shards import Ownership, Shards
+from vectorstore.shards import Ownership, Shards, recover
 
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
 _BATCH = 64
 
 
+class _Root:
+    """The folder, which this process owns, and its thread; shared by the collections of all names in it."""
+
+    def __init__(self, folder: Path, max_open: int) -> None:
+        self.ownership = Ownership(folder)
+        self.folder = folder
+        self.max_open = max_open
+        self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="qdrant-edge")
+        self.named: dict[tuple[str, int], EdgeIndex] = {}
+        self.closed = False
+        recover(folder)
+
+
 class EdgeIndex:
     """Stores vectors of `dimension` numbers below `root`, which this process owns until `close`.
 
-    At most `max_open` tenants' files are open at a time. VectorStoreBusy if `root` has an owner already. Used from one
-    event loop.
+    At most `max_open` tenants' files are open at a time, of each name. VectorStoreBusy if `root` has an owner already.
+    Used from one event loop.
     """
 
     def __init__(self, root: Path, dimension: int, *, max_open: int = 64) -> None:
-        self._ownership = Ownership(root)
-        self._shards = Shards(root, dimension, max_open)
+        self._root = _Root(root, max_open)
+        self._take("", dimension)
+
+    def _take(self, name: str, dimension: int) -> None:
+        self._shards = Shards(self._root.folder, dimension, self._root.max_open, name)
+        self._name = name
         self._dimension = dimension
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="qdrant-edge")
         self._writers: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
-        self._closed = False
+        self._root.named[name, dimension] = self
+
+    def of(self, name: str, dimension: int) -> "EdgeIndex":
+        """The collections of another name in the same folder."""
+        if (name, dimension) not in self._root.named:
+            copy.copy(self)._take(name, dimension)
+        return self._root.named[name, dimension]
 
     async def check(self) -> str | None:
         """None, or that it is closed: the folder was opened and is owned since this object exists."""
-        return "The vector store is closed." if self._closed else None
+        return "The vector store is closed." if self._root.closed else None
 
     async def ping(self) -> None:
         """Wait until the store's thread has time."""
         self._refuse_closed()
-        await asyncio.get_running_loop().run_in_executor(self._thread, lambda: None)
+        await asyncio.get_running_loop().run_in_executor(self._root.thread, lambda: None)
 
     async def replace(
         self, tenant_id: UUID, document_id: UUID, version_id: UUID, chunks: Sequence[ChunkVectors]
@@ -94,7 +116,7 @@ class EdgeIndex:
     async def search(
         self,
         tenant_id: UUID,
-        dense: Sequence[float],
+        dense: Sequence[float] | None,
         sparse: SparseVector,
         limit: int,
         document_ids: Sequence[UUID] | None = None,
@@ -102,21 +124,18 @@ class EdgeIndex:
         dense_weight: float = 0.5,
     ) -> list[Match]:
         """The best `limit` chunks of a tenant, or of some of its documents, by meaning and by word, best first."""
-        refuse_unusable(dense, self._dimension)
-        if limit < 1 or (document_ids is not None and not document_ids):
+        if dense is not None:
+            refuse_unusable(dense, self._dimension)
+        if limit < 1 or (document_ids is not None and not document_ids) or (dense is None and not sparse.indices):
             return []
 
         async def hits(most: int, among: Sequence[UUID] | None) -> Lists:
             return await self._run(self._hits, tenant_id, dense, sparse, most, among)
 
-        by_meaning, by_word = await search_among(hits, prefetch(limit), document_ids)
-        best = rank(by_meaning, by_word, dense_weight)[:limit]
-        cosines = {hit.chunk_id: hit.score for hit in by_meaning}
-        unknown = [hit.chunk_id for hit in best if hit.chunk_id not in cosines]
-        if unknown:
-            cosines |= await self._run(self._cosines, tenant_id, dense, unknown)
-        # One that was deleted between the two calls has no cosine, and is no match any more.
-        return [hit.matched(cosines[hit.chunk_id]) for hit in best if hit.chunk_id in cosines]
+        async def cosines(chunk_ids: Sequence[UUID]) -> dict[UUID, float]:
+            return await self._run(self._cosines, tenant_id, dense or (), chunk_ids)
+
+        return await best_matches(hits, None if dense is None else cosines, limit, document_ids, dense_weight)
 
     async def usable(self, tenant_id: UUID) -> bool:
         """Whether a tenant's files can be read and have this store's dimension; true without any."""
@@ -127,21 +146,30 @@ class EdgeIndex:
             return False
         return True
 
+    async def names(self, tenant_id: UUID) -> list[str]:
+        """The names of a tenant's folders."""
+        return await self._run(self._shards.names, tenant_id)
+
     async def drop(self, tenant_id: UUID) -> None:
         """Remove a tenant's folder; a missing one is no error."""
         async with self._writing(tenant_id):
+            for (name, _), one in list(self._root.named.items()):
+                if name == self._name:
+                    # Opened for vectors of another length, it would keep the removed files.
+                    await self._run(one._shards.forget, tenant_id)
             await self._run(self._shards.drop, tenant_id)
 
     async def close(self) -> None:
         """Flush and close every shard and give `root` back; a second call does nothing."""
-        if self._closed:
+        if self._root.closed:
             return
-        self._closed = True
+        self._root.closed = True
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._shards.close)
+            for one in self._root.named.values():
+                await asyncio.get_running_loop().run_in_executor(self._root.thread, one._shards.close)
         finally:
-            self._thread.shutdown(wait=False)
-            self._ownership.release()
+            self._root.thread.shutdown(wait=False)
+            self._root.ownership.release()
 
     @asynccontextmanager
     async def _writing(self, tenant_id: UUID) -> AsyncIterator[None]:
@@ -158,10 +186,10 @@ class EdgeIndex:
     ) -> Result:
         self._refuse_closed()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, lambda: self._guarded(job, tenant_id, *args, **kwargs))
+        return await loop.run_in_executor(self._root.thread, lambda: self._guarded(job, tenant_id, *args, **kwargs))
 
     def _refuse_closed(self) -> None:
-        if self._closed:
+        if self._root.closed:
             raise VectorStoreError("The vector store is closed.")
 
     def _guarded(
@@ -220,7 +248,7 @@ class EdgeIndex:
     def _hits(
         self,
         tenant_id: UUID,
-        dense: Sequence[float],
+        dense: Sequence[float] | None,
         sparse: SparseVector,
         most: int,
         document_ids: Sequence[UUID] | None,

@@ -10,6 +10,25 @@ class EmbeddingsUnavailable(EmbeddingError):
     """The model does not answer right now; the same call may succeed later."""
 
 
+# Of a model's digest; enough to tell the models of one installation from each other.
+FINGERPRINT = 12
+
+
+def space_of(model: "EmbeddingModel") -> str:
+    """What tells vectors that can be compared from others: their dimension and their model's fingerprint."""
+    return f"{model.dimension}-{model.fingerprint}"
+
+
+def dimension_of(space: str) -> int:
+    """How many numbers the vectors of a space have."""
+    return int(space.partition("-")[0])
+
+
+def fingerprint_of(space: str) -> str:
+    """The fingerprint of the model that the vectors of a space are of."""
+    return space.partition("-")[2]
+
+
 class EmbeddingModel(Protocol):
     """Vectors of unit length, and tokens that chunks are counted in.
 
@@ -24,6 +43,11 @@ class EmbeddingModel(Protocol):
     @property
     def dimension(self) -> int:
         """How many numbers a vector has; known after `prepare`."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """12 hexadecimal digits that tell the model from any other; may read its files the first time."""
         ...
 
     async def prepare(self, progress: Progress | None = None, *, load: bool = True) -> None:

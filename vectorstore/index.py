@@ -1,10 +1,11 @@
 """The interface every vector store implements, and the values that cross it.
 
-The index holds vectors and ids, never text: what a passage says lives, encrypted, in the database.
+The index holds vectors and ids, never text: what a passage says lives, encrypted, in the database. A tenant's vectors
+are in a collection; while they are made anew for another embedding model, in two, which have different names.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -41,13 +42,26 @@ class ChunkVectors:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A chunk found, with its fused score in 0..1 (1 is best of this query) and the raw cosine similarity."""
+    """A chunk found, with its fused score in 0..1 (1 is best of this query) and the raw cosine similarity.
+
+    The cosine of what was searched for by its words only is 0.
+    """
 
     chunk_id: UUID
     document_id: UUID
     version_id: UUID
     score: float
     cosine: float
+
+
+def named(prefix: str, name: str) -> str:
+    """A collection's name in the store: what all of a tenant's begin with, and its own."""
+    return f"{prefix}-{name}" if name else prefix
+
+
+def names_of(prefix: str, stored: Iterable[str]) -> list[str]:
+    """The names of a tenant's collections among all that a store has: of `named` the other way round."""
+    return sorted(one[len(prefix) + 1 :] for one in stored if one == prefix or one.startswith(f"{prefix}-"))
 
 
 def refuse_unusable(dense: Sequence[float], dimension: int) -> None:
@@ -63,6 +77,13 @@ class VectorIndex(Protocol):
 
     A call that cannot be done raises VectorStoreError; VectorStoreUnavailable if it may be done later as it is.
     """
+
+    def of(self, name: str, dimension: int) -> "VectorIndex":
+        """The tenants' collections of another name (of a-z, 0-9 and -), for vectors of `dimension` numbers.
+
+        It belongs to this store, and is closed with it.
+        """
+        ...
 
     async def check(self) -> str | None:
         """What is wrong with this store's settings, in words that hold no secret, or None; for the start of a process.
@@ -111,7 +132,7 @@ class VectorIndex(Protocol):
     async def search(
         self,
         tenant_id: UUID,
-        dense: Sequence[float],
+        dense: Sequence[float] | None,
         sparse: SparseVector,
         limit: int,
         document_ids: Sequence[UUID] | None = None,
@@ -120,7 +141,7 @@ class VectorIndex(Protocol):
     ) -> list[Match]:
         """The best `limit` chunks by dense and sparse similarity fused, best first; none without chunks.
 
-        `dense_weight` (0..1) is the share of meaning against words in a match's score.
+        `dense_weight` (0..1) is the share of meaning against words in a match's score. Without `dense` words decide.
         """
         ...
 
@@ -128,8 +149,12 @@ class VectorIndex(Protocol):
         """Whether a tenant's collection can be used; one that cannot has to be dropped and filled again."""
         ...
 
+    async def names(self, tenant_id: UUID) -> list[str]:
+        """The names of all collections that a tenant has in this store."""
+        ...
+
     async def drop(self, tenant_id: UUID) -> None:
-        """Remove a tenant's collection and its files; a missing one is no error."""
+        """Remove a tenant's collection of this name and its files; a missing one is no error."""
         ...
 
     async def close(self) -> None:

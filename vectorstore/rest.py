@@ -18,7 +18,7 @@ from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedR
 
 from vectorstore.address import Address
 from vectorstore.calls import BusyError, NoAnswerError
-from vectorstore.fusion import Hit
+from vectorstore.fusion import Hit, by_kind
 from vectorstore.index import ChunkVectors, SparseVector
 from vectorstore.refusals import refusal
 from vectorstore.scope import DOCUMENT, VERSION, Scope
@@ -82,6 +82,11 @@ class QdrantRest:
         with _translated():
             return await self._client.collection_exists(name)
 
+    async def names(self) -> list[str]:
+        """All collections of the server."""
+        with _translated():
+            return [found.name for found in (await self._client.get_collections()).collections]
+
     async def upsert(self, name: str, document_id: UUID, version_id: UUID, chunks: Iterable[ChunkVectors]) -> None:
         """Insert or overwrite a version's chunks, applied when it returns."""
         points = await asyncio.to_thread(_points, document_id, version_id, chunks)
@@ -100,16 +105,16 @@ class QdrantRest:
             return (await self._client.count(name, _filter(scope), exact=True)).count
 
     async def search(
-        self, name: str, dense: Sequence[float], sparse: SparseVector, limit: int, scope: Scope
+        self, name: str, dense: Sequence[float] | None, sparse: SparseVector, limit: int, scope: Scope
     ) -> tuple[list[Hit], list[Hit]]:
         """The best `limit` chunks by meaning (scored by cosine) and by word (scored by BM25), best first."""
         among = _filter(scope)
-        queries = [_nearest(_floats(dense), _DENSE, limit, among, _RESCORED)]
+        queries = [] if dense is None else [_nearest(_floats(dense), _DENSE, limit, among, _RESCORED)]
         if sparse.indices:
             queries.append(_nearest(_sparse(sparse), _SPARSE, limit, among))
         with _translated():
-            by_meaning, *by_word = await self._client.query_batch_points(name, queries)
-            return _hits(by_meaning), _hits(by_word[0]) if by_word else []
+            found = [_hits(answer) for answer in await self._client.query_batch_points(name, queries)]
+            return by_kind(found, dense, sparse)
 
     async def cosines(self, name: str, dense: Sequence[float], chunk_ids: Sequence[UUID]) -> dict[UUID, float]:
         """The cosine similarity of some chunks."""

@@ -1,35 +1,32 @@
 """The vector store of many processes: `VectorIndex` on a Qdrant server or cluster."""
 
 import asyncio
+import copy
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 from weakref import WeakValueDictionary
 
 import httpx
 
 from vectorstore.address import Address
-from vectorstore.among import Lists, search_among
-from vectorstore.calls import Line, Patience
-from vectorstore.fusion import prefetch, rank
-from vectorstore.greeting import Greeting
+from vectorstore.among import Lists, best_matches
+from vectorstore.calls import Patience
+from vectorstore.connection import Connection
 from vectorstore.index import (
     ChunkVectors,
     Match,
     SparseVector,
     VectorStoreError,
     VectorStoreUnavailable,
+    named,
+    names_of,
     refuse_unusable,
 )
 from vectorstore.refusals import AlreadyThereError, MissingError, TooLargeError, WrongDimensionError
 from vectorstore.scope import FIELDS, Scope
 
-if TYPE_CHECKING:
-    from vectorstore.rest import QdrantRest
-
-Result = TypeVar("Result")
 log = logging.getLogger(__name__)
 # A collection's name is this and its tenant's id; the number is that of the schema.
 PREFIX = "jobx-1-"
@@ -56,19 +53,22 @@ class ServerIndex:
         batches: int = 4,
         patience: Patience | None = None,
     ) -> None:
-        waits = patience or Patience()
-        self._address = Address(url, api_key)
-        self._transport = transport
+        self._wire = Connection(Address(url, api_key), transport, patience or Patience(), batches)
+        self._named: dict[tuple[str, int], ServerIndex] = {}
+        self._take("", dimension)
+
+    def _take(self, name: str, dimension: int) -> None:
+        self._name = name
         self._dimension = dimension
-        self._reads = Line(str(self._address), waits.read, waits.read_try, waits.failures, waits.pause)
-        self._writes = Line(str(self._address), waits.write, waits.write_try, waits.failures, waits.pause)
-        self._greeting = Greeting(self._address, transport, waits.read_try)
-        self._slots = asyncio.Semaphore(batches)
         self._writers: WeakValueDictionary[tuple[UUID, UUID], asyncio.Lock] = WeakValueDictionary()
         self._made: set[UUID] = set()
-        self._loading = asyncio.Lock()
-        self._rest: QdrantRest | None = None
-        self._closed = False
+        self._named[name, dimension] = self
+
+    def of(self, name: str, dimension: int) -> "ServerIndex":
+        """The collections of another name on the same server."""
+        if (name, dimension) not in self._named:
+            copy.copy(self)._take(name, dimension)
+        return self._named[name, dimension]
 
     async def check(self) -> str | None:
         """What is wrong with the URL, the key or the server's version, or None.
@@ -77,8 +77,8 @@ class ServerIndex:
         other needs a running service to be made anew.
         """
         try:
-            self._refuse_closed()
-            misfit = await self._greeting.check(PREFIX, self._dimension)
+            self._wire.refuse_closed()
+            misfit = await self._wire.greeting.check(PREFIX, self._dimension)
         except VectorStoreUnavailable as error:
             # As text: a log tells other errors by their type only.
             log.warning("%s", str(error))
@@ -91,8 +91,8 @@ class ServerIndex:
 
     async def ping(self) -> None:
         """One small request, whatever became of earlier ones."""
-        self._refuse_closed()
-        await self._greeting.ping(f"{PREFIX}ping")
+        self._wire.refuse_closed()
+        await self._wire.greeting.ping(f"{PREFIX}ping")
 
     async def replace(
         self, tenant_id: UUID, document_id: UUID, version_id: UUID, chunks: Sequence[ChunkVectors]
@@ -133,13 +133,13 @@ class ServerIndex:
         """How many chunks a tenant, or one of its documents, has."""
         scope = Scope() if document_id is None else Scope((document_id,))
         with suppress(MissingError):
-            return await self._read(lambda rest: rest.count(_name(tenant_id), scope))
+            return await self._wire.read(lambda rest: rest.count(self._collection(tenant_id), scope))
         return 0
 
     async def search(
         self,
         tenant_id: UUID,
-        dense: Sequence[float],
+        dense: Sequence[float] | None,
         sparse: SparseVector,
         limit: int,
         document_ids: Sequence[UUID] | None = None,
@@ -147,36 +147,39 @@ class ServerIndex:
         dense_weight: float = 0.5,
     ) -> list[Match]:
         """The best `limit` chunks of a tenant, or of some of its documents, by meaning and by word, best first."""
-        refuse_unusable(dense, self._dimension)
-        if limit < 1 or (document_ids is not None and not document_ids):
+        if dense is not None:
+            refuse_unusable(dense, self._dimension)
+        if limit < 1 or (document_ids is not None and not document_ids) or (dense is None and not sparse.indices):
             return []
         with suppress(MissingError):
-            return await self._search(_name(tenant_id), dense, sparse, limit, document_ids, dense_weight)
+            return await self._search(self._collection(tenant_id), dense, sparse, limit, document_ids, dense_weight)
         return []
 
     async def usable(self, tenant_id: UUID) -> bool:
         """Whether a tenant's vectors have this store's dimension; true without any."""
         with suppress(MissingError):
-            found = await self._read(lambda rest: rest.describe(_name(tenant_id)))
+            found = await self._wire.read(lambda rest: rest.describe(self._collection(tenant_id)))
             return found.dimension == self._dimension
         return True
+
+    async def names(self, tenant_id: UUID) -> list[str]:
+        """The names of a tenant's collections."""
+        return names_of(f"{PREFIX}{tenant_id.hex}", await self._wire.read(lambda rest: rest.names()))
 
     async def drop(self, tenant_id: UUID) -> None:
         """Remove a tenant's collection; a missing one is no error. VectorStoreError if it is still there."""
         self._made.discard(tenant_id)
-        name = _name(tenant_id)
-        await self._write(lambda rest: rest.drop(name))
-        if await self._write(lambda rest: rest.exists(name)):
+        name = self._collection(tenant_id)
+        await self._wire.write(lambda rest: rest.drop(name))
+        if await self._wire.write(lambda rest: rest.exists(name)):
             raise VectorStoreError(f"The vector collection of tenant {tenant_id} is still there.")
 
     async def close(self) -> None:
         """Close the connections; a second call does nothing."""
-        if self._closed:
-            return
-        self._closed = True
-        await self._greeting.close()
-        if self._rest is not None:
-            await self._rest.close()
+        await self._wire.close()
+
+    def _collection(self, tenant_id: UUID) -> str:
+        return named(f"{PREFIX}{tenant_id.hex}", self._name)
 
     async def _add(self, tenant: UUID, document: UUID, version: UUID, chunks: Sequence[ChunkVectors]) -> None:
         for chunk in chunks:
@@ -196,13 +199,13 @@ class ServerIndex:
         """Make the tenant's collection, or what is missing of it; WrongDimensionError if it does not fit."""
         if tenant_id in self._made:
             return
-        name = _name(tenant_id)
+        name = self._collection(tenant_id)
         try:
-            found = await self._write(lambda rest: rest.describe(name))
+            found = await self._wire.write(lambda rest: rest.describe(name))
         except MissingError:
             with suppress(AlreadyThereError):  # another process was quicker, or the answer of our first try was lost
-                await self._write(lambda rest: rest.create(name, self._dimension))
-            found = await self._write(lambda rest: rest.describe(name))
+                await self._wire.write(lambda rest: rest.create(name, self._dimension))
+            found = await self._wire.write(lambda rest: rest.describe(name))
         if found.dimension != self._dimension:
             raise WrongDimensionError
         for field in sorted(FIELDS - found.indexed):
@@ -210,12 +213,12 @@ class ServerIndex:
         self._made.add(tenant_id)
 
     async def _index(self, name: str, field: str) -> None:
-        await self._write(lambda rest: rest.create_index(name, field))
+        await self._wire.write(lambda rest: rest.create_index(name, field))
 
     async def _upsert(self, tenant: UUID, document: UUID, version: UUID, batch: Sequence[ChunkVectors]) -> None:
         try:
-            async with self._slots:
-                await self._write(lambda rest: rest.upsert(_name(tenant), document, version, batch))
+            async with self._wire.slots:
+                await self._wire.write(lambda rest: rest.upsert(self._collection(tenant), document, version, batch))
         except TooLargeError:
             if len(batch) == 1:
                 raise
@@ -225,11 +228,11 @@ class ServerIndex:
 
     async def _settle(self, tenant: UUID, document: UUID, version: UUID, chunk_ids: tuple[UUID, ...]) -> None:
         """Check that a version has exactly these chunks; what it has beyond them is deleted first."""
-        whole, name = (len(chunk_ids), 0), _name(tenant)
+        whole, name = (len(chunk_ids), 0), self._collection(tenant)
         surplus = Scope((document,), version, but_chunks=chunk_ids)
         stored = await self._stored(name, document, version, surplus)
         if stored[1]:
-            await self._write(lambda rest: rest.remove(name, surplus))
+            await self._wire.write(lambda rest: rest.remove(name, surplus))
             stored = await self._stored(name, document, version, surplus)
         if stored != whole:
             raise VectorStoreError(
@@ -240,25 +243,25 @@ class ServerIndex:
     async def _stored(self, name: str, document: UUID, version: UUID, surplus: Scope) -> tuple[int, int]:
         """How many chunks of a version are wanted, and how many are not."""
         try:
-            every = await self._write(lambda rest: rest.count(name, Scope((document,), version)))
-            others = await self._write(lambda rest: rest.count(name, surplus))
+            every = await self._wire.write(lambda rest: rest.count(name, Scope((document,), version)))
+            others = await self._wire.write(lambda rest: rest.count(name, surplus))
         except MissingError:
             return 0, 0
         return every - others, others
 
     async def _remove(self, tenant_id: UUID, document_id: UUID, doomed: Scope) -> None:
-        name = _name(tenant_id)
+        name = self._collection(tenant_id)
         async with self._writing(tenant_id, document_id):
             with suppress(MissingError):
-                await self._write(lambda rest: rest.remove(name, doomed))
-                left = await self._write(lambda rest: rest.count(name, doomed))
+                await self._wire.write(lambda rest: rest.remove(name, doomed))
+                left = await self._wire.write(lambda rest: rest.count(name, doomed))
                 if left:
                     raise VectorStoreError(f"{left} chunks of document {document_id} are still in the vector store.")
 
     async def _search(
         self,
         name: str,
-        dense: Sequence[float],
+        dense: Sequence[float] | None,
         sparse: SparseVector,
         limit: int,
         document_ids: Sequence[UUID] | None,
@@ -266,57 +269,18 @@ class ServerIndex:
     ) -> list[Match]:
         async def hits(most: int, among: Sequence[UUID] | None) -> Lists:
             scope = Scope(None if among is None else tuple(among))
-            return await self._read(lambda rest: rest.search(name, dense, sparse, most, scope))
+            return await self._wire.read(lambda rest: rest.search(name, dense, sparse, most, scope))
 
-        by_meaning, by_word = await search_among(hits, prefetch(limit), document_ids)
-        best = rank(by_meaning, by_word, dense_weight)[:limit]
-        cosines = {hit.chunk_id: hit.score for hit in by_meaning}
-        unknown = [hit.chunk_id for hit in best if hit.chunk_id not in cosines]
-        if unknown:
-            cosines |= await self._read(lambda rest: rest.cosines(name, dense, unknown))
-        # One that was deleted between the two requests has no cosine, and is no match any more.
-        return [hit.matched(cosines[hit.chunk_id]) for hit in best if hit.chunk_id in cosines]
+        async def cosines(chunk_ids: Sequence[UUID]) -> dict[UUID, float]:
+            return await self._wire.read(lambda rest: rest.cosines(name, dense or (), chunk_ids))
+
+        return await best_matches(hits, None if dense is None else cosines, limit, document_ids, dense_weight)
 
     @asynccontextmanager
     async def _writing(self, tenant_id: UUID, document_id: UUID) -> AsyncIterator[None]:
         # A write is several requests; another writer of the same document in this process must not come between them.
         async with self._writers.setdefault((tenant_id, document_id), asyncio.Lock()):
             yield
-
-    async def _read(self, request: "Callable[[QdrantRest], Awaitable[Result]]") -> Result:
-        return await self._call(self._reads, request)
-
-    async def _write(self, request: "Callable[[QdrantRest], Awaitable[Result]]") -> Result:
-        return await self._call(self._writes, request)
-
-    async def _call(self, line: Line, request: "Callable[[QdrantRest], Awaitable[Result]]") -> Result:
-        rest = await self._loaded()
-
-        async def attempt() -> Result:
-            self._refuse_closed()
-            return await request(rest)
-
-        return await line.call(attempt)
-
-    async def _loaded(self) -> "QdrantRest":
-        self._refuse_closed()
-        async with self._loading:
-            if self._rest is None:
-                self._rest = await asyncio.to_thread(self._load)
-            return self._rest
-
-    def _load(self) -> "QdrantRest":
-        from vectorstore.rest import QdrantRest  # noqa: PLC0415
-
-        return QdrantRest(self._address, self._transport)
-
-    def _refuse_closed(self) -> None:
-        if self._closed:
-            raise VectorStoreError("The vector store is closed.")
-
-
-def _name(tenant_id: UUID) -> str:
-    return f"{PREFIX}{tenant_id.hex}"
 
 
 def _batches(chunks: Sequence[ChunkVectors], dimension: int) -> Iterator[Sequence[ChunkVectors]]:

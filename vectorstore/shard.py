@@ -11,7 +11,7 @@ from uuid import UUID
 
 import qdrant_edge as edge
 
-from vectorstore.fusion import Hit
+from vectorstore.fusion import Hit, by_kind
 from vectorstore.index import ChunkVectors, SparseVector
 
 _DENSE, _SPARSE = "dense", "sparse"
@@ -78,15 +78,15 @@ class Shard:
         return following
 
     def search(
-        self, dense: Sequence[float], sparse: SparseVector, limit: int, document_ids: Iterable[UUID] | None
+        self, dense: Sequence[float] | None, sparse: SparseVector, limit: int, document_ids: Iterable[UUID] | None
     ) -> tuple[list[Hit], list[Hit]]:
         """The best `limit` chunks by meaning (scored by cosine) and by word (scored by BM25), best first."""
         among = None if document_ids is None else edge.Filter(must=[_is_one_of(_DOCUMENT, document_ids)])
-        queries = [_nearest(_floats(dense), _DENSE, limit, among)]
+        queries = [] if dense is None else [_nearest(_floats(dense), _DENSE, limit, among)]
         if sparse.indices:
             queries.append(_nearest(_sparse(sparse), _SPARSE, limit, among))
-        by_meaning, *by_word = self._shard.query_batch(edge.QueryBatchRequest(queries))
-        return _hits(by_meaning), _hits(by_word[0]) if by_word else []
+        found = [_hits(points) for points in self._shard.query_batch(edge.QueryBatchRequest(queries))]
+        return by_kind(found, dense, sparse)
 
     def cosines(self, dense: Sequence[float], chunk_ids: Iterable[UUID]) -> dict[UUID, float]:
         """The cosine similarity of some chunks."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from vectorstore.index import VectorStoreBusy, VectorStoreError
+from vectorstore.index import VectorStoreBusy, VectorStoreError, named, names_of
 
 if TYPE_CHECKING:
     from vectorstore.shard import Shard
@@ -38,21 +38,26 @@ class Ownership:
         os.close(self._file)
 
 
-class Shards:
-    """The shards below `root` for vectors of `dimension` numbers, at most `max_open` of them open at a time."""
+def recover(root: Path) -> None:
+    """Finish or remove what a process left below `root` that was cut short; before any shard is opened."""
+    for whole in root.glob(".copied-*"):
+        # A copy that was whole, and not in its place yet.
+        _put_in_place(root, whole.name.removeprefix(".copied-"))
+    for pattern in (".new-*", ".dropped-*"):
+        for leftover in root.glob(pattern):
+            shutil.rmtree(leftover)
 
-    def __init__(self, root: Path, dimension: int, max_open: int) -> None:
+
+class Shards:
+    """The shards of one name below `root`, for vectors of `dimension` numbers, at most `max_open` open at a time."""
+
+    def __init__(self, root: Path, dimension: int, max_open: int, name: str = "") -> None:
         self._root = root
         self._dimension = dimension
         self._max_open = max_open
+        self._name = name
         self._open: OrderedDict[UUID, Shard] = OrderedDict()
         self._copies: dict[UUID, Shard] = {}
-        for whole in root.glob(".copied-*"):
-            # A copy that was whole, and not in its place yet.
-            self._put_in_place(UUID(hex=whole.name.removeprefix(".copied-")))
-        for pattern in (".new-*", ".dropped-*"):
-            for leftover in root.glob(pattern):
-                shutil.rmtree(leftover)
 
     def existing(self, tenant_id: UUID) -> "Shard | None":
         """The tenant's shard, or None if it has none; VectorStoreError if its folder cannot be read."""
@@ -76,12 +81,16 @@ class Shards:
     def drop(self, tenant_id: UUID) -> None:
         """Remove the tenant's shard and its files; a missing one is no error."""
         self.forget(tenant_id)
-        folder, doomed = self._folder(tenant_id), self._root / f".dropped-{tenant_id.hex}"
+        folder, doomed = self._folder(tenant_id), self._folder(tenant_id, ".dropped-")
         if folder.is_dir():
             # Renamed first: a removal cut short must not leave half a shard under the tenant's name.
             folder.rename(doomed)
             shutil.rmtree(doomed)
-            self._sync_root()
+            _sync(self._root)
+
+    def names(self, tenant_id: UUID) -> list[str]:
+        """The names of the tenant's shards, of all names."""
+        return names_of(tenant_id.hex, (folder.name for folder in self._root.glob(f"{tenant_id.hex}*")))
 
     def begin_copy(self, tenant_id: UUID) -> None:
         """Make an empty shard that is to take the place of the tenant's, if it has one."""
@@ -89,7 +98,7 @@ class Shards:
 
         self._forget_copy(tenant_id)
         if self.existing(tenant_id) is not None:
-            unfinished = self._root / f".new-{tenant_id.hex}"
+            unfinished = self._folder(tenant_id, ".new-")
             Shard.create(unfinished, self._dimension)
             self._copies[tenant_id] = Shard(unfinished, self._dimension)
 
@@ -108,27 +117,17 @@ class Shards:
         self._copies.pop(tenant_id).close()
         if wanted != copied:
             raise VectorStoreError(f"{copied} of {wanted} chunks were copied.")
-        (self._root / f".new-{tenant_id.hex}").rename(self._root / f".copied-{tenant_id.hex}")
-        self._sync_root()
+        self._folder(tenant_id, ".new-").rename(self._folder(tenant_id, ".copied-"))
+        _sync(self._root)
         self.forget(tenant_id)
-        self._put_in_place(tenant_id)
+        _put_in_place(self._root, self._folder(tenant_id).name)
 
     def _forget_copy(self, tenant_id: UUID) -> None:
         """Remove what a copy left that was cut short."""
         cut = self._copies.pop(tenant_id, None)
         if cut is not None:
             cut.close()
-        shutil.rmtree(self._root / f".new-{tenant_id.hex}", ignore_errors=True)
-
-    def _put_in_place(self, tenant_id: UUID) -> None:
-        # Renames only, and the new shard's name says that it is whole: whatever moment it is cut at, it goes on.
-        folder, doomed = self._folder(tenant_id), self._root / f".dropped-{tenant_id.hex}"
-        shutil.rmtree(doomed, ignore_errors=True)
-        if folder.is_dir():
-            folder.rename(doomed)
-        (self._root / f".copied-{tenant_id.hex}").rename(folder)
-        self._sync_root()
-        shutil.rmtree(doomed, ignore_errors=True)
+        shutil.rmtree(self._folder(tenant_id, ".new-"), ignore_errors=True)
 
     def forget(self, tenant_id: UUID) -> None:
         """Close the tenant's shard if it is open; its next use opens it again."""
@@ -145,11 +144,11 @@ class Shards:
     def _create(self, tenant_id: UUID) -> None:
         from vectorstore.shard import Shard  # noqa: PLC0415
 
-        unfinished = self._root / f".new-{tenant_id.hex}"
+        unfinished = self._folder(tenant_id, ".new-")
         Shard.create(unfinished, self._dimension)
         # Renamed when whole: a creation cut short must not leave a folder that cannot be opened.
         unfinished.rename(self._folder(tenant_id))
-        self._sync_root()
+        _sync(self._root)
 
     def _load(self, tenant_id: UUID) -> "Shard":
         from vectorstore.shard import Shard  # noqa: PLC0415
@@ -166,13 +165,25 @@ class Shards:
         while len(self._open) > most:
             self._open.popitem(last=False)[1].close()
 
-    def _folder(self, tenant_id: UUID) -> Path:
-        return self._root / tenant_id.hex
+    def _folder(self, tenant_id: UUID, state: str = "") -> Path:
+        return self._root / f"{state}{named(tenant_id.hex, self._name)}"
 
-    def _sync_root(self) -> None:
-        # A shard's flush syncs its own files; its name in the root folder is ours to make durable.
-        root = os.open(self._root, os.O_RDONLY)
-        try:
-            os.fsync(root)
-        finally:
-            os.close(root)
+
+def _put_in_place(root: Path, name: str) -> None:
+    # Renames only, and the new shard's name says that it is whole: whatever moment it is cut at, it goes on.
+    folder, doomed = root / name, root / f".dropped-{name}"
+    shutil.rmtree(doomed, ignore_errors=True)
+    if folder.is_dir():
+        folder.rename(doomed)
+    (root / f".copied-{name}").rename(folder)
+    _sync(root)
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    # A shard's flush syncs its own files; its name in the root folder is ours to make durable.
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

@@ -13,7 +13,7 @@ from app.billing.spending import Customer, Spending
 from app.channels.outbox import Outbox
 from app.conversations.memory import Remembering
 from app.conversations.turns import Due
-from app.crypto import current_keyring
+from app.documents.collections import in_force
 from app.documents.embedding import sentence_embedder
 from app.documents.filters import knowledge_of
 from app.documents.search import relevance_by, retriever
@@ -47,7 +47,7 @@ async def _run_turn(runtime: Runtime, due: Due, outbox: Outbox) -> None:
     if due.is_closed:
         await hand_over(runtime, due, "out_of_hours")
         return
-    knowledge = retriever(runtime, due.turning.tenant_id, due.knowledge, due.index_key)
+    knowledge = retriever(runtime, due.turning.tenant_id, due.knowledge, due.vectors)
     customer = Customer(due.turning.connection_id, due.contact_id, due.turning.epoch)
     context = replace(
         build_context(runtime, due.profile, knowledge, outbox.tool),
@@ -96,7 +96,7 @@ async def preview_context(runtime: Runtime, tenant_id: UUID, agent_id: UUID) -> 
     async with runtime.vault.session(tenant_id) as session:
         agent = await get_agent(session, agent_id)
         profile = profile_of(agent, PREVIEW_CHARACTERS)
-        knowledge = retriever(runtime, tenant_id, knowledge_of(agent), current_keyring().index_key())
+        knowledge = retriever(runtime, tenant_id, knowledge_of(agent), await in_force(session, runtime))
     context = build_context(runtime, profile, knowledge, preview_channel())
     return replace(context, spending=Spending(runtime, tenant_id))
 

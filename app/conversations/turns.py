@@ -16,7 +16,7 @@ from app.channels.outbox import Turning
 from app.channels.registry import provider_for
 from app.conversations.memory import Memory, recall
 from app.conversations.satisfaction import KIND as SATISFACTION
-from app.crypto import current_keyring
+from app.documents.collections import Vectors, in_force
 from app.documents.filters import Filters, knowledge_of
 from app.hours import is_open
 from app.models import Agent, Connection, Conversation, Delivery, Handoff, Message, Turn, now
@@ -60,7 +60,7 @@ class Due:
     turning: Turning
     profile: AgentProfile
     knowledge: Filters
-    index_key: bytes
+    vectors: Vectors
     text: str
     memory: Memory
     contact_id: UUID
@@ -132,7 +132,7 @@ async def begin_turn(
         ),
         profile=profile_of(agent, capabilities.max_length, conversation.language, now()),
         knowledge=knowledge_of(agent),
-        index_key=current_keyring().index_key(),
+        vectors=await in_force(session, runtime),
         text=text,
         memory=await recall(session, conversation, min(item.position for item in waiting)),
         contact_id=conversation.contact_id,

@@ -5,7 +5,6 @@ work over after a crash goes on behind the last piece. Nothing of a version is f
 search keeps only passages of the version in force.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
@@ -14,8 +13,8 @@ from uuid import UUID, uuid5
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.crypto import current_keyring
 from app.documents.archives import unpack
+from app.documents.collections import Vectors, queue_one, written
 from app.documents.pages import fetch_version, shown, take_title
 from app.documents.service import FALLBACK_NAME, opened_file
 from app.models import Document, DocumentChunk, DocumentVersion, now
@@ -23,8 +22,7 @@ from app.runtime import Runtime
 from ingestion.chunk import embedding_text
 from ingestion.pipeline import ingest as read
 from ingestion.types import Chunk, IngestedDocument, IngestionError, Limits
-from vectorstore.index import ChunkVectors, VectorStoreError, VectorStoreUnavailable
-from vectorstore.sparse import SparseEncoder
+from vectorstore.index import VectorStoreError, VectorStoreUnavailable
 
 # Passages embedded before it is asked whether customers wait, and noted as done; one or two seconds' work.
 BATCH = 64
@@ -58,7 +56,7 @@ class _Piece:
 
     ids: Sequence[UUID]
     texts: Sequence[str]
-    index_key: bytes
+    vectors: Vectors
 
 
 async def read_version(runtime: Runtime, work: Work) -> None:
@@ -70,8 +68,7 @@ async def read_version(runtime: Runtime, work: Work) -> None:
         if title is None:
             return
     await _embed(runtime, work, title)
-    await _settle(runtime, work)
-    await _publish(runtime, work, title)
+    await _publish(runtime, work, title, await _settle(runtime, work))
     runtime.metrics.document("ready", perf_counter() - started)
 
 
@@ -156,16 +153,18 @@ async def _embed(runtime: Runtime, work: Work, title: str) -> None:
     piece, done = await _next(runtime, work, title, 0)
     while piece is not None:
         await runtime.pressure.relieved()
-        vectors = await vectors_of(runtime, piece.index_key, piece.ids, piece.texts)
-        await runtime.index.add(work.tenant_id, work.document_id, work.version_id, vectors)
-        piece, done = await _next(runtime, work, title, done + len(vectors))
+        made = await piece.vectors.made_of(piece.ids, piece.texts)
+        await piece.vectors.index.add(work.tenant_id, work.document_id, work.version_id, made)
+        piece, done = await _next(runtime, work, title, done + len(made))
 
 
 async def _next(runtime: Runtime, work: Work, title: str, done: int) -> tuple[_Piece | None, int]:
     """Note how many passages are done, if that is news, and read the next ones; None when there are none."""
     async with runtime.vault.session(work.tenant_id) as session:
         version = await _running(session, work)
+        vectors, _ = await written(session, runtime)
         version.embedded = max(version.embedded, done)
+        _note_collection(version, vectors)
         query = select(DocumentChunk).where(
             DocumentChunk.version_id == work.version_id, DocumentChunk.position >= version.embedded
         )
@@ -173,7 +172,15 @@ async def _next(runtime: Runtime, work: Work, title: str, done: int) -> tuple[_P
         if not rows:
             return None, version.embedded
         texts = [embedding_text(title, chunk_of(row)) for row in rows]
-        return _Piece([row.id for row in rows], texts, current_keyring().index_key()), version.embedded
+        return _Piece([row.id for row in rows], texts, vectors), version.embedded
+
+
+def _note_collection(version: DocumentVersion, vectors: Vectors) -> None:
+    """Note where the next piece goes; begin again if another collection came into force since the last one."""
+    if version.collection_id not in (None, vectors.id):
+        version.embedded = 0
+    whole = vectors.model is not None and (version.embedded == 0 or version.collection_id is not None)
+    version.collection_id = vectors.id if whole else None
 
 
 async def _running(session: AsyncSession, work: Work) -> DocumentVersion:
@@ -185,25 +192,14 @@ async def _running(session: AsyncSession, work: Work) -> DocumentVersion:
     return version
 
 
-async def vectors_of(
-    runtime: Runtime, index_key: bytes, ids: Sequence[UUID], texts: Sequence[str]
-) -> list[ChunkVectors]:
-    """What the vector store keeps of some passages: by meaning, and by word under the tenant's key."""
-    encoder = SparseEncoder(index_key)
-    dense, sparse = await asyncio.gather(
-        runtime.embedder.embed(texts),
-        asyncio.to_thread(encoder.encode_documents, texts),
-    )
-    return [ChunkVectors(*values) for values in zip(ids, dense, sparse, strict=True)]
-
-
-async def _settle(runtime: Runtime, work: Work) -> None:
+async def _settle(runtime: Runtime, work: Work) -> Vectors:
     """Check that the store has all vectors; if it lost some, they are made anew by the next attempt."""
     query = select(DocumentChunk.id).where(DocumentChunk.version_id == work.version_id)
     async with runtime.vault.session(work.tenant_id) as session:
+        vectors, _ = await written(session, runtime)
         ids = list(await session.scalars(query))
     try:
-        await runtime.index.settle(work.tenant_id, work.document_id, work.version_id, ids)
+        await vectors.index.settle(work.tenant_id, work.document_id, work.version_id, ids)
     except VectorStoreUnavailable:
         raise
     except VectorStoreError:
@@ -211,15 +207,24 @@ async def _settle(runtime: Runtime, work: Work) -> None:
         async with runtime.vault.session(work.tenant_id) as session:
             await session.execute(again.values(embedded=0))
         raise
+    return vectors
 
 
-async def _publish(runtime: Runtime, work: Work, title: str) -> None:
-    """Make the version the one that answers."""
+async def _publish(runtime: Runtime, work: Work, title: str, settled: Vectors) -> None:
+    """Make the version the one that answers; raises VectorStoreUnavailable if its vectors are not where they should be.
+
+    A collection that is being filled gets them by a job of its own, and so does one whose model is not here.
+    """
     async with runtime.vault.session(work.tenant_id) as session:
         row = await session.scalar(select(Document).where(Document.id == work.document_id).with_for_update())
         version = await _running(session, work)
         if row is None:
             raise ReadingOver
+        vectors, filling = await written(session, runtime)
+        if vectors.id != settled.id:
+            raise VectorStoreUnavailable("another collection came into force")
+        if filling is not None or version.collection_id is None:
+            await queue_one(session, runtime.queue, work.document_id)
         version.status, version.finished_at = "ready", now()
         row.current_version_id = work.version_id
         row.title = title

@@ -1,21 +1,25 @@
-"""Writing a document's vectors anew from its stored passages: into another store, or after another model came."""
+"""Writing vectors anew from stored passages: into another store, or for another embedding model."""
 
 from uuid import UUID
 
 import procrastinate
 from procrastinate import JobContext
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.crypto import current_keyring
-from app.documents.reading import chunk_of, vectors_of
+from app.documents import moving
+from app.documents.collections import REINDEX, Vectors, queue_one
+from app.documents.reading import chunk_of
 from app.models import Document, DocumentChunk, DocumentVersion
-from app.queue import INGESTION, Queue, job
+from app.queue import INGESTION, job
 from app.runtime import Runtime, of_job
 from ingestion.chunk import embedding_text
+from vectorstore.embedding import space_of
 
-TASK = "documents:reindex"
+REBUILD, REBUILD_OTHERS = "documents:rebuild", "documents:rebuild_others"
 blueprint = procrastinate.Blueprint()
+# Until a worker may have come that has the model of a tenant's vectors.
+_OTHER_MODEL_SECONDS = 15.0
 
 
 async def answering(session: AsyncSession) -> dict[UUID, UUID]:
@@ -24,21 +28,33 @@ async def answering(session: AsyncSession) -> dict[UUID, UUID]:
     return {document: version for document, version in await session.execute(query) if version is not None}
 
 
-async def queue_one(session: AsyncSession, queue: Queue, document_id: UUID) -> None:
-    """Add a job for a document; it takes turns with other work on it."""
-    ids = {"tenant_id": current_keyring().tenant_id, "document_id": document_id}
-    await queue.defer(session, TASK, INGESTION, lock=f"document:{document_id}", ids=ids)
+@job(blueprint, REBUILD, INGESTION)
+async def rebuild(context: JobContext, tenant_id: UUID) -> None:
+    """Begin what `jobx reindex` asks for, in the process that has the store."""
+    runtime = of_job(context)
+    collection_id, moves = await moving.begin(runtime, tenant_id)
+    async with runtime.vault.session(tenant_id) as session:
+        for document_id in await (moving.missing(session, collection_id) if moves else answering(session)):
+            await queue_one(session, runtime.queue, document_id)
+    await moving.finish(runtime, tenant_id)
 
 
-async def passages_stored(session: AsyncSession) -> int:
-    """How many passages answer, which is how many vectors the store must have."""
-    query = select(func.coalesce(func.sum(DocumentVersion.chunks), 0)).join(
-        Document, Document.current_version_id == DocumentVersion.id
-    )
-    return int(await session.scalar(query.where(Document.deleted_at.is_(None))) or 0)
+@job(blueprint, REBUILD_OTHERS, INGESTION)
+async def rebuild_others(context: JobContext) -> None:
+    """`rebuild` for each tenant whose vectors are of another embedding model than this process has."""
+    runtime = of_job(context)
+    for tenant_id in await moving.tenants_of_other_spaces(runtime.db, space_of(runtime.embedder)):
+        async with runtime.vault.session(tenant_id) as session:
+            await runtime.queue.defer(session, REBUILD, INGESTION, ids={"tenant_id": tenant_id})
 
 
-@job(blueprint, TASK, INGESTION)
+@job(blueprint, moving.DROP, INGESTION)
+async def drop_collection(context: JobContext, tenant_id: UUID, collection_id: UUID) -> None:
+    """Remove a collection that another one took the place of."""
+    await moving.drop(of_job(context), tenant_id, collection_id)
+
+
+@job(blueprint, REINDEX, INGESTION)
 async def reindex(context: JobContext, tenant_id: UUID, document_id: UUID) -> None:
     """Embed the stored passages of the version that answers, and replace what the store has of the document."""
     runtime = of_job(context)
@@ -48,21 +64,31 @@ async def reindex(context: JobContext, tenant_id: UUID, document_id: UUID) -> No
         version_id = None if document is None or document.deleted_at is not None else document.current_version_id
         if document is None or version_id is None:
             return
-        title, index_key = document.title, current_keyring().index_key()
+        vectors = await moving.target(session, runtime)
+        if vectors.model is None:
+            await queue_one(session, runtime.queue, document_id, delay_seconds=_OTHER_MODEL_SECONDS)
+            return
+        title = document.title
         query = select(DocumentChunk).where(DocumentChunk.version_id == version_id).order_by(DocumentChunk.position)
         passages = {row.id: embedding_text(title, chunk_of(row)) for row in await session.scalars(query)}
-    vectors = await vectors_of(runtime, index_key, list(passages), list(passages.values()))
-    await runtime.index.replace(tenant_id, document_id, version_id, vectors)
-    await runtime.index.drop_other_versions(tenant_id, document_id, version_id)
-    await _check(runtime, tenant_id, document_id, version_id)
+    made = await vectors.made_of(list(passages), list(passages.values()))
+    await vectors.index.replace(tenant_id, document_id, version_id, made)
+    await vectors.index.drop_other_versions(tenant_id, document_id, version_id)
+    await _note(runtime, tenant_id, document_id, version_id, vectors)
+    await moving.finish(runtime, tenant_id)
 
 
-async def _check(runtime: Runtime, tenant_id: UUID, document_id: UUID, version_id: UUID) -> None:
-    """Mend what this run did if another one came between: it was slow, was held to be dead, and lost its lock."""
+async def _note(runtime: Runtime, tenant_id: UUID, document_id: UUID, version_id: UUID, vectors: Vectors) -> None:
+    """Note where the version's vectors are; mend what this run did if another one came between.
+
+    It was slow, was held to be dead, and lost its lock.
+    """
     async with runtime.vault.session(tenant_id) as session:
-        document = await session.get(Document, document_id)
+        document = await session.get(Document, document_id, with_for_update=True)
         current = None if document is None or document.deleted_at is not None else document.current_version_id
-        if current not in (None, version_id):
+        if current == version_id:
+            (await session.get_one(DocumentVersion, version_id)).collection_id = vectors.id
+        elif current is not None:
             await queue_one(session, runtime.queue, document_id)
     if current is None:
-        await runtime.index.delete(tenant_id, document_id)
+        await vectors.index.delete(tenant_id, document_id)

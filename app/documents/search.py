@@ -8,8 +8,8 @@ from uuid import UUID
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import aliased
 
-from app.crypto import current_keyring
-from app.documents.embedding import query_vector
+from app.documents.collections import Vectors, in_force
+from app.documents.embedding import query_vector, with_cosines
 from app.documents.filters import NO_FILTERS, Filters, documents_meeting
 from app.documents.neighbours import with_neighbours
 from app.documents.reranking import RERANKED, reranked
@@ -51,7 +51,8 @@ class SearchUnavailable(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class _Query:
-    dense: Sequence[float]
+    vectors: Vectors
+    dense: Sequence[float] | None
     sparse: SparseVector
     dense_weight: float
 
@@ -60,39 +61,42 @@ async def search(
     runtime: Runtime, tenant_id: UUID, query: str, limit: int, filters: Filters = NO_FILTERS
 ) -> list[Passage]:
     """The best passages for a query, best first, at most `limit`, of the documents that meet the filters."""
-    async with runtime.vault.session(tenant_id):
-        index_key = current_keyring().index_key()
-    return await _search(runtime, tenant_id, index_key, query, limit, filters)
+    async with runtime.vault.session(tenant_id) as session:
+        vectors = await in_force(session, runtime)
+    return await _search(runtime, tenant_id, vectors, query, limit, filters)
 
 
 def retriever(
-    runtime: Runtime, tenant_id: UUID, knowledge: Filters, index_key: bytes
+    runtime: Runtime, tenant_id: UUID, knowledge: Filters, vectors: Vectors
 ) -> Callable[[str], Awaitable[Sequence[Passage]]]:
-    """`search` for one tenant, whose key of the word index it is, and one agent's knowledge, as the graph takes it."""
+    """`search` for one tenant, whose collection in force it is, and one agent's knowledge, as the graph takes it."""
 
     async def retrieve(query: str) -> Sequence[Passage]:
-        found = await _search(runtime, tenant_id, index_key, query, PASSAGES, knowledge)
+        found = await _search(runtime, tenant_id, vectors, query, PASSAGES, knowledge)
         return await with_neighbours(runtime.vault, tenant_id, found)
 
     return retrieve
 
 
 async def _search(
-    runtime: Runtime, tenant_id: UUID, index_key: bytes, query: str, limit: int, filters: Filters
+    runtime: Runtime, tenant_id: UUID, vectors: Vectors, query: str, limit: int, filters: Filters
 ) -> list[Passage]:
     started = perf_counter()
     with span("embed"):
-        words = SparseEncoder(index_key).encode_query(query)
+        words = SparseEncoder(vectors.index_key).encode_query(query)
         weight = weights_of(runtime.settings).of(query)
-        vectors = _Query(await query_vector(runtime, query), words, weight)
+        dense = None if vectors.model is None else await query_vector(vectors.model, query)
+        asked = _Query(vectors, dense, words, weight)
     runtime.metrics.retrieval("embed", perf_counter() - started)
     wanted = limit if runtime.reranker is None else max(limit, RERANKED)
     with span("search") as current:
         document_ids = await documents_meeting(runtime, tenant_id, filters)
-        passages, dropped = await _find(runtime, tenant_id, vectors, wanted, document_ids)
+        passages, dropped = await _find(runtime, tenant_id, asked, wanted, document_ids)
         if dropped:
             # A document changed between the two look-ups; now both see it as it is.
-            passages, _ = await _find(runtime, tenant_id, vectors, wanted, document_ids)
+            passages, _ = await _find(runtime, tenant_id, asked, wanted, document_ids)
+        if dense is None:
+            passages = await with_cosines(runtime, query, passages)
         describe(current, passages=len(passages))
     if runtime.reranker is None:
         return passages
@@ -148,7 +152,7 @@ async def _matches(
     runtime: Runtime, tenant_id: UUID, query: _Query, depth: int, document_ids: Sequence[UUID] | None
 ) -> list[Match]:
     try:
-        return await runtime.index.search(
+        return await query.vectors.index.search(
             tenant_id,
             query.dense,
             query.sparse,

@@ -7,8 +7,8 @@ import procrastinate
 from procrastinate import JobContext
 from sqlalchemy import delete, select
 
+from app.documents.collections import in_force, indexes, queue_one
 from app.documents.reading import ReadingOver, Work, read_version
-from app.documents.reindex import queue_one
 from app.documents.service import latest_version
 from app.egress import FetchError
 from app.health import Stopping
@@ -114,8 +114,9 @@ async def _drop_if_deleted(runtime: Runtime, work: Work) -> None:
     async with runtime.vault.session(work.tenant_id) as session:
         document = await session.get(Document, work.document_id)
         deleted = document is None or document.deleted_at is not None
-    if deleted:
-        await runtime.index.delete(work.tenant_id, work.document_id)
+        there = await indexes(session, runtime, work.tenant_id) if deleted else []
+    for index in there:
+        await index.delete(work.tenant_id, work.document_id)
 
 
 async def _clean_up(runtime: Runtime, tenant_id: UUID, version_id: UUID) -> None:
@@ -123,6 +124,7 @@ async def _clean_up(runtime: Runtime, tenant_id: UUID, version_id: UUID) -> None
     async with runtime.vault.session(tenant_id) as session:
         version = await session.get(DocumentVersion, version_id)
         document = None if version is None else await session.get(Document, version.document_id)
+        index = (await in_force(session, runtime)).index
     if version is None or document is None or document.deleted_at is not None:
         return
     if version.status == "failed":
@@ -132,10 +134,10 @@ async def _clean_up(runtime: Runtime, tenant_id: UUID, version_id: UUID) -> None
     elif version.status != "ready" or document.current_version_id != version_id:
         return
     if document.current_version_id is None:
-        await runtime.index.delete(tenant_id, document.id)
+        await index.delete(tenant_id, document.id)
         return
-    await runtime.index.drop_other_versions(tenant_id, document.id, document.current_version_id)
-    if await runtime.index.count(tenant_id, document.id) < (version.chunks or 0):
+    await index.drop_other_versions(tenant_id, document.id, document.current_version_id)
+    if await index.count(tenant_id, document.id) < (version.chunks or 0):
         # Another run, which was slow and held to be dead, took them away again.
         async with runtime.vault.session(tenant_id) as session:
             await queue_one(session, runtime.queue, document.id)

@@ -305,6 +305,18 @@ def find_due_sources() -> None:
     op.execute("revoke create on schema platform from jobx_router")
 
 
+def find_other_spaces() -> None:
+    """Let the service find the tenants whose vectors are of another embedding model than its own."""
+    op.execute("grant create on schema platform to jobx_router")
+    op.execute("grant select (tenant_id, space, state) on tenant.collections to jobx_router")
+    op.execute("create policy router on tenant.collections for select to jobx_router using (true)")
+    _across_tenants(
+        "platform.tenants_of_other_spaces(mine text) returns setof uuid",
+        "select tenant_id from tenant.collections where state = 'in_force' and space <> mine order by tenant_id",
+    )
+    op.execute("revoke create on schema platform from jobx_router")
+
+
 def keep_words() -> None:
     """Keep a row of message_words for each word of a message, with the rights of whoever stores or changes it."""
     op.execute(

@@ -14,6 +14,7 @@ from app.models.base import (
     sealed_models,
 )
 from app.models.channels import Connection, ConnectionRoute, Consent, Delivery, InboundEvent
+from app.models.collections import Collection
 from app.models.conversations import Contact, Conversation, Handoff, Message, MessageWord, Note, Turn
 from app.models.documents import Document, DocumentChunk, DocumentVersion
 from app.models.events import Change, Webhook, WebhookPost
@@ -26,6 +27,7 @@ __all__ = [
     "ApiKey",
     "Base",
     "Change",
+    "Collection",
     "Connection",
     "ConnectionKey",
     "ConnectionRoute",

@@ -46,7 +46,8 @@ class DocumentVersion(TenantScoped):
 
     A `title` that was given with it becomes the document's once it is ready. The version of a page has a `url`; until
     that was fetched `content_hash` is empty and `size` is 0. Once its passages are stored it has a `read_title`;
-    `embedded` of them are done since `embedding_since`. `warnings` say what was not read, a line each.
+    `embedded` of them are done since `embedding_since`, in the collection `collection_id`, which is None where some
+    have only their words there. `warnings` say what was not read, a line each.
     """
 
     __tablename__ = "document_versions"
@@ -76,6 +77,7 @@ class DocumentVersion(TenantScoped):
     read_title: Encrypted[str | None] = optional_text("read_title_sealed")
     embedded: Mapped[int] = mapped_column(default=0)
     embedding_since: Mapped[datetime | None]
+    collection_id: Mapped[UUID | None]
     warnings_sealed: Mapped[bytes | None] = sealed()
     warnings: Encrypted[str | None] = optional_text("warnings_sealed")
     language: Mapped[str | None] = mapped_column(Text)

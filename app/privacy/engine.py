@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import delete, func, select
 
+from app.documents.collections import indexes
 from app.errors import JobxError
 from app.models import Connection, Erasure, Tenant, now
 from app.privacy import proofkey
@@ -28,6 +29,7 @@ from app.privacy.removal import (
 )
 from app.privacy.revocation import revoke
 from app.runtime import Runtime
+from vectorstore.index import VectorIndex
 
 FIRST_RUN = "first-run.json"
 Step = Callable[[Runtime, Erasure], Awaitable[None]]
@@ -115,15 +117,22 @@ def _remove_note(note: Path, erasure: Erasure) -> None:
 async def _vectors(runtime: Runtime, erasure: Erasure) -> None:
     tenant_id, count = tenant_of(erasure), 0
     if erasure.scope == "tenant":
-        count = await runtime.index.count(tenant_id) if await runtime.index.usable(tenant_id) else 0
-        await runtime.index.drop(tenant_id)
+        for index in await _indexes(runtime, tenant_id):
+            count += await index.count(tenant_id) if await index.usable(tenant_id) else 0
+            await index.drop(tenant_id)
     elif erasure.scope == "document" and erasure.target_id is not None:
-        count = await runtime.index.count(tenant_id, erasure.target_id)
-        await runtime.index.delete(tenant_id, erasure.target_id)
-        # Deleted points are only marked as such, and their bytes lie in the files until these are written anew.
-        await runtime.index.rewrite(tenant_id)
+        for index in await _indexes(runtime, tenant_id):
+            count += await index.count(tenant_id, erasure.target_id)
+            await index.delete(tenant_id, erasure.target_id)
+            # Deleted points are only marked as such, and their bytes lie in the files until these are written anew.
+            await index.rewrite(tenant_id)
     async with runtime.db.session(tenant_id) as session:
         await add_count(session, erasure, "vectors", count)
+
+
+async def _indexes(runtime: Runtime, tenant_id: UUID) -> list[VectorIndex]:
+    async with runtime.db.session(tenant_id) as session:
+        return await indexes(session, runtime, tenant_id)
 
 
 async def _keys(runtime: Runtime, erasure: Erasure) -> None:
@@ -150,10 +159,13 @@ async def left_of(runtime: Runtime, erasure: Erasure) -> dict[str, int]:
         left = await rows_left(session, erasure) | {"jobs": await jobs_left(session, erasure)}
     if erasure.scope == "tenant":
         left["files"] = len(await runtime.storage.keys(tenant_id))
-        left["vectors"] = await runtime.index.count(tenant_id)
+        # By their names: the sizes of their vectors are erased, too.
+        left["vectors"] = len(await runtime.index.names(tenant_id))
     elif erasure.scope == "document" and erasure.target_id is not None:
         left["files"] = len(set(await runtime.storage.keys(tenant_id)) & set(erasure.members))
-        left["vectors"] = await runtime.index.count(tenant_id, erasure.target_id)
+        left["vectors"] = sum(
+            [await index.count(tenant_id, erasure.target_id) for index in await _indexes(runtime, tenant_id)]
+        )
     return left
 
 

@@ -218,7 +218,7 @@ _CHUNKS = _knowledge(
 _VERSIONS = _knowledge(
     "document_versions",
     _OF_DOCUMENT,
-    *clear(ID, "document_id"),
+    *clear(ID, "document_id", "collection_id"),
     *hashed("content_hash"),
     *sealed("title", "read_title", "file_name", "url", "error", "warnings"),
     *clear("a language's code, as the text tells", "language"),
@@ -227,6 +227,12 @@ _VERSIONS = _knowledge(
     *clear(STATE, "status"),
     *clear(CODE, "error_code"),
     *clear(TIME, "embedding_since", "finished_at"),
+)
+_COLLECTIONS = _knowledge(
+    "collections",
+    _ALL_OF_TENANT,
+    *clear("made of the digest of an embedding model, from the settings", "name", "space"),
+    *clear(STATE, "state"),
 )
 _DOCUMENTS = _knowledge(
     "documents",

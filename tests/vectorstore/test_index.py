@@ -118,6 +118,43 @@ async def test_equal_scores_come_in_the_order_of_ids(index: VectorIndex) -> None
         assert ids(matches) == sorted(twin.chunk_id for twin in twins)
 
 
+async def test_words_alone_decide_without_a_vector(index: VectorIndex) -> None:
+    rare, common, other = chunk(NORTH, words(1, 2)), chunk(EAST, words(1)), chunk(EAST, words(3))
+    await index.replace(TENANT, uuid4(), uuid4(), [rare, common, other])
+
+    matches = await index.search(TENANT, None, words(1, 2), 3)
+
+    assert ids(matches) == [rare.chunk_id, common.chunk_id]
+    assert [match.cosine for match in matches] == [0.0, 0.0]
+    assert await index.search(TENANT, None, NO_WORDS, 3) == []
+    assert await index.search(OTHER_TENANT, None, words(1), 3) == []
+
+
+async def test_collections_of_another_name_stand_beside_with_vectors_of_another_length(index: VectorIndex) -> None:
+    document, version, old = uuid4(), uuid4(), chunk(EAST, words(1))
+    new = ChunkVectors(old.chunk_id, (1.0, 0.0), words(1))
+    beside = index.of("2-feed", 2)
+    assert index.of("2-feed", 2) is beside
+
+    await index.replace(TENANT, document, version, [old])
+    assert await beside.usable(TENANT)
+    assert await beside.search(TENANT, (1.0, 0.0), words(1), 5) == []
+    await beside.replace(TENANT, document, version, [new])
+
+    assert ids(await index.search(TENANT, EAST, words(1), 5)) == [old.chunk_id]
+    assert ids(await beside.search(TENANT, (1.0, 0.0), words(1), 5)) == [old.chunk_id]
+    with pytest.raises(VectorStoreError):
+        await beside.search(TENANT, EAST, words(1), 5)
+    await beside.rewrite(TENANT)
+    await index.replace(OTHER_TENANT, document, version, [chunk()])
+    assert await index.names(TENANT) == await beside.names(TENANT) == ["", "2-feed"]
+    await index.drop(TENANT)
+    assert await index.names(TENANT) == ["2-feed"]
+    assert (await index.count(TENANT), await beside.count(TENANT)) == (0, 1)
+    await beside.drop(TENANT)
+    assert await beside.count(TENANT) == 0
+
+
 @pytest.mark.parametrize("limit", [0, 1, 7, 200])
 async def test_limit(index: VectorIndex, limit: int) -> None:
     await index.replace(TENANT, uuid4(), uuid4(), fan(150))
@@ -141,8 +178,7 @@ async def test_search_within_some_documents(index: VectorIndex) -> None:
 async def test_a_search_within_many_documents_finds_what_one_that_names_them_all_does(
     index: VectorIndex, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    for store in ("edge", "server"):
-        monkeypatch.setattr(f"vectorstore.{store}.prefetch", lambda _limit: most)
+    monkeypatch.setattr("vectorstore.among.prefetch", lambda _limit: most)
     documents = [uuid4() for _ in range(40)]
     for number, document in enumerate(documents):
         # No two have the same score.
