@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from app.channels.registry import CHANNELS
 from app.crypto import MasterKey, derive
 from app.db import Database, DatabaseAddress
+from app.documents.moving import tenants_of_other_spaces
 from app.egress import PageFetcher, Poster, model_client, provider_client, simulator_client, vector_transport
 from app.embedded.postgres import DataDirInUseError, EmbeddedPostgres
 from app.errors import ConfigurationError
@@ -36,7 +37,7 @@ from graphs.llm import LanguageModel
 from graphs.models import ModelConfig, embedding_config, models_from
 from ingestion.parse import Parser
 from vectorstore.edge import EdgeIndex
-from vectorstore.embedding import EmbeddingModel
+from vectorstore.embedding import EmbeddingModel, space_of
 from vectorstore.embeddings import Embedder
 from vectorstore.index import VectorIndex
 from vectorstore.rerank import CrossEncoderReranker
@@ -139,6 +140,7 @@ async def running(
         if reranker is not None:
             stack.callback(reranker.close)
             await reranker.prepare(say, load=bool(blueprints))
+        await _tell_of_other_models(db, embedder)
         index = vector_index(settings, embedder.dimension)
         stack.push_async_callback(index.close)
         await _check(index, storage)
@@ -197,6 +199,17 @@ async def _earlier_models(settings: Settings, now: EmbeddingModel) -> list[Embed
     # Their files are read to know them; they are loaded only where vectors are of them.
     known = [(model, await asyncio.to_thread(getattr, model, "fingerprint")) for model in models]
     return [model for model, fingerprint in known if fingerprint != now.fingerprint]
+
+
+async def _tell_of_other_models(db: Database, now: EmbeddingModel) -> None:
+    tenants = await tenants_of_other_spaces(db, space_of(now))
+    if tenants:
+        logger.warning(
+            "%d tenants have vectors of another embedding model than %s, and are searched by words where that model is"
+            " not at hand: `jobx reindex` moves them",
+            len(tenants),
+            now.name,
+        )
 
 
 def vector_index(settings: Settings, dimension: int) -> VectorIndex:

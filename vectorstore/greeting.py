@@ -9,11 +9,10 @@ import httpx
 
 from vectorstore.address import Address
 from vectorstore.index import VectorStoreError, VectorStoreUnavailable
-from vectorstore.refusals import MissingError, NotQdrantError, UnauthorisedError, refusal
+from vectorstore.refusals import NotQdrantError, UnauthorisedError, refusal
 
 # Batched queries and the IDF modifier came with 1.10, indexes of UUIDs with 1.11.
 OLDEST = (1, 11)
-_MOST_LOOKED_AT = 16
 
 
 class Greeting:
@@ -32,20 +31,13 @@ class Greeting:
         """VectorStoreError unless the server answers and takes the key; no collection `name` has to exist."""
         await self._get(f"/collections/{name}/exists")
 
-    async def check(self, prefix: str, dimension: int) -> str | None:
-        """VectorStoreError if this is no server of a usable version; else what some tenant's collection lacks, if any.
-
-        A tenant's collection is named by `prefix` and the tenant's id; some of them are looked at.
-        """
+    async def check(self, name: str) -> None:
+        """VectorStoreError unless this is a server of a usable version that takes the key; see `ping`."""
         try:
             await self._check_version()
-            listed = (await self._get("/collections"))["result"]["collections"]
-            ours = [one["name"] for one in listed if re.fullmatch(re.escape(prefix) + "[0-9a-f]{32}", one["name"])]
-            sizes = [await self._size(name) for name in ours[:_MOST_LOOKED_AT]]
         except (KeyError, TypeError, AttributeError):  # other JSON than Qdrant's
             raise NotQdrantError from None
-        other = [size for size in sizes if size not in (None, dimension)]
-        return _misfit(other[0], dimension) if other else None
+        await self.ping(name)
 
     async def _check_version(self) -> None:
         found = re.match(r"(\d+)\.(\d+)", str((await self._get("/"))["version"]))
@@ -56,12 +48,6 @@ class Greeting:
                 f"The Qdrant server at {self._address} is version {found[0]}; "
                 f"Jobx needs {OLDEST[0]}.{OLDEST[1]} or newer."
             )
-
-    async def _size(self, name: str) -> Any:
-        with suppress(MissingError):  # dropped since it was listed
-            found = await self._get(f"/collections/{name}")
-            return found["result"]["config"]["params"]["vectors"]["dense"]["size"]
-        return None
 
     async def _get(self, path: str) -> Any:
         try:
@@ -83,10 +69,3 @@ class Greeting:
     def _unavailable(self, why: str) -> VectorStoreUnavailable:
         hint = "" if self._address.names_port else " Its URL names no port; Qdrant listens on 6333."
         return VectorStoreUnavailable(f"The Qdrant server at {self._address} is not answering ({why}).{hint}")
-
-
-def _misfit(size: int, dimension: int) -> str:
-    return (
-        f"A tenant's vectors have another dimension ({size}) than the embedding model ({dimension}); "
-        "`jobx reindex` makes each tenant's anew."
-    )

@@ -30,6 +30,7 @@ from vectorstore.scope import FIELDS, Scope
 log = logging.getLogger(__name__)
 # A collection's name is this and its tenant's id; the number is that of the schema.
 PREFIX = "jobx-1-"
+_NO_TENANT = f"{PREFIX}ping"
 # A batch is encoded on the event loop, in about 3 ms, and stays below the 1 MB that many a proxy allows.
 _BATCH_CHUNKS, _BATCH_NUMBERS = 64, 24_576
 
@@ -73,26 +74,22 @@ class ServerIndex:
     async def check(self) -> str | None:
         """What is wrong with the URL, the key or the server's version, or None.
 
-        A server that is only away, and a collection of another dimension, are logged: the one comes back, and the
-        other needs a running service to be made anew.
+        That a server is only away is logged: it comes back.
         """
         try:
             self._wire.refuse_closed()
-            misfit = await self._wire.greeting.check(PREFIX, self._dimension)
+            await self._wire.greeting.check(_NO_TENANT)
         except VectorStoreUnavailable as error:
             # As text: a log tells other errors by their type only.
             log.warning("%s", str(error))
         except VectorStoreError as error:
             return str(error)
-        else:
-            if misfit is not None:
-                log.warning("%s", str(misfit))
         return None
 
     async def ping(self) -> None:
         """One small request, whatever became of earlier ones."""
         self._wire.refuse_closed()
-        await self._wire.greeting.ping(f"{PREFIX}ping")
+        await self._wire.greeting.ping(_NO_TENANT)
 
     async def replace(
         self, tenant_id: UUID, document_id: UUID, version_id: UUID, chunks: Sequence[ChunkVectors]

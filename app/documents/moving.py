@@ -39,6 +39,7 @@ async def begin(runtime: Runtime, tenant_id: UUID) -> tuple[UUID, bool]:
     space = space_of(runtime.embedder)
     async with runtime.vault.session(tenant_id) as session:
         await written(session, runtime)
+    async with runtime.vault.session(tenant_id) as session:
         rows = await _locked(session)
         current, filling = rows["in_force"], rows.get("filling")
         if filling is not None and (filling.space != space or current.space == space):
@@ -63,7 +64,7 @@ async def begin(runtime: Runtime, tenant_id: UUID) -> tuple[UUID, bool]:
 async def missing(session: AsyncSession, collection_id: UUID) -> dict[UUID, UUID]:
     """The documents that answer and are not in a collection, with their versions."""
     query = select(Document.id, DocumentVersion.id).where(*_ANSWERS, _not_in(collection_id))
-    return dict((await session.execute(query)).tuples().all())
+    return dict((await session.execute(query)).all())
 
 
 async def finish(runtime: Runtime, tenant_id: UUID) -> bool:

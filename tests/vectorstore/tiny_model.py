@@ -16,11 +16,11 @@ _VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + [
 ]
 
 
-def write_tiny_model(folder: Path) -> Path:
+def write_tiny_model(folder: Path, seed: int = 7) -> Path:
     """The folder of an embedding model with CLS pooling; its prompt for queries is `query: `."""
     (folder / "1_Pooling").mkdir(parents=True)
     (folder / "vocab.txt").write_text("\n".join(_VOCABULARY))
-    save_file(_weights(np.random.default_rng(7)), folder / "model.safetensors", metadata={"format": "pt"})
+    save_file(_weights(np.random.default_rng(seed)), folder / "model.safetensors", metadata={"format": "pt"})
     for name, content in _configurations().items():
         (folder / name).write_text(json.dumps(content))
     return folder
