@@ -33,6 +33,7 @@ JOB_ARGUMENTS: Mapping[str, str | None] = {
     "webhook_post_id": "tenant.webhook_posts",
     "version_id": "tenant.document_versions",
     "document_id": "tenant.documents",
+    "collection_id": "tenant.collections",
     "source_id": "tenant.sources",
     "erasure_id": None,
     "trace": None,

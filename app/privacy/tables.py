@@ -473,6 +473,7 @@ TABLES: tuple[Table, ...] = (
     *SOURCES,
     _CHUNKS,
     _VERSIONS,
+    _COLLECTIONS,
     _DOCUMENTS,
     _AGENTS,
     _REPLAYS,
