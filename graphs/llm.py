@@ -27,7 +27,7 @@ from graphs.router import build_router, check_version, load
 from graphs.spans import describe, span
 from graphs.support.context import Embed
 from graphs.support.records import Usage
-from graphs.tokens import count_tokens, most_micros
+from graphs.tokens import count_tokens, most_micros, price_micros
 
 if TYPE_CHECKING:
     from langchain.messages import AnyMessage
@@ -80,6 +80,11 @@ class LanguageModel:
         """Whether the first choice quotes documents instead of writing."""
         return next(iter(models or self._models)) == EXTRACTIVE
 
+    @property
+    def writers(self) -> tuple[str, ...]:
+        """The names of the models that write instead of quoting documents, best first."""
+        return tuple(name for name in self._models if name != EXTRACTIVE)
+
     async def warm_up(self) -> None:
         """Load LiteLLM now, off the event loop, instead of at the first message."""
         await self._open()
@@ -117,6 +122,19 @@ class LanguageModel:
         routes = [self._models[name].route for name in self._chosen(models)]
         text = "\n".join(message.text for message in messages)
         return max(most_micros(self._litellm, route, text, len(messages), max_tokens) for route in routes)
+
+    async def price_micros(
+        self, calls: int, prompt_tokens: int, completion_tokens: int, models: Sequence[str] = ()
+    ) -> int | None:
+        """What calls with so many tokens each cost in micro US dollars, whichever model answers.
+
+        None if the price of one of the models is not known.
+        """
+        await self._open()
+        chosen = [self._models[name] for name in self._chosen(models)]
+        prices = [price_micros(self._litellm, model, calls, prompt_tokens, completion_tokens) for model in chosen]
+        known = [price for price in prices if price is not None]
+        return max(known) if len(known) == len(prices) else None
 
     def stream(
         self, messages: "Sequence[AnyMessage]", *, max_tokens: int, temperature: float = 0.0, models: Sequence[str] = ()

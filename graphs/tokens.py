@@ -28,8 +28,22 @@ def add_price(litellm: Any, model: ModelConfig) -> None:
 def most_micros(litellm: Any, route: str, text: str, messages: int, max_tokens: int) -> int:
     """What a call may cost at most, in micro US dollars; 0 for a model whose price is not known."""
     prompt = ceil(count_tokens(litellm, route, text) * _SLACK) + _PER_MESSAGE * (messages + 1)
+    return ceil(_dollars(litellm, route, prompt, max_tokens) * _MICROS)
+
+
+def price_micros(
+    litellm: Any, model: ModelConfig, calls: int, prompt_tokens: int, completion_tokens: int
+) -> int | None:
+    """What calls with so many tokens each cost, in micro US dollars; None for a model whose price is not known."""
+    dollars = _dollars(litellm, model.route, prompt_tokens, completion_tokens)
+    # LiteLLM has 0 for a price that it does not know as well.
+    free = model.route.startswith("ollama_chat/") or model.price == (0, 0)
+    return ceil(dollars * calls * _MICROS) if dollars or free else None
+
+
+def _dollars(litellm: Any, route: str, prompt_tokens: int, completion_tokens: int) -> float:
     try:
-        dollars: float = sum(litellm.cost_per_token(model=route, prompt_tokens=prompt, completion_tokens=max_tokens))
+        both = litellm.cost_per_token(model=route, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens)
     except Exception:
-        return 0  # LiteLLM raises for a model without a known price, such as one on the user's own machine
-    return ceil(dollars * _MICROS)
+        return 0.0  # LiteLLM raises for a model without a known price, such as one on the user's own machine
+    return float(sum(both))

@@ -15,6 +15,8 @@ _STRAY_JOINER = re.compile("(?<![\u0600-\U0010ffff])[\u200c\u200d]|[\u200c\u200d
 _SPACES = re.compile("(?<=\\S)[ \t\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
 _BLANK_LINES = re.compile(r"\n{3,}")
 _MAX_TITLE = 300
+_MAX_CONTEXT = 200
+_QUOTES = "\"'`*“”„«»‘’ "
 
 
 def clean(text: str) -> str:
@@ -33,3 +35,13 @@ def clean_line(text: str) -> str:
 def clean_title(text: str | None) -> str | None:
     """A title of at most 300 characters on one line, or None when nothing readable is left."""
     return clean_line(text or "")[:_MAX_TITLE].strip() or None
+
+
+def clean_context(text: str) -> str | None:
+    """A line about a passage, of at most 200 characters and ended at a space; None when it says nothing in words."""
+    line = clean_line(text).strip(_QUOTES)
+    if len(line) > _MAX_CONTEXT:
+        cut = line[:_MAX_CONTEXT]
+        space = cut.rfind(" ", _MAX_CONTEXT // 2)
+        line = cut[:space] if space > 0 else cut
+    return line if any(character.isalpha() for character in line) else None

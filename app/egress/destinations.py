@@ -185,7 +185,8 @@ def _secret(value: SecretStr | None) -> str | None:
 
 MODELS = Destination(
     "model provider",
-    "writes answers from the tenant's passages; embeds passages and questions with JOBX_HOSTED_EMBEDDING_MODEL",
+    "writes answers from the tenant's passages, and lines about these that /v1/contexts asks for; embeds passages and"
+    " questions with JOBX_HOSTED_EMBEDDING_MODEL",
     frozenset({Data.KNOWLEDGE, Data.MESSAGE, Data.TIKTOK}),
     "setting",
     "JOBX_MODELS, JOBX_MODEL_API_BASE, JOBX_HOSTED_EMBEDDING_MODEL, ANTHROPIC_API_KEY, OPENAI_API_KEY",

@@ -23,7 +23,8 @@ class Passage:
     Of a question that the tenant has approved the answer of, `question` holds the ways it is asked, a line each, with
     which the text begins. `score` is in 0..1 among what was found, `cosine` the closeness of its vector to that of the
     question. `neighbours` stand next to the chunk at `position` below the same heading, and are no part
-    of the text; what was made of several chunks has them as `parts`.
+    of the text; what was made of several chunks has them as `parts`. `language` (ISO 639-1) is None where it is not
+    plain.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Passage:
     position: int | None = None
     neighbours: tuple[Part, ...] = ()
     parts: tuple[Part, ...] = ()
+    language: str | None = None
 
     @property
     def whole(self) -> str:

@@ -4,6 +4,7 @@ import logging
 import subprocess
 import sys
 from contextlib import aclosing
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -36,6 +37,18 @@ async def test_a_model_without_a_price_costs_nothing_and_one_with_a_price_what_i
     server.script("gpt-4.1-mini", Reply("yes", prompt_tokens=1000, completion_tokens=500))
     assert (await models("gpt-4.1-mini").complete(ASK, max_tokens=5)).usage.cost_micros == 400 + 800
     assert (await models("home-made").complete(ASK, max_tokens=5)).usage.cost_micros == 0
+
+
+async def test_a_price_is_told_before_and_none_where_it_is_not_known(models: Models, server: FakeOpenAI) -> None:
+    assert await models("gpt-4.1-mini").price_micros(3, 1000, 500) == 3 * (400 + 800)
+    # The dearest of those that may answer.
+    assert await models("gpt-4.1-mini", "gpt-4.1").price_micros(1, 1000, 500) == 2000 + 4000
+    assert await models("gpt-4.1-mini", "home-made").price_micros(1, 1000, 500) is None
+    own = ModelConfig("openai/mine", server.url, "key", price=(100, 200))
+    for model, cost in ((own, 2000), (replace(own, name="openai/free", price=(0, 0)), 0), (ModelConfig("ollama/x"), 0)):
+        llm = LanguageModel([model])
+        assert await llm.price_micros(1, 1000, 500) == cost
+        await llm.aclose()
 
 
 @pytest.mark.parametrize("failure", [Status(500), Status(503), Status(429), Cut(), Stall()])

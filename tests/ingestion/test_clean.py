@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestion.clean import clean, clean_title
+from ingestion.clean import clean, clean_context, clean_title
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,25 @@ def test_titles_are_one_line_and_short() -> None:
     assert clean_title(" A\nlong\x00 title ") == "A long title"
     assert clean_title("\u200b ") is None
     assert len(clean_title("word " * 200) or "") <= 300
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (' "About\x00 shoes\u202e\nand boots." ', "About shoes and boots."),
+        ("**Ab 5 €**", "Ab 5 €"),
+        ("靴について。", "靴について。"),
+        ("x" * 201, "x" * 200),
+        (f"{'word ' * 39}word end", f"{'word ' * 39}word"),
+        ("... 12 ...", None),
+        ("", None),
+    ],
+)
+def test_a_line_about_a_passage(raw: str, expected: str | None) -> None:
+    assert clean_context(raw) == expected
+
+
+@given(st.text())
+def test_a_line_about_a_passage_is_one_short_line(text: str) -> None:
+    line = clean_context(text)
+    assert line is None or (len(line) <= 200 and line.splitlines() == [line] and clean(line) == line)
