@@ -52,10 +52,13 @@ def _texts(section: Section, title: str | None, size: Size, chunk_tokens: int, o
 
 
 def embedding_text(title: str | None, chunk: Chunk) -> str:
-    """What is embedded for a chunk: title, heading path and text, a line each; long titles and paths are shortened."""
+    """What is embedded for a chunk: title, heading path, its line of context if it has one, and text, a line each.
+
+    Long titles and paths are shortened.
+    """
     # Of a question with its answer the heading is the question, which the text begins with.
     heading = () if chunk.text.startswith(" > ".join(chunk.heading)) else chunk.heading
-    return "\n".join(part for part in (_context(title, heading), chunk.text) if part)
+    return "\n".join(part for part in (_context(title, heading), chunk.context, chunk.text) if part)
 
 
 def _context(title: str | None, heading: tuple[str, ...]) -> str:

@@ -8,10 +8,12 @@ from ingestion.chunk import Tokenizer, split
 from ingestion.clean import clean_title
 from ingestion.parse import Parser
 from ingestion.scans import with_scans
-from ingestion.types import IngestedDocument, Limits, ParsedDocument
+from ingestion.types import Chunk, IngestedDocument, Limits, ParsedDocument
 from vectorstore.words import language_of
 
 _SAMPLES, _SAMPLE = 20, 500
+# A chunk with so many letters and no plain language is of several.
+_TELLING = 100
 
 
 async def ingest(
@@ -33,7 +35,17 @@ async def ingest(
     document = replace(document, title=clean_title(title) or _title(document, filename))
     chunks = await asyncio.to_thread(split, document, tokenizer)
     language = document.language or await asyncio.to_thread(_language, document)
+    chunks = await asyncio.to_thread(_with_languages, chunks, language)
     return IngestedDocument(document.title, document.pages, chunks, document.warnings, language)
+
+
+def _with_languages(chunks: tuple[Chunk, ...], whole: str | None) -> tuple[Chunk, ...]:
+    """The chunks with the language of each; one that is too short to tell has that of the whole document."""
+    return tuple(replace(chunk, language=_language_of(chunk.text, whole)) for chunk in chunks)
+
+
+def _language_of(text: str, whole: str | None) -> str | None:
+    return language_of(text) or (whole if sum(map(str.isalpha, text)) < _TELLING else None)
 
 
 def _language(document: ParsedDocument) -> str | None:

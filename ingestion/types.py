@@ -67,13 +67,19 @@ class PageLinks:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece small enough to embed: `position` counts from 0 within the document; `question` as in its section."""
+    """A piece small enough to embed: `position` counts from 0 within the document; `question` as in its section.
+
+    `language` (ISO 639-1) is None where it is not plain; `context` is a line about it, by which it is found and which
+    is no part of the document.
+    """
 
     position: int
     text: str
     heading: tuple[str, ...] = ()
     page: int | None = None
     question: str | None = None
+    language: str | None = None
+    context: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

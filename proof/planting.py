@@ -171,7 +171,7 @@ async def plant_document(session: AsyncSession, canary: Canaries) -> Document:
     session.add(version)
     await session.flush()
     chunk = DocumentChunk(document_id=document.id, version_id=version.id, position=0, heading=canary("heading"))
-    chunk.text, chunk.question = canary("chunk"), canary("question")
+    chunk.text, chunk.question, chunk.context = canary("chunk"), canary("question"), canary("context")
     session.add(chunk)
     source = make_source("https://example.com/")
     session.add(source)

@@ -26,7 +26,7 @@ class Document(Labelled, TenantScoped):
     """One source, known by its name or its URL: new bytes under the same one are its next version.
 
     `current_version_id` is the version that answers; it stays in force while the next one is worked on. `labels` are
-    its own; those of its sources count beside them.
+    its own; those of its sources count beside them. `with_context`: a language model writes a line for each passage.
     """
 
     __tablename__ = "documents"
@@ -38,6 +38,7 @@ class Document(Labelled, TenantScoped):
     title: Encrypted[str] = encrypted_text("title_sealed")
     title_given: Mapped[bool] = mapped_column(default=False)
     current_version_id: Mapped[UUID | None]
+    with_context: Mapped[bool] = mapped_column(default=False)
     deleted_at: Mapped[datetime | None]
 
 
@@ -87,7 +88,11 @@ class DocumentVersion(TenantScoped):
 
 
 class DocumentChunk(TenantScoped):
-    """A piece of a version; its id is its point's id in the vector index. A `question` makes its text the answer."""
+    """A piece of a version; its id is its point's id in the vector index. A `question` makes its text the answer.
+
+    `context` is the line that a language model wrote, by which it is found; "" if it had nothing to say. It is made of
+    text that is not ours: nobody is shown it, and no model that answers.
+    """
 
     __tablename__ = "chunks"
     __table_args__ = (
@@ -108,3 +113,6 @@ class DocumentChunk(TenantScoped):
     text: Encrypted[str] = encrypted_text("text_sealed")
     question_sealed: Mapped[bytes | None] = sealed()
     question: Encrypted[str | None] = optional_text("question_sealed")
+    context_sealed: Mapped[bytes | None] = sealed()
+    context: Encrypted[str | None] = optional_text("context_sealed")
+    language: Mapped[str | None] = mapped_column(Text)

@@ -213,7 +213,8 @@ _CHUNKS = _knowledge(
     _OF_DOCUMENT,
     *clear(ID, "document_id", "version_id"),
     *clear(COUNT, "position", "page"),
-    *sealed("heading", "text", "question"),
+    *sealed("heading", "text", "question", "context"),
+    *clear("a language's code, as the text tells", "language"),
 )
 _VERSIONS = _knowledge(
     "document_versions",
@@ -240,6 +241,7 @@ _DOCUMENTS = _knowledge(
     *hashed("source_hash", "label_hashes"),
     *sealed("title", "labels"),
     *clear("whether the title was given", "title_given"),
+    *clear("whether a language model writes a line for each passage", "with_context"),
     *clear(ID, "current_version_id"),
     *clear(TIME, "deleted_at"),
 )

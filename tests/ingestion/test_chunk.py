@@ -143,3 +143,9 @@ def test_the_embedded_text_has_title_heading_path_and_text() -> None:
     assert embedding_text(None, Chunk(0, "Text.")) == "Text."
     deep = Chunk(0, "Text.", ("outer " * 10, "middle " * 8, "inner"))
     assert embedding_text("t" * 200, deep) == f"{'t' * 80}\n{'middle ' * 8} > inner\nText."
+
+
+def test_a_line_of_context_is_embedded_between_headings_and_text() -> None:
+    chunk = Chunk(0, "Text.", ("Guide", "Returns"), context="About shoes.")
+    assert embedding_text("Guide", chunk) == "Guide\nReturns\nAbout shoes.\nText."
+    assert embedding_text(None, Chunk(0, "Text.", context="")) == "Text."
