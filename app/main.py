@@ -19,6 +19,7 @@ from app.conversations.desk import contacts as contacts_router
 from app.conversations.desk import router as notes_router
 from app.conversations.endpoints import replies
 from app.conversations.endpoints import router as conversations_router
+from app.documents.context_endpoints import router as contexts_router
 from app.documents.endpoints import progress as document_progress
 from app.documents.endpoints import router as documents_router
 from app.documents.endpoints import searches
@@ -75,6 +76,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         documents_router,
         document_progress,
         searches,
+        contexts_router,
         sources_router,
         agents_router,
         replies,

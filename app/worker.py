@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from app.channels.care import care_for_due
 from app.channels.tasks import blueprint as channel_tasks
 from app.conversations.tasks import blueprint as conversation_tasks
+from app.documents.context_tasks import blueprint as context_tasks
 from app.documents.reindex import blueprint as reindex_tasks
 from app.documents.tasks import blueprint as document_tasks
 from app.events.posting import queue_due
@@ -32,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 BLUEPRINTS = (
     channel_tasks,
+    context_tasks,
     conversation_tasks,
     document_tasks,
     event_tasks,

@@ -102,12 +102,17 @@ def renewed(nonce: str) -> dict[str, str]:
 def make(operation: Operation, rng: random.Random, choose: Choose) -> Outgoing:
     """A random request for an operation, valid as far as its description tells."""
     values = _Values(operation.schemas, rng, choose)
-    path, query, headers = operation.path, {}, {}
+    path, headers = operation.path, dict[str, str]()
+    query: dict[str, str | list[str]] = {}
     for parameter in operation.parameters:
         name, place = parameter["name"], parameter["in"]
         if place != "path" and not parameter.get("required") and rng.random() < 0.4:
             continue
-        value = values.parameter(name, parameter.get("schema", {}))
+        schema = parameter.get("schema", {})
+        if place == "query" and schema.get("type") == "array":
+            query[name] = [str(one) for one in values.of(schema, name)]
+            continue
+        value = values.parameter(name, schema)
         if place == "path":
             path = path.replace("{" + name + "}", quote(value, safe=""))
         elif place == "query":
@@ -121,7 +126,7 @@ def make(operation: Operation, rng: random.Random, choose: Choose) -> Outgoing:
         kind = rng.choice(sorted(operation.content))
         body = values.body(kind, operation.content[kind].get("schema", {}))
         headers["Content-Type"] = f"{kind}; boundary={_BOUNDARY}" if kind == _FORMS[0] else kind
-    url = f"{path}?{urlencode(query)}" if query else path
+    url = f"{path}?{urlencode(query, doseq=True)}" if query else path
     return Outgoing(operation.method.upper(), url, body, headers)
 
 

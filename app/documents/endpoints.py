@@ -159,8 +159,7 @@ async def progress_of(document_id: UUID, principal: CurrentPrincipal, request: R
 @searches.post("", dependencies=[needs("documents:read")])
 async def search(body: SearchRequest, principal: CurrentPrincipal, request: Request) -> SearchResult:
     """Find the best passages for a question in all documents that are ready, or in those that meet the filters."""
-    filters = Filters(tuple(body.document_ids), tuple(body.source_ids), tuple(body.labels), tuple(body.languages))
-    found = await searching.search(of_request(request), principal.tenant_id, body.query, body.limit, filters)
+    found = await searching.search(of_request(request), principal.tenant_id, body.query, body.limit, body.filters())
     return SearchResult(
         relevance=searching.relevance_by(of_request(request).settings)(body.query, found),
         passages=[
@@ -171,6 +170,8 @@ async def search(body: SearchRequest, principal: CurrentPrincipal, request: Requ
                 heading=passage.heading,
                 text=passage.text,
                 score=passage.score,
+                position=passage.position,
+                language=passage.language,
             )
             for passage in found
         ],

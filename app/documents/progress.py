@@ -57,6 +57,7 @@ def _shown(document: Document, version: DocumentVersion, source_labels: list[str
         error=version.error,
         error_code=version.error_code,
         created_at=document.created_at,
+        with_context=document.with_context,
         progress=_progress(version, now()),
     )
 

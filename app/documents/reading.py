@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.documents.archives import unpack
 from app.documents.collections import Vectors, queue_one, written
+from app.documents.contexts import give_lines
 from app.documents.pages import fetch_version, shown, take_title
 from app.documents.service import FALLBACK_NAME, opened_file
 from app.models import Document, DocumentChunk, DocumentVersion, now
@@ -67,6 +68,7 @@ async def read_version(runtime: Runtime, work: Work) -> None:
         title = await _read_passages(runtime, work)
         if title is None:
             return
+    await give_lines(runtime, work.tenant_id, work.document_id, work.version_id)
     await _embed(runtime, work, title)
     await _publish(runtime, work, title, await _settle(runtime, work))
     runtime.metrics.document("ready", perf_counter() - started)
@@ -145,6 +147,7 @@ def _row(work: Work, chunk: Chunk) -> DocumentChunk:
         text=chunk.text,
         # Nobody approves of what stands on the web.
         question=chunk.question if work.url is None else None,
+        language=chunk.language,
     )
 
 
@@ -234,4 +237,4 @@ async def _publish(runtime: Runtime, work: Work, title: str, settled: Vectors) -
 def chunk_of(row: DocumentChunk) -> Chunk:
     """A stored passage as the chunk that it was made of."""
     heading = tuple(row.heading.split(" > ")) if row.heading else ()
-    return Chunk(row.position, row.text, heading, row.page, row.question)
+    return Chunk(row.position, row.text, heading, row.page, row.question, row.language, row.context)

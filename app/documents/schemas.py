@@ -7,6 +7,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from app.billing.schemas import Micros
+from app.documents.filters import Filters
 from app.egress.urls import MAX_URL
 from app.web import AnyText, CleanText, Labels, Language
 
@@ -126,6 +128,7 @@ class DocumentOut(DocumentAccepted):
     error: str | None
     error_code: str | None
     created_at: datetime
+    with_context: Annotated[bool, Field(description="Whether a language model writes a line for each passage.")]
     progress: Annotated[ProgressOut | None, Field(description="While a version waits or is read.")] = None
 
 
@@ -136,25 +139,37 @@ class DocumentList(BaseModel):
     next_cursor: str | None
 
 
-class SearchRequest(BaseModel):
-    """A question, or some words, and which documents to look in.
+class DocumentFilters(BaseModel):
+    """Which documents are meant.
 
     Of several values of a filter one is enough; several filters have to be met all. One without values is none.
     """
 
     # A filter that is misspelt would be none.
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"query": "how long can I return shoes", "limit": 5}]}
-    )
+    model_config = ConfigDict(extra="forbid")
 
-    query: Annotated[AnyText, Field(min_length=1, max_length=4000)]
-    limit: Annotated[int, Field(ge=1, le=50)] = 8
     document_ids: Annotated[list[UUID], Field(max_length=10_000)] = Field(default_factory=list)
     source_ids: Annotated[list[UUID], Field(max_length=1000)] = Field(default_factory=list)
     labels: Labels = Field(default_factory=list, description="Of documents, or of their sources.")
     languages: Annotated[list[Language], Field(max_length=50)] = Field(
         default_factory=list, description="ISO 639-1. A document whose language is not plain is in none."
     )
+
+    def filters(self) -> Filters:
+        """The filters for a query."""
+        return Filters(tuple(self.document_ids), tuple(self.source_ids), tuple(self.labels), tuple(self.languages))
+
+
+class SearchRequest(DocumentFilters):
+    """A question, or some words, and which documents to look in.
+
+    Of several values of a filter one is enough; several filters have to be met all. One without values is none.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"query": "how long can I return shoes", "limit": 5}]})
+
+    query: Annotated[AnyText, Field(min_length=1, max_length=4000)]
+    limit: Annotated[int, Field(ge=1, le=50)] = 8
 
 
 class FoundPassage(BaseModel):
@@ -166,6 +181,8 @@ class FoundPassage(BaseModel):
     heading: str
     text: str
     score: float
+    position: Annotated[int | None, Field(description="Its place in the document, counted from 0.")]
+    language: Annotated[str | None, Field(description="The language that it is in (ISO 639-1), if that is plain.")]
 
 
 class SearchResult(BaseModel):
@@ -173,3 +190,38 @@ class SearchResult(BaseModel):
 
     passages: list[FoundPassage]
     relevance: float
+
+
+class ContextsEstimate(DocumentFilters):
+    """The documents that get lines of context: those that meet the filters, or all."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{}, {"labels": ["manuals"]}]})
+
+
+class ContextsRequest(DocumentFilters):
+    """The documents that get lines of context, and what that may cost at most."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"labels": ["manuals"], "max_cost_micros": 2_000_000}]})
+
+    max_cost_micros: Annotated[
+        Micros | None, Field(description="In micro US dollars; null only where the estimate knows no price.")
+    ]
+
+
+class ContextsAccepted(BaseModel):
+    """What it takes to write the lines that are missing, a call for each; money is in micro US dollars."""
+
+    documents: int
+    passages: int
+    with_context: Annotated[int, Field(description="Passages that have a line, and are not asked for again.")]
+    calls: int
+    prompt_tokens: Annotated[int, Field(description="Of all calls, counted on up to 100 of them.")]
+    completion_tokens: Annotated[int, Field(description="The most that the lines can have.")]
+    model: Annotated[str | None, Field(description="Null if no model is configured that writes.")]
+    cost_micros: Annotated[int | None, Field(description="Null if the price is not known.")]
+
+
+class ContextsOff(BaseModel):
+    """How many documents lose their lines."""
+
+    documents: int

@@ -181,4 +181,5 @@ def _passage(document: Document, chunk: DocumentChunk) -> Passage:
         page=chunk.page,
         question=chunk.question or "",
         position=chunk.position,
+        language=chunk.language,
     )
