@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
+from app.documents import context_options
 from app.documents.contexts import CALLS
 from app.models import Document, DocumentChunk
 from graphs.llm import LanguageModel
@@ -107,6 +108,15 @@ async def test_the_estimate_counts_what_would_be_asked_for_and_asks_for_nothing(
     assert told["cost_micros"] == pytest.approx(SECTIONS * (each * 0.75 + 120 * 4.5), abs=2)
     assert server.requests == []
     assert (await shop.document(shop.guide))["with_context"] is False
+
+
+async def test_the_prompts_of_many_passages_are_told_by_some_of_them(shop, server, monkeypatch):
+    exact = (await estimate(shop))["prompt_tokens"]
+    monkeypatch.setattr(context_options, "_SAMPLES", 2)
+    told = await estimate(shop)
+    assert told["calls"] == SECTIONS
+    assert told["prompt_tokens"] == pytest.approx(exact, rel=0.2)
+    assert told == await estimate(shop)
 
 
 async def test_lines_are_written_and_passages_are_found_by_them(shop, server, run_jobs):
