@@ -7,8 +7,8 @@ from procrastinate import JobContext
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.crypto import current_keyring
+from app.documents.collections import queue_one
 from app.documents.contexts import take_lines, write_lines
-from app.documents.reindex import queue_one
 from app.health import Stopping
 from app.models import Document
 from app.queue import INGESTION, Queue, job
