@@ -79,10 +79,9 @@ class EdgeIndex:
             await self._run(self._settle, tenant_id, document_id, version_id, [chunk.chunk_id for chunk in chunks])
 
     async def add(self, tenant_id: UUID, document_id: UUID, version_id: UUID, chunks: Sequence[ChunkVectors]) -> None:
-        """Store some of a version's chunks durably, beside those that it has."""
+        """Store some of a version's chunks, beside those that it has; on the disk they are once it is settled."""
         async with self._writing(tenant_id):
             await self._add(tenant_id, document_id, version_id, chunks)
-            await self._run(self._flush, tenant_id)
 
     async def settle(self, tenant_id: UUID, document_id: UUID, version_id: UUID, chunk_ids: Sequence[UUID]) -> None:
         """Check that a version has exactly these chunks; what it has beyond them is deleted first."""
@@ -216,10 +215,6 @@ class EdgeIndex:
 
     def _upsert(self, tenant_id: UUID, document_id: UUID, version_id: UUID, batch: Sequence[ChunkVectors]) -> None:
         self._shards.made(tenant_id).upsert(document_id, version_id, batch)
-
-    def _flush(self, tenant_id: UUID) -> None:
-        if (shard := self._shards.existing(tenant_id)) is not None:
-            shard.flush()
 
     def _settle(self, tenant_id: UUID, document_id: UUID, version_id: UUID, chunk_ids: Sequence[UUID]) -> None:
         shard = self._shards.existing(tenant_id)

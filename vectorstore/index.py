@@ -103,7 +103,10 @@ class VectorIndex(Protocol):
         ...
 
     async def add(self, tenant_id: UUID, document_id: UUID, version_id: UUID, chunks: Sequence[ChunkVectors]) -> None:
-        """Store some of a version's chunks durably, beside those that it has; `settle` checks that it is whole."""
+        """Store some of a version's chunks, beside those that it has: no death of this process takes them away.
+
+        `settle` checks that the version is whole, and makes sure that no death of a machine does.
+        """
         ...
 
     async def settle(self, tenant_id: UUID, document_id: UUID, version_id: UUID, chunk_ids: Sequence[UUID]) -> None:

@@ -28,6 +28,8 @@ class Shard:
             raise FileNotFoundError("the shard has no segment")
         _read_ahead(folder)
         self._shard: Any = edge.EdgeShard.load(str(folder), _config(dimension))
+        # What a process wrote that died may not be on the disk yet.
+        self._unsynced = True
 
     @staticmethod
     def create(folder: Path, dimension: int) -> None:
@@ -42,14 +44,19 @@ class Shard:
         self._shard.close()
 
     def flush(self) -> None:
-        """Sync to disk: the write-ahead log alone survives the death of the process, but not that of the machine."""
-        self._shard.flush()
+        """Sync to disk: the write-ahead log alone survives the death of the process, but not that of the machine.
+
+        It holds the interpreter lock for as long as the disk takes, so it is not done for nothing.
+        """
+        if self._unsynced:
+            self._shard.flush()
+            self._unsynced = False
 
     def upsert(self, document_id: UUID, version_id: UUID, chunks: Iterable[ChunkVectors]) -> None:
         """Insert or overwrite a version's chunks."""
         payload = {_DOCUMENT: str(document_id), _VERSION: str(version_id)}
         points = [edge.Point(chunk.chunk_id, _vectors(chunk), payload) for chunk in chunks]
-        self._shard.update(edge.UpdateOperation.upsert_points(points))
+        self._update(edge.UpdateOperation.upsert_points(points))
 
     def remove(self, document_id: UUID, *, but_version: UUID | None = None) -> int:
         """Delete a document's chunks, but those of one version; how many are left, which should be none."""
@@ -74,7 +81,7 @@ class Shard:
         records, following = self._shard.scroll(request)
         points = [edge.Point(record.id, record.vector, record.payload) for record in records]
         if points:
-            other._shard.update(edge.UpdateOperation.upsert_points(points))
+            other._update(edge.UpdateOperation.upsert_points(points))
         return following
 
     def search(
@@ -99,8 +106,12 @@ class Shard:
 
     def _remove(self, doomed: Any) -> int:
         if self._count(doomed):
-            self._shard.update(edge.UpdateOperation.delete_points_by_filter(doomed))
+            self._update(edge.UpdateOperation.delete_points_by_filter(doomed))
         return self._count(doomed)
+
+    def _update(self, operation: Any) -> None:
+        self._unsynced = True
+        self._shard.update(operation)
 
     def _count(self, among: Any) -> int:
         return int(self._shard.count(edge.CountRequest(exact=True, filter=among)))
