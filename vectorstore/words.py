@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-import snowballstemmer
+import Stemmer
 
 from vectorstore.stopwords import STOP_WORDS
 from vectorstore.tokens import sound
@@ -42,6 +42,7 @@ _ACCENTS = re.compile("[\u0300-\u036f]+")
 _JOINERS = re.compile(r"[@._+\-/:,]+")
 _CODE = re.compile(r"[\d@]")
 _INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
+_UNCACHED = 0
 _SURE = 0.8
 # Fewer letters may be of any language.
 _TELLING = 12
@@ -125,8 +126,13 @@ def content_words(text: str, language: str) -> Iterator[str]:
 
 def stem(word: str, language: str) -> str:
     """A word's stem; that of a language without a stemmer, and a code with a digit, is the word itself."""
+    return word if _CODE.search(word) else snowball(language, word)
+
+
+def snowball(language: str, word: str) -> str:
+    """A word's stem by its language's Snowball stemmer; the word itself without one."""
     stemmer = _stemmer(language)
-    return word if stemmer is None or _CODE.search(word) else str(stemmer.stemWord(word))
+    return word if stemmer is None else str(stemmer.stemWord(word))
 
 
 def _words(text: str) -> Iterator[str]:
@@ -188,5 +194,5 @@ def _stemmer(language: str) -> Any:
         return None
     stemmers: dict[str, Any] = _local.__dict__.setdefault("stemmers", {})
     if language not in stemmers:
-        stemmers[language] = snowballstemmer.stemmer(_STEMMERS[language])
+        stemmers[language] = Stemmer.Stemmer(_STEMMERS[language], _UNCACHED)
     return stemmers[language]

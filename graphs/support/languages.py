@@ -3,19 +3,6 @@
 Stop words carry no topic: articles, pronouns, auxiliaries, question words. They also tell the languages apart.
 """
 
-STEMMERS = {
-    "en": "english",
-    "de": "german",
-    "es": "spanish",
-    "fr": "french",
-    "it": "italian",
-    "pt": "portuguese",
-    "nl": "dutch",
-    "ru": "russian",
-    "pl": "polish",
-    "tr": "turkish",
-}
-
 _STOP = {
     "en": """
         available bring come find give go happen happens look make offer offered put see take takes taking use used

@@ -3,12 +3,10 @@
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Sequence
-from functools import lru_cache
 from itertools import takewhile
 
-import snowballstemmer
-
-from graphs.support.languages import IRREGULAR, NEGATION, STEMMERS, STOP, SYNONYMS
+from graphs.support.languages import IRREGULAR, NEGATION, STOP, SYNONYMS
+from vectorstore.words import snowball
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _UNSPACED = re.compile(r"[぀-ヿ㐀-鿿฀-๿]{2,}")
@@ -89,18 +87,12 @@ def language_of(text: str) -> str:
     return best if counts[best] else ""
 
 
-@lru_cache(maxsize=16)
-def _stemmer(language: str) -> "snowballstemmer.stemmer":
-    return snowballstemmer.stemmer(STEMMERS[language])
-
-
-@lru_cache(maxsize=50_000)
 def stem(word: str, language: str) -> str:
     """The word's stem; a language without a stemmer keeps its words."""
     if language == "en":
-        plain = str(_stemmer("en").stemWord(IRREGULAR.get(word, word)))
+        plain = snowball("en", IRREGULAR.get(word, word))
         return SYNONYMS.get(plain, plain)
-    return str(_stemmer(language).stemWord(word)) if language in STEMMERS else word
+    return snowball(language, word)
 
 
 def topic_words(text: str, language: str) -> list[str]:

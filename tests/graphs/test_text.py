@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphs.support.languages import STEMMERS, STOP
+from graphs.support.languages import STOP
 from graphs.support.text import (
     bullets,
     content,
@@ -12,6 +12,7 @@ from graphs.support.text import (
     negated,
     related,
     sentences,
+    stem,
     topic_words,
     words,
 )
@@ -81,8 +82,11 @@ def test_the_language_is_told_by_its_small_words(text: str, language: str) -> No
     assert language_of(text) == language
 
 
-def test_every_stemmer_and_stop_list_is_for_the_same_languages() -> None:
-    assert set(STOP) == {*STEMMERS, "uk"}
+def test_every_language_with_stop_words_is_stemmed_but_ukrainian() -> None:
+    stemmed = {"en": "cats", "de": "katzen", "es": "gatos", "fr": "chattes", "it": "gatti", "pt": "gatos"}
+    stemmed |= {"nl": "katten", "ru": "кошками", "pl": "kotami", "tr": "kediler", "uk": "кішками"}
+    assert set(stemmed) == set(STOP)
+    assert [language for language, word in stemmed.items() if stem(word, language) == word] == ["uk"]
 
 
 def test_content_is_stems_without_small_words() -> None:
