@@ -1,7 +1,8 @@
 """`jobx reindex`: a tenant's vectors written anew, into the store and for the embedding model of the settings."""
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from sqlalchemy import text
@@ -22,7 +23,7 @@ from app.worker import BLUEPRINTS, work_off
 from vectorstore.embedding import space_of
 from vectorstore.index import VectorIndex, VectorStoreBusy
 
-_POLL_SECONDS = 0.3
+_POLL_SECONDS, _TELL_SECONDS = 0.3, 5.0
 _TASKS = [REINDEX, documents.REBUILD, documents.REBUILD_OTHERS]
 _OPEN = text(
     "select count(*) filter (where status in ('todo', 'doing')), count(*) filter (where status = 'failed')"
@@ -104,7 +105,7 @@ async def _move(runtime: Runtime, tenant_id: UUID, index: VectorIndex, done: dic
             await index.delete(tenant_id, document_id)
         if answering.items() <= done.items() and await moving.finish(runtime, tenant_id):
             return
-        await _work(runtime, tenant_id)
+        await _work(runtime, tenant_id, say)
         done = answering
 
 
@@ -122,12 +123,10 @@ async def _add(vault: Vault, queue: Queue, tenant_id: UUID, done: dict[UUID, UUI
     return answering
 
 
-async def _work(runtime: Runtime, tenant_id: UUID) -> None:
+async def _work(runtime: Runtime, tenant_id: UUID, say: Say) -> None:
     async with runtime.queue.alive():
-        while await _left(runtime.db, tenant_id):
-            # A command that was killed leaves jobs that look as if they ran, and hold the locks of documents.
-            await work_off(runtime, "reindex")
-            await asyncio.sleep(_POLL_SECONDS)
+        # A command that was killed leaves jobs that look as if they ran, and hold the locks of documents.
+        await _await(runtime.db, tenant_id, say, lambda: work_off(runtime, "reindex"))
 
 
 async def _leave_to_owner(settings: Settings, address: DatabaseAddress, tenant_id: UUID | None, say: Say) -> None:
@@ -135,7 +134,9 @@ async def _leave_to_owner(settings: Settings, address: DatabaseAddress, tenant_i
     queue = Queue(address)
     try:
         async with queue.app.open_async():
-            if tenant_id is not None:
+            if tenant_id is None:
+                say("The running `jobx up` moves all tenants that are on another embedding model than its own.")
+            else:
                 # Raises NotFound; which of them there is anything to do about is the owner's to know.
                 async with (await open_vault(settings, db)).session(tenant_id) as session:
                     say(f"{len(await documents.answering(session))} documents to index.")
@@ -143,12 +144,20 @@ async def _leave_to_owner(settings: Settings, address: DatabaseAddress, tenant_i
             async with db.session() as session:
                 await session.execute(_FORGET, {"tasks": _TASKS, "tenant": _text(tenant_id)})
                 await queue.defer(session, task, INGESTION, ids=ids)
-            while True:
-                if not await _left(db, tenant_id):
-                    return
-                await asyncio.sleep(_POLL_SECONDS)
+            await _await(db, tenant_id, say, lambda: asyncio.sleep(0))
     finally:
         await db.close()
+
+
+async def _await(db: Database, tenant_id: UUID | None, say: Say, work: Callable[[], Awaitable[None]]) -> None:
+    """Wait until no job is left, and work meanwhile; who watches hears how many there are."""
+    told = time.monotonic()
+    while left := await _left(db, tenant_id):
+        if time.monotonic() - told >= _TELL_SECONDS:
+            say(f"{left} documents left.")
+            told = time.monotonic()
+        await work()
+        await asyncio.sleep(_POLL_SECONDS)
 
 
 async def _left(db: Database, tenant_id: UUID | None) -> int:

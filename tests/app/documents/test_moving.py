@@ -278,7 +278,8 @@ async def test_a_running_owner_of_the_store_moves_all_to_its_own_model(shop, giv
     stop = asyncio.Event()
     work = asyncio.create_task(worker.run_worker(shop.runtime, stop))
     try:
-        assert await _run(owned, None) == ["Done."]
+        moved = "The running `jobx up` moves all tenants that are on another embedding model than its own."
+        assert await _run(owned, None) == [moved, "Done."]
     finally:
         stop.set()
         await work
