@@ -1,7 +1,6 @@
 """`jobx reindex`: a tenant's vectors written anew, into the store and for the embedding model of the settings."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
@@ -151,21 +150,33 @@ async def _leave_to_owner(settings: Settings, address: DatabaseAddress, tenant_i
 
 async def _await(db: Database, tenant_id: UUID | None, say: Say, work: Callable[[], Awaitable[None]]) -> None:
     """Wait until no job is left, and work meanwhile; who watches hears how many there are."""
-    told = time.monotonic()
-    while left := await _left(db, tenant_id):
-        if time.monotonic() - told >= _TELL_SECONDS:
-            say(f"{left} documents left.")
-            told = time.monotonic()
-        await work()
-        await asyncio.sleep(_POLL_SECONDS)
+    telling = asyncio.create_task(_tell(db, tenant_id, say))
+    try:
+        while await _left(db, tenant_id):
+            await work()
+            await asyncio.sleep(_POLL_SECONDS)
+    finally:
+        telling.cancel()
+
+
+async def _tell(db: Database, tenant_id: UUID | None, say: Say) -> None:
+    while True:
+        await asyncio.sleep(_TELL_SECONDS)
+        say(f"{(await _jobs(db, tenant_id))[0]} documents left.")
 
 
 async def _left(db: Database, tenant_id: UUID | None) -> int:
+    left, failed = await _jobs(db, tenant_id)
+    if failed:
+        raise ReindexIncomplete(f"{failed} documents could not be indexed; the log of the worker has the reason.")
+    return left
+
+
+async def _jobs(db: Database, tenant_id: UUID | None) -> tuple[int, int]:
+    """How many jobs are open, and how many failed."""
     async with db.session() as session:
-        row = (await session.execute(_OPEN, {"tasks": _TASKS, "tenant": _text(tenant_id)})).one()
-    if row[1]:
-        raise ReindexIncomplete(f"{row[1]} documents could not be indexed; the log of the worker has the reason.")
-    return int(row[0])
+        left, failed = (await session.execute(_OPEN, {"tasks": _TASKS, "tenant": _text(tenant_id)})).one()
+    return left, failed
 
 
 def _ids(tenant_id: UUID) -> dict[str, UUID]:

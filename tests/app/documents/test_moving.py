@@ -20,7 +20,7 @@ from app.reindex import ReindexIncomplete, reindex
 from app.settings import Settings
 from tests.conftest import MASTER_KEY
 from tests.embedding_cache import CACHE
-from tests.fakes.qdrant import FakeQdrant, failed, serving
+from tests.fakes.qdrant import FakeQdrant, Slow, failed, serving
 from tests.vectorstore.tiny_model import DIMENSION, write_tiny_model
 from vectorstore.embedding import space_of
 from vectorstore.embeddings import Embedder
@@ -284,6 +284,14 @@ async def test_a_running_owner_of_the_store_moves_all_to_its_own_model(shop, giv
         stop.set()
         await work
     assert await _closeness(shop, tiny, "Warranty") == pytest.approx(1.0, abs=1e-5)
+
+
+async def test_a_command_that_takes_its_time_tells_how_much_is_left(shop, on_server, given, server, monkeypatch):
+    monkeypatch.setattr("app.reindex._TELL_SECONDS", 0.2)
+    server.fault(Slow(0.8), r"PUT /collections/[^/]+/points", times=3)
+    said = await _run(given, shop.id)
+    assert "3 documents left." in said
+    assert said[-1] == "Done."
 
 
 async def test_what_is_uploaded_while_a_tenant_moves_answers_at_once_and_afterwards(shop, restarted, run_jobs, tiny):
