@@ -95,6 +95,13 @@ async def drop(runtime: Runtime, tenant_id: UUID, collection_id: UUID) -> None:
             await session.delete(row)
 
 
+async def queue_drop(session: AsyncSession, queue: Queue, collection_id: UUID, *, delay_seconds: float) -> None:
+    """Add the job that drops a retired collection."""
+    ids = {"tenant_id": current_keyring().tenant_id, "collection_id": collection_id}
+    lock = f"collection:{collection_id}"
+    await queue.defer(session, DROP, INGESTION, lock=lock, delay_seconds=delay_seconds, ids=ids)
+
+
 async def target(session: AsyncSession, runtime: Runtime) -> Vectors:
     """Where a document's vectors are to be written: the collection that is being filled, or the one in force."""
     rows = await _locked(session, read=True)
@@ -109,9 +116,7 @@ async def _locked(session: AsyncSession, *, read: bool = False) -> dict[str, Col
 async def _retire(session: AsyncSession, queue: Queue, row: Collection) -> None:
     row.state = "retired"
     await session.flush()
-    ids = {"tenant_id": current_keyring().tenant_id, "collection_id": row.id}
-    lock = f"collection:{row.id}"
-    await queue.defer(session, DROP, INGESTION, lock=lock, delay_seconds=_DROP_AFTER_SECONDS, ids=ids)
+    await queue_drop(session, queue, row.id, delay_seconds=_DROP_AFTER_SECONDS)
 
 
 async def _drop_named(runtime: Runtime, tenant_id: UUID, name: str) -> None:

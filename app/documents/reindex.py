@@ -1,5 +1,6 @@
 """Writing vectors anew from stored passages: into another store, or for another embedding model."""
 
+import logging
 from uuid import UUID
 
 import procrastinate
@@ -10,16 +11,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.documents import moving
 from app.documents.collections import REINDEX, Vectors, queue_one
 from app.documents.reading import chunk_of
+from app.health import Stopping
 from app.models import Document, DocumentChunk, DocumentVersion
 from app.queue import INGESTION, job
 from app.runtime import Runtime, of_job
 from ingestion.chunk import embedding_text
-from vectorstore.embedding import space_of
+from vectorstore.embedding import EmbeddingsUnavailable, space_of
+from vectorstore.index import VectorStoreUnavailable
 
+logger = logging.getLogger(__name__)
 REBUILD, REBUILD_OTHERS = "documents:rebuild", "documents:rebuild_others"
 blueprint = procrastinate.Blueprint()
 # Until a worker may have come that has the model of a tenant's vectors.
 _OTHER_MODEL_SECONDS = 15.0
+_AWAY_SECONDS = 15.0
 
 
 async def answering(session: AsyncSession) -> dict[UUID, UUID]:
@@ -51,14 +56,34 @@ async def rebuild_others(context: JobContext) -> None:
 @job(blueprint, moving.DROP, INGESTION)
 async def drop_collection(context: JobContext, tenant_id: UUID, collection_id: UUID) -> None:
     """Remove a collection that another one took the place of."""
-    await moving.drop(of_job(context), tenant_id, collection_id)
+    runtime = of_job(context)
+    try:
+        await moving.drop(runtime, tenant_id, collection_id)
+    except VectorStoreUnavailable:
+        # Nobody else drops it: a retry would be counted as an attempt, and the last one leaves it for good.
+        logger.warning("a collection that is over waits for a vector store that does not answer")
+        async with runtime.vault.session(tenant_id) as session:
+            await moving.queue_drop(session, runtime.queue, collection_id, delay_seconds=_AWAY_SECONDS)
 
 
 @job(blueprint, REINDEX, INGESTION)
 async def reindex(context: JobContext, tenant_id: UUID, document_id: UUID) -> None:
     """Embed the stored passages of the version that answers, and replace what the store has of the document."""
     runtime = of_job(context)
-    await runtime.pressure.relieved()
+    # By a new job: a retry would be counted as an attempt, and after the last one nobody writes them any more.
+    try:
+        await runtime.pressure.relieved()
+        await _write(runtime, tenant_id, document_id)
+    except Stopping:
+        async with runtime.vault.session(tenant_id) as session:
+            await queue_one(session, runtime.queue, document_id)
+    except (VectorStoreUnavailable, EmbeddingsUnavailable):
+        logger.warning("vectors wait to be written for a server that does not answer")
+        async with runtime.vault.session(tenant_id) as session:
+            await queue_one(session, runtime.queue, document_id, delay_seconds=_AWAY_SECONDS)
+
+
+async def _write(runtime: Runtime, tenant_id: UUID, document_id: UUID) -> None:
     async with runtime.vault.session(tenant_id) as session:
         document = await session.get(Document, document_id)
         version_id = None if document is None or document.deleted_at is not None else document.current_version_id

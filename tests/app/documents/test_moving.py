@@ -13,9 +13,10 @@ from sqlalchemy import select, text
 from app import worker
 from app.documents import moving
 from app.documents import search as searching
-from app.documents.collections import in_force, queue_one
+from app.documents.collections import REINDEX, in_force, queue_one
 from app.egress import vector_transport
 from app.models import Collection
+from app.queue import MAX_ATTEMPTS
 from app.reindex import ReindexIncomplete, reindex
 from app.settings import Settings
 from tests.conftest import MASTER_KEY
@@ -24,7 +25,7 @@ from tests.fakes.qdrant import FakeQdrant, Slow, failed, serving
 from tests.vectorstore.tiny_model import DIMENSION, write_tiny_model
 from vectorstore.embedding import space_of
 from vectorstore.embeddings import Embedder
-from vectorstore.index import SparseVector
+from vectorstore.index import SparseVector, VectorStoreUnavailable
 from vectorstore.server import ServerIndex
 
 TEXTS = {
@@ -434,3 +435,55 @@ async def test_two_who_begin_at_once_fill_one_collection(shop, restarted):
     begun = await asyncio.gather(*(moving.begin(shop.runtime, shop.id) for _ in range(4)))
     assert len(set(begun)) == 1
     assert [state for *_, state in await _collections(shop)] == ["in_force", "filling"]
+
+
+async def _jobs(shop):
+    """Jobs by their tasks and states."""
+    async with shop.runtime.db.session() as session:
+        return [
+            tuple(row) for row in await session.execute(text("select task_name, status from queue.procrastinate_jobs"))
+        ]
+
+
+async def _outlasts(shop, run_jobs):
+    """More runs than a job has attempts, all while something is away."""
+    for _ in range(MAX_ATTEMPTS + 1):
+        await run_jobs()
+        await _make_due(shop)
+
+
+async def test_a_move_waits_for_a_store_that_is_away_for_long(shop, restarted, run_jobs, tiny, monkeypatch):
+    restarted()
+    collection, _ = await moving.begin(shop.runtime, shop.id)
+    await _queue_missing(shop, collection)
+    async with shop.runtime.vault.session(shop.id) as session:
+        beside = (await moving.target(session, shop.runtime)).index
+
+    async def away(*_values):
+        raise VectorStoreUnavailable("away")
+
+    with monkeypatch.context() as cut:
+        cut.setattr(beside, "replace", away)
+        await _outlasts(shop, run_jobs)
+    assert await _jobs(shop) == [(REINDEX, "todo")] * len(TEXTS)
+    await run_jobs()
+    assert await _closeness(shop, tiny, "Hours") == pytest.approx(1.0, abs=1e-5)
+    with monkeypatch.context() as cut:
+        cut.setattr(shop.runtime.index, "drop", away)
+        await _make_due(shop)
+        await _outlasts(shop, run_jobs)
+    assert await _jobs(shop) == [(moving.DROP, "todo")]
+    await run_jobs()
+    assert [state for *_, state in await _collections(shop)] == ["in_force"]
+
+
+async def test_a_worker_that_stops_hands_the_writing_of_vectors_on(shop, restarted, run_jobs):
+    restarted()
+    collection, _ = await moving.begin(shop.runtime, shop.id)
+    await _queue_missing(shop, collection)
+    shop.runtime.pressure.stop()
+    await run_jobs(once=True)
+    assert await _jobs(shop) == [(REINDEX, "todo")] * len(TEXTS)
+    shop.runtime.pressure._stopping.clear()
+    await run_jobs()
+    assert [state for *_, state in await _collections(shop)] == ["retired", "in_force"]
