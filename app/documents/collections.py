@@ -70,13 +70,21 @@ async def written(session: AsyncSession, runtime: Runtime) -> tuple[Vectors, Col
 
     Until the end of the transaction no other one comes into force.
     """
-    query = select(Collection).where(Collection.state != "retired").with_for_update(read=True)
-    rows = {row.state: row for row in await session.scalars(query)}
+    rows = await locked(session, read=True)
     if "in_force" not in rows:
         new = Collection(name="", space=space_of(runtime.embedder), state="in_force")
         await session.execute(insert(Collection).values(new.column_values()).on_conflict_do_nothing())
-        rows = {row.state: row for row in await session.scalars(query)}
+        rows = await locked(session, read=True)
     return vectors_of(runtime, rows["in_force"]), rows.get("filling")
+
+
+async def locked(session: AsyncSession, *, read: bool = False) -> dict[str, Collection]:
+    """A tenant's collections that are not over, by their states; they stay as they are in this transaction."""
+    # In order, so that two at once wait for each other and do not stop each other.
+    query = select(Collection).where(Collection.state != "retired").order_by(Collection.id).with_for_update(read=read)
+    await session.execute(query)
+    # Who waited for another one sees what that one has made by a second look only.
+    return {row.state: row for row in await session.scalars(query.execution_options(populate_existing=True))}
 
 
 def vectors_of(runtime: Runtime, row: Collection | None) -> Vectors:

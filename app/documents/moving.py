@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.crypto import current_keyring
 from app.db import Database
-from app.documents.collections import Vectors, index_of, vectors_of, written
+from app.documents.collections import Vectors, index_of, locked, vectors_of, written
 from app.models import Collection, Document, DocumentVersion
 from app.queue import INGESTION, Queue
 from app.runtime import Runtime
@@ -40,7 +40,7 @@ async def begin(runtime: Runtime, tenant_id: UUID) -> tuple[UUID, bool]:
     async with runtime.vault.session(tenant_id) as session:
         await written(session, runtime)
     async with runtime.vault.session(tenant_id) as session:
-        rows = await _locked(session)
+        rows = await locked(session)
         current, filling = rows["in_force"], rows.get("filling")
         if filling is not None and (filling.space != space or current.space == space):
             await _retire(session, runtime.queue, filling)
@@ -50,9 +50,7 @@ async def begin(runtime: Runtime, tenant_id: UUID) -> tuple[UUID, bool]:
     if filling is None:
         await _drop_named(runtime, tenant_id, space)
         async with runtime.vault.session(tenant_id) as session:
-            # Who waited here for another one sees what that one has made by a second look only.
-            await _locked(session)
-            filling = (await _locked(session)).get("filling")
+            filling = (await locked(session)).get("filling")
             if filling is None:
                 filling = Collection(name=space, space=space, state="filling")
                 session.add(filling)
@@ -70,7 +68,7 @@ async def missing(session: AsyncSession, collection_id: UUID) -> dict[UUID, UUID
 async def finish(runtime: Runtime, tenant_id: UUID) -> bool:
     """Let the collection that is being filled come into force if it has every document; whether none is filled now."""
     async with runtime.vault.session(tenant_id) as session:
-        rows = await _locked(session)
+        rows = await locked(session)
         filling = rows.get("filling")
         if filling is None:
             return True
@@ -104,13 +102,8 @@ async def queue_drop(session: AsyncSession, queue: Queue, collection_id: UUID, *
 
 async def target(session: AsyncSession, runtime: Runtime) -> Vectors:
     """Where a document's vectors are to be written: the collection that is being filled, or the one in force."""
-    rows = await _locked(session, read=True)
+    rows = await locked(session, read=True)
     return vectors_of(runtime, rows.get("filling") or rows.get("in_force"))
-
-
-async def _locked(session: AsyncSession, *, read: bool = False) -> dict[str, Collection]:
-    query = select(Collection).where(Collection.state != "retired").order_by(Collection.id).with_for_update(read=read)
-    return {row.state: row for row in await session.scalars(query)}
 
 
 async def _retire(session: AsyncSession, queue: Queue, row: Collection) -> None:

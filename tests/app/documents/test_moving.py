@@ -13,7 +13,7 @@ from sqlalchemy import select, text
 from app import worker
 from app.documents import moving
 from app.documents import search as searching
-from app.documents.collections import REINDEX, in_force, queue_one
+from app.documents.collections import REINDEX, in_force, locked, queue_one, written
 from app.egress import vector_transport
 from app.models import Collection
 from app.queue import MAX_ATTEMPTS
@@ -487,3 +487,22 @@ async def test_a_worker_that_stops_hands_the_writing_of_vectors_on(shop, restart
     shop.runtime.pressure._stopping.clear()
     await run_jobs()
     assert [state for *_, state in await _collections(shop)] == ["retired", "in_force"]
+
+
+async def test_who_waits_for_the_begin_of_a_move_sees_it(shop, restarted):
+    """Else what it publishes is missing in the new collection, and no job is added that writes it there."""
+    restarted()
+    seen = []
+
+    async def publish():
+        async with shop.runtime.vault.session(shop.id) as session:
+            seen.append((await written(session, shop.runtime))[1])
+
+    async with shop.runtime.vault.session(shop.id) as session:
+        await locked(session)
+        waiting = asyncio.create_task(publish())
+        await asyncio.sleep(0.3)
+        assert not seen
+        session.add(Collection(name="beside", space=space_of(shop.runtime.embedder), state="filling"))
+    await waiting
+    assert seen[0] is not None
