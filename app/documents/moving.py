@@ -6,6 +6,7 @@ when no search can be at work on it any more.
 """
 
 from collections.abc import Sequence
+from itertools import count
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, exists, func, select, update
@@ -48,11 +49,10 @@ async def begin(runtime: Runtime, tenant_id: UUID) -> tuple[UUID, bool]:
         if current.space == space:
             return current.id, False
     if filling is None:
-        await _drop_named(runtime, tenant_id, space)
         async with runtime.vault.session(tenant_id) as session:
             filling = (await locked(session)).get("filling")
             if filling is None:
-                filling = Collection(name=space, space=space, state="filling")
+                filling = Collection(name=await _free_name(session, space), space=space, state="filling")
                 session.add(filling)
                 await session.flush()
     await _distrust_lost(runtime, tenant_id, filling.id)
@@ -112,13 +112,13 @@ async def _retire(session: AsyncSession, queue: Queue, row: Collection) -> None:
     await queue_drop(session, queue, row.id, delay_seconds=_DROP_AFTER_SECONDS)
 
 
-async def _drop_named(runtime: Runtime, tenant_id: UUID, name: str) -> None:
-    """What is left of an earlier move to the same model would be in the way."""
-    async with runtime.vault.session(tenant_id) as session:
-        query = select(Collection.id).where(Collection.name == name, Collection.state == "retired")
-        retired = await session.scalar(query)
-    if retired is not None:
-        await drop(runtime, tenant_id, retired)
+async def _free_name(session: AsyncSession, space: str) -> str:
+    """A name that none of the tenant's collections has: who drops an earlier one, or still writes there, is not met.
+
+    Few tenants have another than the first, so that a store has few names.
+    """
+    taken = set(await session.scalars(select(Collection.name)))
+    return next(name for number in count(1) if (name := space if number == 1 else f"{space}-{number}") not in taken)
 
 
 async def _distrust_lost(runtime: Runtime, tenant_id: UUID, collection_id: UUID) -> None:

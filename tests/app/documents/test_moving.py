@@ -506,3 +506,33 @@ async def test_who_waits_for_the_begin_of_a_move_sees_it(shop, restarted):
         session.add(Collection(name="beside", space=space_of(shop.runtime.embedder), state="filling"))
     await waiting
     assert seen[0] is not None
+
+
+async def test_a_drop_under_way_does_not_meet_the_next_collection_of_the_same_model(
+    shop, restarted, run_jobs, tiny, monkeypatch
+):
+    """To another model, back, and there again, while the drop of the first one waits for the store."""
+    default = shop.runtime.embedder
+    restarted()
+    await moving.begin(shop.runtime, shop.id)
+    restarted(default)
+    await moving.begin(shop.runtime, shop.id)
+    async with shop.runtime.vault.session(shop.id) as session:
+        over = await session.scalar(select(Collection).where(Collection.state == "retired"))
+    beside = shop.runtime.index.of(over.name, DIMENSION)
+    drop, waited = beside.drop, []
+
+    async def waits(tenant_id):
+        if not waited:
+            waited.append(True)
+            restarted()
+            collection, _ = await moving.begin(shop.runtime, shop.id)
+            await _queue_missing(shop, collection)
+            await run_jobs()
+        await drop(tenant_id)
+
+    monkeypatch.setattr(beside, "drop", waits)
+    await moving.drop(shop.runtime, shop.id, over.id)
+    in_force = [(name, space) for name, space, state in await _collections(shop) if state == "in_force"]
+    assert in_force == [(f"{space_of(tiny)}-2", space_of(tiny))]
+    await _answers(shop.runtime, shop)
