@@ -81,21 +81,21 @@ def retriever(
 async def _search(
     runtime: Runtime, tenant_id: UUID, vectors: Vectors, query: str, limit: int, filters: Filters
 ) -> list[Passage]:
-    started = perf_counter()
     with span("embed"):
-        words = SparseEncoder(vectors.index_key).encode_query(query)
-        weight = weights_of(runtime.settings).of(query)
-        dense = None if vectors.model is None else await query_vector(vectors.model, query)
-        asked = _Query(vectors, dense, words, weight)
-    runtime.metrics.retrieval("embed", perf_counter() - started)
+        asked = await _asked(runtime, vectors, query)
     wanted = limit if runtime.reranker is None else max(limit, RERANKED)
     with span("search") as current:
         document_ids = await documents_meeting(runtime, tenant_id, filters)
         passages, dropped = await _find(runtime, tenant_id, asked, wanted, document_ids)
         if dropped:
-            # A document changed between the two look-ups; now both see it as it is.
+            # A document changed between the two look-ups, or since another collection is in force, which alone has its
+            # new version; now all see it as it is.
+            async with runtime.vault.session(tenant_id) as session:
+                vectors = await in_force(session, runtime)
+            if vectors.id != asked.vectors.id:
+                asked = await _asked(runtime, vectors, query)
             passages, _ = await _find(runtime, tenant_id, asked, wanted, document_ids)
-        if dense is None:
+        if asked.dense is None:
             passages = await with_cosines(runtime, query, passages)
         describe(current, passages=len(passages))
     if runtime.reranker is None:
@@ -105,6 +105,15 @@ async def _search(
         passages = await reranked(runtime.reranker, query, passages, limit)
     runtime.metrics.retrieval("rerank", perf_counter() - started)
     return passages
+
+
+async def _asked(runtime: Runtime, vectors: Vectors, query: str) -> _Query:
+    started = perf_counter()
+    words = SparseEncoder(vectors.index_key).encode_query(query)
+    weight = weights_of(runtime.settings).of(query)
+    dense = None if vectors.model is None else await query_vector(vectors.model, query)
+    runtime.metrics.retrieval("embed", perf_counter() - started)
+    return _Query(vectors, dense, words, weight)
 
 
 def relevance_by(settings: Settings) -> Callable[[str, Sequence[Passage]], float]:

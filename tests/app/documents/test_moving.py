@@ -14,6 +14,7 @@ from app import worker
 from app.documents import moving
 from app.documents import search as searching
 from app.documents.collections import REINDEX, in_force, locked, queue_one, written
+from app.documents.filters import NO_FILTERS
 from app.egress import vector_transport
 from app.models import Collection
 from app.queue import MAX_ATTEMPTS
@@ -536,3 +537,19 @@ async def test_a_drop_under_way_does_not_meet_the_next_collection_of_the_same_mo
     in_force = [(name, space) for name, space, state in await _collections(shop) if state == "in_force"]
     assert in_force == [(f"{space_of(tiny)}-2", space_of(tiny))]
     await _answers(shop.runtime, shop)
+
+
+async def test_a_turn_that_began_in_the_old_collection_finds_what_was_replaced_since(shop, restarted, run_jobs):
+    """A turn searches again and again, for a minute; the new version is in the new collection only."""
+    restarted()
+    async with shop.runtime.vault.session(shop.id) as session:
+        retrieve = searching.retriever(shop.runtime, shop.id, NO_FILTERS, await in_force(session, shop.runtime))
+    collection, _ = await moving.begin(shop.runtime, shop.id)
+    await _queue_missing(shop, collection)
+    await run_jobs()
+    assert [state for *_, state in await _collections(shop)] == ["retired", "in_force"]
+    replaced = {"title": "Hours", "text": TEXTS["Hours"] + " On Mondays, too."}
+    path = f"/v1/documents/{shop.documents['Hours']}"
+    assert (await shop.http.put(path, json=replaced)).status_code == 202
+    await run_jobs()
+    assert replaced["text"] in [passage.text for passage in await retrieve(QUESTIONS["Hours"])]
