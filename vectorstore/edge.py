@@ -164,7 +164,7 @@ class EdgeIndex:
             return
         self._root.closed = True
         try:
-            for one in self._root.named.values():
+            for one in list(self._root.named.values()):
                 await asyncio.get_running_loop().run_in_executor(self._root.thread, one._shards.close)
         finally:
             self._root.thread.shutdown(wait=False)
