@@ -88,13 +88,16 @@ async def turn_on(
 
     Raises NoWritingModel, PriceUnknown, MaxCostMissing and CostTooHigh; then nothing is changed.
     """
+    # Before it is told what they cost: what becomes ready meanwhile is not allowed, nor what lines they lose.
+    documents = await _locked(session, *_answering(filters))
     found = await estimate(session, llm, filters)
     _check(found, max_cost_micros)
-    for document in await _locked(session, *_answering(filters)):
+    for document in documents:
         document.with_context = True
+    await session.flush()
     lacking = select(Document.id).join(DocumentChunk, DocumentChunk.version_id == Document.current_version_id)
-    query = lacking.where(*_answering(filters), DocumentChunk.context_sealed.is_(None)).distinct()
-    for document_id in list(await session.scalars(query)):
+    mine = (*_answering(filters), Document.with_context.is_(True), DocumentChunk.context_sealed.is_(None))
+    for document_id in list(await session.scalars(lacking.where(*mine).distinct())):
         await queue_contexts(session, queue, document_id)
     return found
 

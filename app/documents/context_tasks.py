@@ -38,7 +38,8 @@ async def settle_contexts(context: JobContext, tenant_id: UUID, document_id: UUI
 
 async def _settle(runtime: Runtime, tenant_id: UUID, document_id: UUID) -> None:
     async with runtime.vault.session(tenant_id) as session:
-        document = await session.get(Document, document_id)
+        # Locked, so that nobody turns the option on again for lines that are just taken away.
+        document = await session.get(Document, document_id, with_for_update=True)
         if document is None or document.deleted_at is not None:
             return
         wanted, version_id = document.with_context, document.current_version_id

@@ -1,12 +1,13 @@
 """Lines that a language model writes about passages: at a cost that is told first, for finding and nothing else."""
 
+import asyncio
 import re
 from uuid import UUID
 
 import pytest
 from sqlalchemy import select
 
-from app.documents import context_options
+from app.documents import context_options, context_tasks
 from app.documents.contexts import CALLS
 from app.models import Document, DocumentChunk
 from graphs.llm import LanguageModel
@@ -490,3 +491,41 @@ async def test_a_passage_has_its_place_and_its_language(tenant, run_jobs):
     (code,) = [one for one in await tenant.search("E27", 10) if one["title"] == "Codes"]
     assert (code["position"], code["language"]) == (0, None)
     assert {one["language"] for one in await tenant.search("item", 10, document_ids=[short])} == {"en"}
+
+
+async def test_what_becomes_ready_while_it_is_turned_on_is_not_paid_for(shop, server, run_jobs, monkeypatch):
+    told, late = context_options.estimate, []
+
+    async def estimated(*values):
+        found = await told(*values)
+        late.append((await shop.add_text("Late", "This document became ready when the cost was told already."))["id"])
+        await run_jobs()
+        assert (await shop.document(late[0]))["status"] == "ready"
+        return found
+
+    with monkeypatch.context() as slow:
+        slow.setattr(context_options, "estimate", estimated)
+        await turn_on(shop)
+    await run_jobs()
+    assert len(server.requests) == SECTIONS
+    assert [(await shop.document(one))["with_context"] for one in (shop.guide, *late)] == [True, False]
+
+
+async def test_turned_on_while_lines_are_taken_away_they_are_written_again(shop, server, run_jobs, monkeypatch):
+    await turn_on(shop)
+    await run_jobs()
+    server.requests.clear()
+    await shop.http.delete("/v1/contexts")
+    take, again = context_tasks.take_lines, []
+
+    async def taken(*values):
+        again.append(asyncio.create_task(turn_on(shop)))
+        await asyncio.sleep(0.3)
+        await take(*values)
+
+    monkeypatch.setattr(context_tasks, "take_lines", taken)
+    await run_jobs()
+    assert (await again[0])["calls"] == SECTIONS
+    await run_jobs()
+    assert len(server.requests) == SECTIONS
+    assert all(await lines(shop))
