@@ -11,7 +11,7 @@ from app.db import Database, DatabaseAddress
 from app.documents import moving
 from app.documents import reindex as documents
 from app.documents.collections import REINDEX, queue_one, vectors_by_id
-from app.errors import JobxError
+from app.errors import JobxError, NotFound
 from app.health import Readiness
 from app.keys.service import Vault
 from app.migrations.server import check_server
@@ -73,9 +73,19 @@ async def _reindex(settings: Settings, address: DatabaseAddress, tenant_id: UUID
 async def _reindex_others(runtime: Runtime, say: Say) -> None:
     tenants = await moving.tenants_of_other_spaces(runtime.db, space_of(runtime.embedder))
     say(f"{len(tenants)} tenants have vectors of another embedding model.")
+    failed = 0
     for tenant_id in tenants:
         say(f"Tenant {tenant_id}:")
-        await _reindex_tenant(runtime, tenant_id, say)
+        try:
+            await _reindex_tenant(runtime, tenant_id, say)
+        except NotFound:
+            say("It is gone meanwhile.")
+        except ReindexIncomplete as error:
+            # The others are not to wait for what one has.
+            failed += 1
+            say(error.message)
+    if failed:
+        raise ReindexIncomplete(f"{failed} of {len(tenants)} tenants were not moved; run it again.")
 
 
 async def _reindex_tenant(runtime: Runtime, tenant_id: UUID, say: Say) -> None:

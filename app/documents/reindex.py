@@ -1,6 +1,7 @@
 """Writing vectors anew from stored passages: into another store, or for another embedding model."""
 
 import logging
+from contextlib import suppress
 from uuid import UUID
 
 import procrastinate
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.documents import moving
 from app.documents.collections import REINDEX, Vectors, queue_one
 from app.documents.reading import chunk_of
+from app.errors import NotFound
 from app.health import Stopping
 from app.models import Document, DocumentChunk, DocumentVersion
 from app.queue import INGESTION, job
@@ -49,8 +51,10 @@ async def rebuild_others(context: JobContext) -> None:
     """`rebuild` for each tenant whose vectors are of another embedding model than this process has."""
     runtime = of_job(context)
     for tenant_id in await moving.tenants_of_other_spaces(runtime.db, space_of(runtime.embedder)):
-        async with runtime.vault.session(tenant_id) as session:
-            await runtime.queue.defer(session, REBUILD, INGESTION, ids={"tenant_id": tenant_id})
+        # One that is gone meanwhile must not keep the others from it.
+        with suppress(NotFound):
+            async with runtime.vault.session(tenant_id) as session:
+                await runtime.queue.defer(session, REBUILD, INGESTION, ids={"tenant_id": tenant_id})
 
 
 @job(blueprint, moving.DROP, INGESTION)

@@ -4,7 +4,7 @@ import asyncio
 import shutil
 from base64 import b64encode
 from dataclasses import replace
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from pydantic import HttpUrl, SecretStr
@@ -553,3 +553,24 @@ async def test_a_turn_that_began_in_the_old_collection_finds_what_was_replaced_s
     assert (await shop.http.put(path, json=replaced)).status_code == 202
     await run_jobs()
     assert replaced["text"] in [passage.text for passage in await retrieve(QUESTIONS["Hours"])]
+
+
+@pytest.mark.usefixtures("on_server")
+async def test_one_tenant_that_fails_or_is_gone_does_not_keep_the_others_from_moving(
+    shop, make_tenant, given, server, run_jobs, monkeypatch
+):
+    monkeypatch.setattr("app.queue._RETRY.max_attempts", 1)
+    other = await make_tenant("Other")
+    await other.add_text("Parking", "There are eleven parking spaces.")
+    await run_jobs()
+    tenants = sorted([shop, other], key=lambda one: one.id)
+    server.fault(failed(400, "no"), rf"PUT /collections/jobx-1-{tenants[0].id.hex}-[^/]+/points", times=1000)
+
+    async def found(*_values):
+        return [uuid4(), *(one.id for one in tenants)]
+
+    monkeypatch.setattr(moving, "tenants_of_other_spaces", found)
+    with pytest.raises(ReindexIncomplete, match="1 of 3 tenants were not moved"):
+        await _run(given, None)
+    states = [[state for *_, state in await _collections(one)] for one in tenants]
+    assert states == [["in_force", "filling"], ["retired", "in_force"]]
