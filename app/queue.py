@@ -5,7 +5,7 @@ Arguments are ids only, with the trace that the job belongs to: the queue logs t
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial, wraps
@@ -52,6 +52,14 @@ _DEFER = text(
     " cast(:job_lock as text), null, cast(:job_arguments as jsonb), cast(:job_at as timestamptz))]"
     "::queue.procrastinate_job_to_defer_v1[])"
 )
+_DEFER_EACH = text(
+    "select queue.procrastinate_defer_jobs_v1(array_agg(row(cast(:job_queue as text), cast(:job_task as text), 0,"
+    " job.lock, null, cast(job.arguments as jsonb), null)::queue.procrastinate_job_to_defer_v1 order by job.place))"
+    " from unnest(cast(:job_locks as text[]), cast(:job_arguments as text[]))"
+    " with ordinality as job (lock, arguments, place)"
+)
+# Jobs that are added by one statement.
+_EACH = 1000
 # In one statement: between a look and a release another worker may have released the job and begun it.
 _RELEASE = """
 with stalled as (
@@ -225,6 +233,23 @@ class Queue:
         }
         added = select(_DEFER) if once is None else select(_DEFER).select_from(once.cte("added"))
         return await session.scalar(added, values) is not None
+
+    async def defer_each(
+        self, session: AsyncSession, task: str, queue: str, jobs: Sequence[tuple[str, Mapping[str, UUID]]]
+    ) -> None:
+        """`defer` for many jobs of a task, each with its lock and ids, without a round trip for each."""
+        trace = traceparent()
+        more = {} if trace is None else {"trace": trace}
+        for start in range(0, len(jobs), _EACH):
+            piece = jobs[start : start + _EACH]
+            arguments = [{name: str(value) for name, value in ids.items()} | more for _, ids in piece]
+            values = {
+                "job_queue": queue,
+                "job_task": task,
+                "job_locks": [lock for lock, _ in piece],
+                "job_arguments": [orjson.dumps(one).decode() for one in arguments],
+            }
+            await session.execute(_DEFER_EACH, values)
 
     @asynccontextmanager
     async def alive(self) -> AsyncIterator[None]:

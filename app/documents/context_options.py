@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.documents.context_tasks import queue_contexts
@@ -17,6 +18,7 @@ from graphs.situating import LINE_TOKENS, prompt_tokens
 
 # Passages whose prompts are counted; of more the rest is taken to be like them.
 _SAMPLES = 100
+_PIECE = 1000
 
 
 class NoWritingModel(Conflict):
@@ -92,13 +94,10 @@ async def turn_on(
     documents = await _locked(session, *_answering(filters))
     found = await estimate(session, llm, filters)
     _check(found, max_cost_micros)
-    for document in documents:
-        document.with_context = True
-    await session.flush()
+    await _set(session, documents, with_context=True)
     lacking = select(Document.id).join(DocumentChunk, DocumentChunk.version_id == Document.current_version_id)
     mine = (*_answering(filters), Document.with_context.is_(True), DocumentChunk.context_sealed.is_(None))
-    for document_id in list(await session.scalars(lacking.where(*mine).distinct())):
-        await queue_contexts(session, queue, document_id)
+    await queue_contexts(session, queue, (await session.scalars(lacking.where(*mine).distinct())).all())
     return found
 
 
@@ -106,9 +105,8 @@ async def turn_off(session: AsyncSession, queue: Queue, filters: Filters) -> int
     """Have the lines of documents taken away, and none written any more; returns of how many documents."""
     mine = (Document.deleted_at.is_(None), Document.with_context.is_(True), meets(filters))
     documents = await _locked(session, *mine)
-    for document in documents:
-        document.with_context = False
-        await queue_contexts(session, queue, document.id)
+    await _set(session, documents, with_context=False)
+    await queue_contexts(session, queue, documents)
     return len(documents)
 
 
@@ -128,10 +126,17 @@ def _answering(filters: Filters) -> tuple[ColumnElement[bool], ...]:
     return Document.deleted_at.is_(None), Document.current_version_id.is_not(None), meets(filters)
 
 
-async def _locked(session: AsyncSession, *conditions: ColumnElement[bool]) -> Sequence[Document]:
+async def _locked(session: AsyncSession, *conditions: ColumnElement[bool]) -> Sequence[UUID]:
     # In order, so that two requests at once wait for each other and do not stop each other.
-    query = select(Document).where(*conditions).order_by(Document.id).with_for_update(of=Document)
+    query = select(Document.id).where(*conditions).order_by(Document.id).with_for_update(of=Document)
     return (await session.scalars(query)).all()
+
+
+async def _set(session: AsyncSession, documents: Sequence[UUID], *, with_context: bool) -> None:
+    # In pieces: a statement has a limit of values.
+    for start in range(0, len(documents), _PIECE):
+        changed = update(Document).where(Document.id.in_(documents[start : start + _PIECE]))
+        await session.execute(changed.values(with_context=with_context))
 
 
 async def _each(session: AsyncSession, llm: LanguageModel, filters: Filters) -> int:

@@ -1,5 +1,6 @@
 """The job that makes a document's lines of context what its option says, and embeds it anew."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import procrastinate
@@ -18,10 +19,11 @@ TASK = "documents:contexts"
 blueprint = procrastinate.Blueprint()
 
 
-async def queue_contexts(session: AsyncSession, queue: Queue, document_id: UUID) -> None:
-    """Add the job for a document; it takes turns with other work on it."""
-    ids = {"tenant_id": current_keyring().tenant_id, "document_id": document_id}
-    await queue.defer(session, TASK, INGESTION, lock=f"document:{document_id}", ids=ids)
+async def queue_contexts(session: AsyncSession, queue: Queue, document_ids: Sequence[UUID]) -> None:
+    """Add the jobs for documents; each takes turns with other work on its document."""
+    tenant_id = current_keyring().tenant_id
+    jobs = [(f"document:{one}", {"tenant_id": tenant_id, "document_id": one}) for one in document_ids]
+    await queue.defer_each(session, TASK, INGESTION, jobs)
 
 
 @job(blueprint, TASK, INGESTION)
@@ -33,7 +35,7 @@ async def settle_contexts(context: JobContext, tenant_id: UUID, document_id: UUI
     except Stopping:
         # By a new job: a retry would be counted as an attempt.
         async with runtime.vault.session(tenant_id) as session:
-            await queue_contexts(session, runtime.queue, document_id)
+            await queue_contexts(session, runtime.queue, [document_id])
 
 
 async def _settle(runtime: Runtime, tenant_id: UUID, document_id: UUID) -> None:

@@ -5,7 +5,7 @@ import re
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from app.documents import context_options, context_tasks
 from app.documents.contexts import CALLS
@@ -529,3 +529,32 @@ async def test_turned_on_while_lines_are_taken_away_they_are_written_again(shop,
     await run_jobs()
     assert len(server.requests) == SECTIONS
     assert all(await lines(shop))
+
+
+async def test_the_jobs_of_many_documents_are_added_by_few_statements(shop, server, run_jobs, monkeypatch):
+    """With a round trip for each a request would hold the documents of a large tenant for a minute."""
+    monkeypatch.setattr("app.queue._EACH", 2)
+    monkeypatch.setattr(context_options, "_PIECE", 2)
+    ids = [shop.guide]
+    for number in range(4):
+        ids.append((await shop.add_text(f"Note {number}", f"Note {number} says nothing more than this."))["id"])
+    await run_jobs()
+
+    async def jobs():
+        async with shop.runtime.db.session() as session:
+            query = text(
+                "select task_name, queue_name, lock, args->>'document_id', args->>'tenant_id'"
+                " from queue.procrastinate_jobs"
+            )
+            return sorted(map(tuple, await session.execute(query)))
+
+    wanted = [("documents:contexts", "ingestion", f"document:{one}", one, str(shop.id)) for one in sorted(ids)]
+    await turn_on(shop)
+    assert await jobs() == wanted
+    server.default = lambda _request: Reply("A line.")
+    await run_jobs()
+    assert len(server.requests) == SECTIONS + 4
+    assert (await shop.http.delete("/v1/contexts")).json() == {"documents": 5}
+    assert await jobs() == wanted
+    await run_jobs()
+    assert (await estimate(shop))["with_context"] == 0
