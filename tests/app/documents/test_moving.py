@@ -574,3 +574,17 @@ async def test_one_tenant_that_fails_or_is_gone_does_not_keep_the_others_from_mo
         await _run(given, None)
     states = [[state for *_, state in await _collections(one)] for one in tenants]
     assert states == [["in_force", "filling"], ["retired", "in_force"]]
+
+
+@pytest.mark.usefixtures("on_server")
+async def test_a_move_of_which_others_do_the_jobs_and_note_nothing_ends(shop, given, monkeypatch):
+    async def nothing(*_values):
+        pass
+
+    with monkeypatch.context() as old:
+        old.setattr("app.documents.reindex._note", nothing)
+        with pytest.raises(ReindexIncomplete, match="stop old workers"):
+            await _run(given, shop.id)
+    await _answers(shop.runtime, shop)
+    await _run(given, shop.id)
+    assert [state for *_, state in await _collections(shop)] == ["retired", "in_force"]
