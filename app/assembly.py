@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from app.channels.registry import CHANNELS
 from app.crypto import MasterKey, derive
 from app.db import Database, DatabaseAddress
-from app.documents.moving import tenants_of_other_spaces
+from app.documents.moving import tenants_of_other_models
 from app.egress import PageFetcher, Poster, model_client, provider_client, simulator_client, vector_transport
 from app.embedded.postgres import DataDirInUseError, EmbeddedPostgres
 from app.errors import ConfigurationError
@@ -37,7 +37,7 @@ from graphs.llm import LanguageModel
 from graphs.models import ModelConfig, embedding_config, models_from
 from ingestion.parse import Parser
 from vectorstore.edge import EdgeIndex
-from vectorstore.embedding import EmbeddingModel, space_of
+from vectorstore.embedding import EmbeddingModel
 from vectorstore.embeddings import Embedder
 from vectorstore.index import VectorIndex
 from vectorstore.rerank import CrossEncoderReranker
@@ -192,6 +192,14 @@ def _local(settings: Settings, model: str | None) -> Embedder:
     return Embedder(model, _models_dir(settings), threads=threads)
 
 
+def model_fingerprint(settings: Settings) -> str:
+    """That of the embedding model that the settings name, which is not loaded for it."""
+    hosted = hosted_model(settings)
+    if hosted is not None:
+        return HostedEmbedder(hosted, _models_dir(settings)).fingerprint
+    return _local(settings, settings.embedding_model).fingerprint
+
+
 async def _earlier_models(settings: Settings, now: EmbeddingModel) -> list[EmbeddingModel]:
     """The models that vectors may still be of: the one the settings name, and the one that comes with Jobx."""
     names = {settings.embedding_model_previous, None}
@@ -202,7 +210,7 @@ async def _earlier_models(settings: Settings, now: EmbeddingModel) -> list[Embed
 
 
 async def _tell_of_other_models(db: Database, now: EmbeddingModel) -> None:
-    tenants = await tenants_of_other_spaces(db, space_of(now))
+    tenants = await tenants_of_other_models(db, now.fingerprint)
     if tenants:
         logger.warning(
             "%d tenants have vectors of another embedding model than %s, and are searched by words where that model is"

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.assembly import database, open_vault, running, service_address
+from app.assembly import database, model_fingerprint, open_vault, running, service_address
 from app.db import Database, DatabaseAddress
 from app.documents import moving
 from app.documents import reindex as documents
@@ -19,7 +19,6 @@ from app.queue import INGESTION, Queue
 from app.runtime import Runtime
 from app.settings import Settings
 from app.worker import BLUEPRINTS, work_off
-from vectorstore.embedding import space_of
 from vectorstore.index import VectorIndex, VectorStoreBusy
 
 _POLL_SECONDS, _TELL_SECONDS = 0.3, 5.0
@@ -71,7 +70,7 @@ async def _reindex(settings: Settings, address: DatabaseAddress, tenant_id: UUID
 
 
 async def _reindex_others(runtime: Runtime, say: Say) -> None:
-    tenants = await moving.tenants_of_other_spaces(runtime.db, space_of(runtime.embedder))
+    tenants = await moving.tenants_of_other_models(runtime.db, runtime.embedder.fingerprint)
     say(f"{len(tenants)} tenants have vectors of another embedding model.")
     failed = 0
     for tenant_id in tenants:
@@ -158,6 +157,11 @@ async def _leave_to_owner(settings: Settings, address: DatabaseAddress, tenant_i
                 await session.execute(_FORGET, {"tasks": _TASKS, "tenant": _text(tenant_id)})
                 await queue.defer(session, task, INGESTION, ids=ids)
             await _await(db, tenant_id, say, lambda: asyncio.sleep(0))
+            others = await moving.tenants_of_other_models(db, await asyncio.to_thread(model_fingerprint, settings))
+            if others and tenant_id in (None, *others):
+                raise ReindexIncomplete(
+                    "The running `jobx up` has another embedding model than these settings: start it again with them."
+                )
     finally:
         await db.close()
 

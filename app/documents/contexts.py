@@ -24,6 +24,8 @@ from ingestion.clean import clean_context
 
 # Lines that are written at a time, and stored together.
 CALLS = 4
+# A passage that the model refuses costs the others nothing; where it refuses so many times so many it refuses all.
+_FRUITLESS = 5
 _MISSING = "Context lines are missing"
 _NO_MODEL = "no language model is configured"
 _FAILURES: Mapping[type[Exception], str] = {
@@ -69,12 +71,12 @@ async def write_lines(runtime: Runtime, tenant_id: UUID, document_id: UUID, vers
     if not runtime.llm.writers:
         reason = _NO_MODEL
     else:
-        pieces = await _next(runtime, target, -1)
-        while pieces:
+        pieces, fruitless = await _next(runtime, target, -1), 0
+        while pieces and fruitless < _FRUITLESS:
             await runtime.pressure.relieved()
-            failure, goes_on = await _write(runtime, target, pieces)
-            reason = failure or reason
-            pieces = await _next(runtime, target, pieces[-1].position) if goes_on else []
+            failure, written, ends = await _write(runtime, target, pieces)
+            reason, fruitless = failure or reason, 0 if written else fruitless + 1
+            pieces = [] if ends else await _next(runtime, target, pieces[-1].position)
     await _tell(runtime, target, reason)
 
 
@@ -113,8 +115,8 @@ async def _next(runtime: Runtime, target: _Target, after: int) -> list[_Piece]:
         return [_Piece(chunk.id, chunk.position, each) for (chunk, _), each in zip(chunks, around, strict=True)]
 
 
-async def _write(runtime: Runtime, target: _Target, pieces: Sequence[_Piece]) -> tuple[str | None, bool]:
-    """Have lines written and keep them; why some were not, and whether more can be expected."""
+async def _write(runtime: Runtime, target: _Target, pieces: Sequence[_Piece]) -> tuple[str | None, bool, bool]:
+    """Have lines written and keep them; why some were not, whether any was, and whether no more can be expected."""
     spending = Spending(runtime, target.tenant_id)
     asking = (write_line(runtime.llm, spending, piece.around) for piece in pieces)
     told = await asyncio.gather(*asking, return_exceptions=True)
@@ -124,9 +126,9 @@ async def _write(runtime: Runtime, target: _Target, pieces: Sequence[_Piece]) ->
     await _keep(runtime, target, lines)
     failures = [answer for answer in told if isinstance(answer, BaseException)]
     reasons = [_reason(failure) for failure in failures]
-    # A passage that the model refuses costs the others nothing; where every call fails the next ones would, too.
-    spent = any(isinstance(failure, LimitReached) for failure in failures)
-    return next(iter(reasons), None), bool(lines) and not spent
+    kinds = {type(failure) for failure in failures}
+    ends = LimitReached in kinds or (ModelUnavailable in kinds and not lines)
+    return next(iter(reasons), None), bool(lines), ends
 
 
 def _reason(failure: BaseException) -> str:

@@ -6,16 +6,17 @@ when no search can be at work on it any more.
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 from itertools import count
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, func, select, update
+from sqlalchemy import ARRAY, ColumnElement, Uuid, any_, exists, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.crypto import current_keyring
 from app.db import Database
 from app.documents.collections import Vectors, index_of, locked, vectors_of, written
-from app.models import Collection, Document, DocumentVersion
+from app.models import Collection, Document, DocumentVersion, now
 from app.queue import INGESTION, Queue
 from app.runtime import Runtime
 from vectorstore.embedding import space_of
@@ -26,10 +27,10 @@ _DROP_AFTER_SECONDS = 600.0
 _ANSWERS = (Document.deleted_at.is_(None), Document.current_version_id == DocumentVersion.id)
 
 
-async def tenants_of_other_spaces(db: Database, space: str) -> list[UUID]:
+async def tenants_of_other_models(db: Database, fingerprint: str) -> list[UUID]:
     """The tenants whose collection in force is of another embedding model."""
     async with db.session() as session:
-        return list(await session.scalars(select(func.platform.tenants_of_other_spaces(space))))
+        return list(await session.scalars(select(func.platform.tenants_of_other_models(fingerprint))))
 
 
 async def begin(runtime: Runtime, tenant_id: UUID) -> tuple[UUID, bool]:
@@ -100,10 +101,14 @@ async def queue_drop(session: AsyncSession, queue: Queue, collection_id: UUID, *
     await queue.defer(session, DROP, INGESTION, lock=lock, delay_seconds=delay_seconds, ids=ids)
 
 
-async def target(session: AsyncSession, runtime: Runtime) -> Vectors:
-    """Where a document's vectors are to be written: the collection that is being filled, or the one in force."""
+async def target(session: AsyncSession, runtime: Runtime) -> tuple[Vectors, timedelta]:
+    """Where a document's vectors are to be written: the collection that is being filled, or the one in force.
+
+    And how old it is.
+    """
     rows = await locked(session, read=True)
-    return vectors_of(runtime, rows.get("filling") or rows.get("in_force"))
+    row = rows.get("filling") or rows.get("in_force")
+    return vectors_of(runtime, row), timedelta() if row is None else now() - row.created_at
 
 
 async def _retire(session: AsyncSession, queue: Queue, row: Collection) -> None:
@@ -135,7 +140,8 @@ async def _distrust_lost(runtime: Runtime, tenant_id: UUID, collection_id: UUID)
 
 
 async def _unnote(session: AsyncSession, versions: Sequence[UUID]) -> None:
-    changed = update(DocumentVersion).where(DocumentVersion.id.in_(versions))
+    # One value, however many: a statement has a limit of them.
+    changed = update(DocumentVersion).where(DocumentVersion.id == any_(literal(versions, ARRAY(Uuid))))
     await session.execute(changed.values(collection_id=None))
 
 

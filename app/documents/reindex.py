@@ -18,14 +18,13 @@ from app.models import Document, DocumentChunk, DocumentVersion
 from app.queue import INGESTION, job
 from app.runtime import Runtime, of_job
 from ingestion.chunk import embedding_text
-from vectorstore.embedding import EmbeddingsUnavailable, space_of
+from vectorstore.embedding import EmbeddingsUnavailable
 from vectorstore.index import VectorStoreUnavailable
 
 logger = logging.getLogger(__name__)
 REBUILD, REBUILD_OTHERS = "documents:rebuild", "documents:rebuild_others"
 blueprint = procrastinate.Blueprint()
-# Until a worker may have come that has the model of a tenant's vectors.
-_OTHER_MODEL_SECONDS = 15.0
+_OTHER_MODEL_SECONDS, _MOST_OTHER_MODEL_SECONDS = 15.0, 600.0
 _AWAY_SECONDS = 15.0
 
 
@@ -50,7 +49,7 @@ async def rebuild(context: JobContext, tenant_id: UUID) -> None:
 async def rebuild_others(context: JobContext) -> None:
     """`rebuild` for each tenant whose vectors are of another embedding model than this process has."""
     runtime = of_job(context)
-    for tenant_id in await moving.tenants_of_other_spaces(runtime.db, space_of(runtime.embedder)):
+    for tenant_id in await moving.tenants_of_other_models(runtime.db, runtime.embedder.fingerprint):
         # One that is gone meanwhile must not keep the others from it.
         with suppress(NotFound):
             async with runtime.vault.session(tenant_id) as session:
@@ -93,9 +92,11 @@ async def _write(runtime: Runtime, tenant_id: UUID, document_id: UUID) -> None:
         version_id = None if document is None or document.deleted_at is not None else document.current_version_id
         if document is None or version_id is None:
             return
-        vectors = await moving.target(session, runtime)
+        vectors, age = await moving.target(session, runtime)
         if vectors.model is None:
-            await queue_one(session, runtime.queue, document_id, delay_seconds=_OTHER_MODEL_SECONDS)
+            # A worker that has the model may come; the longer none does, the less often it is looked for.
+            delay = min(max(age.total_seconds(), _OTHER_MODEL_SECONDS), _MOST_OTHER_MODEL_SECONDS)
+            await queue_one(session, runtime.queue, document_id, delay_seconds=delay)
             return
         title = document.title
         query = select(DocumentChunk).where(DocumentChunk.version_id == version_id).order_by(DocumentChunk.position)

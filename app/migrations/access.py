@@ -305,14 +305,18 @@ def find_due_sources() -> None:
     op.execute("revoke create on schema platform from jobx_router")
 
 
-def find_other_spaces() -> None:
+def find_other_models() -> None:
     """Let the service find the tenants whose vectors are of another embedding model than its own."""
     op.execute("grant create on schema platform to jobx_router")
     op.execute("grant select (tenant_id, space, state) on tenant.collections to jobx_router")
     op.execute("create policy router on tenant.collections for select to jobx_router using (true)")
     _across_tenants(
-        "platform.tenants_of_other_spaces(mine text) returns setof uuid",
-        "select tenant_id from tenant.collections where state = 'in_force' and space <> mine order by tenant_id",
+        "platform.tenants_of_other_models(mine text) returns setof uuid",
+        """
+        select tenant_id from tenant.collections
+         where state = 'in_force' and split_part(space, '-', 2) <> mine
+         order by tenant_id
+        """,
     )
     op.execute("revoke create on schema platform from jobx_router")
 

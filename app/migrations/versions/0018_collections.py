@@ -40,11 +40,11 @@ def upgrade() -> None:
         postgresql_where=sa.text("state <> 'retired'"),
     )
     access.protect("tenant.collections")
-    access.find_other_spaces()
+    access.find_other_models()
     op.add_column("document_versions", sa.Column("collection_id", sa.Uuid(), nullable=True), schema="tenant")
 
 
 def downgrade() -> None:
     op.drop_column("document_versions", "collection_id", schema="tenant")
-    op.execute("drop function platform.tenants_of_other_spaces(text)")
+    op.execute("drop function platform.tenants_of_other_models(text)")
     op.drop_table("collections", schema="tenant")

@@ -335,6 +335,25 @@ async def test_one_passage_that_is_refused_costs_the_others_nothing(shop, server
     assert (await shop.document(shop.guide))["warnings"] == [words]
 
 
+async def test_passages_that_are_refused_at_the_beginning_are_passed_over(shop, server, run_jobs):
+    refused = ITEMS[:CALLS]
+    server.default = lambda one: (
+        Status(400) if any(f"the {item} comes" in _passage(one) for item in refused) else zeppelin(one)
+    )
+    await turn_on(shop)
+    await run_jobs()
+    assert [line is None for line in await lines(shop)] == [item in refused for item in ITEMS]
+
+
+async def test_a_model_that_refuses_everything_is_not_asked_for_ever(shop, server, run_jobs, monkeypatch):
+    monkeypatch.setattr("app.documents.contexts._FRUITLESS", 1)
+    server.default = lambda _request: Status(400)
+    await turn_on(shop)
+    await run_jobs()
+    assert len(server.requests) == CALLS
+    assert (await shop.document(shop.guide))["status"] == "ready"
+
+
 def _passage(request):
     return re.search(r"<passage>\n(.*?)\n</passage>", request["messages"][-1]["content"], re.S)[1]
 

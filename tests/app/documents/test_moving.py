@@ -252,7 +252,7 @@ async def test_what_the_store_lost_meanwhile_is_written_again(shop, given, resta
     await moving.begin(shop.runtime, shop.id)
     async with shop.runtime.vault.session(shop.id) as session:
         document = UUID(shop.documents["Hours"])
-        vectors = await moving.target(session, shop.runtime)
+        vectors, _ = await moving.target(session, shop.runtime)
         await session.execute(
             text("update tenant.document_versions set collection_id = :one where document_id = :document"),
             {"one": vectors.id, "document": document},
@@ -286,6 +286,21 @@ async def test_a_running_owner_of_the_store_moves_all_to_its_own_model(shop, giv
         stop.set()
         await work
     assert await _closeness(shop, tiny, "Warranty") == pytest.approx(1.0, abs=1e-5)
+
+
+async def test_an_owner_of_the_store_with_another_model_than_the_command_is_told_of(shop, given, tmp_path):
+    """`jobx up` was not started again since the setting was changed."""
+    owned = given.model_copy(update={"qdrant_url": None, "data_dir": tmp_path})
+    stop = asyncio.Event()
+    work = asyncio.create_task(worker.run_worker(shop.runtime, stop))
+    try:
+        for tenant_id in (shop.id, None):
+            with pytest.raises(ReindexIncomplete, match="start it again"):
+                await _run(owned, tenant_id)
+    finally:
+        stop.set()
+        await work
+    assert [state for *_, state in await _collections(shop)] == ["in_force"]
 
 
 async def test_a_command_that_takes_its_time_tells_how_much_is_left(shop, on_server, given, server, monkeypatch):
@@ -342,7 +357,7 @@ async def test_a_document_is_not_published_into_a_collection_that_is_over(
     collection, _ = await moving.begin(shop.runtime, shop.id)
     await _queue_missing(shop, collection)
     async with shop.runtime.vault.session(shop.id) as session:
-        vectors = await moving.target(session, shop.runtime)
+        vectors, _ = await moving.target(session, shop.runtime)
         texts = dict((await session.execute(text("select id, current_version_id from tenant.documents"))).all())
     call, done = getattr(shop.runtime.index, moment), []
 
@@ -379,7 +394,7 @@ async def test_a_deletion_reaches_every_collection(shop, restarted, run_jobs):
     await _queue_missing(shop, collection, but="Warranty")
     await run_jobs()
     async with shop.runtime.vault.session(shop.id) as session:
-        beside = (await moving.target(session, shop.runtime)).index
+        beside = (await moving.target(session, shop.runtime))[0].index
     assert (await shop.runtime.index.count(shop.id), await beside.count(shop.id)) == (3, 2)
     assert (await shop.http.delete(f"/v1/documents/{shop.documents['Hours']}")).status_code == 202
     await run_jobs()
@@ -458,7 +473,7 @@ async def test_a_move_waits_for_a_store_that_is_away_for_long(shop, restarted, r
     collection, _ = await moving.begin(shop.runtime, shop.id)
     await _queue_missing(shop, collection)
     async with shop.runtime.vault.session(shop.id) as session:
-        beside = (await moving.target(session, shop.runtime)).index
+        beside = (await moving.target(session, shop.runtime))[0].index
 
     async def away(*_values):
         raise VectorStoreUnavailable("away")
@@ -569,7 +584,7 @@ async def test_one_tenant_that_fails_or_is_gone_does_not_keep_the_others_from_mo
     async def found(*_values):
         return [uuid4(), *(one.id for one in tenants)]
 
-    monkeypatch.setattr(moving, "tenants_of_other_spaces", found)
+    monkeypatch.setattr(moving, "tenants_of_other_models", found)
     with pytest.raises(ReindexIncomplete, match="1 of 3 tenants were not moved"):
         await _run(given, None)
     states = [[state for *_, state in await _collections(one)] for one in tenants]
