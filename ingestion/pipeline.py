@@ -41,7 +41,7 @@ async def ingest(
 
 def _with_languages(chunks: tuple[Chunk, ...], whole: str | None) -> tuple[Chunk, ...]:
     """The chunks with the language of each; one that is too short to tell has that of the whole document."""
-    return tuple(replace(chunk, language=_language_of(chunk.text, whole)) for chunk in chunks)
+    return tuple(replace(chunk, language=_language_of(chunk.text[:_SAMPLE], whole)) for chunk in chunks)
 
 
 def _language_of(text: str, whole: str | None) -> str | None:

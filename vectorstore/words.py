@@ -46,6 +46,8 @@ _UNCACHED = 0
 _SURE = 0.8
 # Fewer letters may be of any language.
 _TELLING = 12
+# More characters cost time, and tell no more.
+_SAMPLE = 400
 _ADDRESSES = re.compile(r"\S+[@/]\S+")
 _local = threading.local()
 
@@ -55,7 +57,8 @@ def document_terms(text: str, known: MutableMapping[tuple[str, str], str] | None
 
     `known` keeps the stems by language and word, for as long as the caller has texts.
     """
-    language = _likeliest(text)[0][0]
+    # Of a chunk the end is its own; titles and headings at its beginning may be in another language.
+    language = _likeliest(text[-_SAMPLE:])[0][0]
     stems = {} if known is None else known
     for word in content_words(text, language):
         one = stems.get((language, word))

@@ -285,7 +285,8 @@ async def test_server_that_comes_late_is_found(caplog: pytest.LogCaptureFixture)
 
 
 async def test_only_so_many_batches_are_under_way(connect: Callable[..., ServerIndex], qdrant: FakeQdrant) -> None:
-    index = connect(batches=3)
+    # Patient: a try that is given up is still under way at the server.
+    index = connect(Patience(), batches=3)
     await index.replace(TENANT, DOCUMENT, OLD, chunks(1, 5000))
     qdrant.fault(Slow(0.05), STEPS["upsert"], times=ALWAYS)
 
