@@ -213,8 +213,8 @@ async def _tell_of_other_models(db: Database, now: EmbeddingModel) -> None:
     tenants = await tenants_of_other_models(db, now.fingerprint)
     if tenants:
         logger.warning(
-            "%d tenants have vectors of another embedding model than %s, and are searched by words where that model is"
-            " not at hand: `jobx reindex` moves them",
+            "%d tenants are on another embedding model than %s, or on their way, and are searched by words where their"
+            " model is not at hand: `jobx reindex` moves them",
             len(tenants),
             now.name,
         )

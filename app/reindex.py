@@ -10,7 +10,7 @@ from app.assembly import database, model_fingerprint, open_vault, running, servi
 from app.db import Database, DatabaseAddress
 from app.documents import moving
 from app.documents import reindex as documents
-from app.documents.collections import REINDEX, queue_one, vectors_by_id
+from app.documents.collections import REINDEX, queue_each, vectors_by_id
 from app.errors import JobxError, NotFound
 from app.health import Readiness
 from app.keys.service import Vault
@@ -71,7 +71,7 @@ async def _reindex(settings: Settings, address: DatabaseAddress, tenant_id: UUID
 
 async def _reindex_others(runtime: Runtime, say: Say) -> None:
     tenants = await moving.tenants_of_other_models(runtime.db, runtime.embedder.fingerprint)
-    say(f"{len(tenants)} tenants have vectors of another embedding model.")
+    say(f"{len(tenants)} tenants are on another embedding model, or on their way.")
     failed = 0
     for tenant_id in tenants:
         say(f"Tenant {tenant_id}:")
@@ -128,8 +128,7 @@ async def _add(vault: Vault, queue: Queue, tenant_id: UUID, done: dict[UUID, UUI
         await session.execute(_FORGET, {"tasks": _TASKS, "tenant": str(tenant_id)})
         answering = await documents.answering(session)
         new = [document_id for document_id, version_id in answering.items() if done.get(document_id) != version_id]
-        for document_id in new:
-            await queue_one(session, queue, document_id)
+        await queue_each(session, queue, REINDEX, new)
     if new or not done:
         say(f"{len(new)} documents to index.")
     return answering
@@ -152,7 +151,8 @@ async def _leave_to_owner(settings: Settings, address: DatabaseAddress, tenant_i
                 # Raises NotFound; which of them there is anything to do about is the owner's to know.
                 async with (await open_vault(settings, db)).session(tenant_id) as session:
                     say(f"{len(await documents.answering(session))} documents to index.")
-            task, ids = (documents.REBUILD_OTHERS, {}) if tenant_id is None else (documents.REBUILD, _ids(tenant_id))
+            ids = {} if tenant_id is None else {"tenant_id": tenant_id}
+            task = documents.REBUILD if ids else documents.REBUILD_OTHERS
             async with db.session() as session:
                 await session.execute(_FORGET, {"tasks": _TASKS, "tenant": _text(tenant_id)})
                 await queue.defer(session, task, INGESTION, ids=ids)
@@ -195,10 +195,6 @@ async def _jobs(db: Database, tenant_id: UUID | None) -> tuple[int, int]:
     async with db.session() as session:
         left, failed = (await session.execute(_OPEN, {"tasks": _TASKS, "tenant": _text(tenant_id)})).one()
     return left, failed
-
-
-def _ids(tenant_id: UUID) -> dict[str, UUID]:
-    return {"tenant_id": tenant_id}
 
 
 def _text(tenant_id: UUID | None) -> str | None:

@@ -6,7 +6,7 @@ model each was started with: one that lacks the model of the collection in force
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -122,6 +122,13 @@ async def queue_one(session: AsyncSession, queue: Queue, document_id: UUID, *, d
     ids = {"tenant_id": current_keyring().tenant_id, "document_id": document_id}
     lock = f"document:{document_id}"
     await queue.defer(session, REINDEX, INGESTION, lock=lock, delay_seconds=delay_seconds, ids=ids)
+
+
+async def queue_each(session: AsyncSession, queue: Queue, task: str, document_ids: Iterable[UUID]) -> None:
+    """Add a job of a task for each of some documents, without a round trip for each; see `queue_one`."""
+    tenant_id = current_keyring().tenant_id
+    jobs = [(f"document:{one}", {"tenant_id": tenant_id, "document_id": one}) for one in document_ids]
+    await queue.defer_each(session, task, INGESTION, jobs)
 
 
 def _model(runtime: Runtime, space: str) -> EmbeddingModel | None:

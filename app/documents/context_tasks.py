@@ -7,8 +7,7 @@ import procrastinate
 from procrastinate import JobContext
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.crypto import current_keyring
-from app.documents.collections import queue_one
+from app.documents.collections import queue_each, queue_one
 from app.documents.contexts import take_lines, write_lines
 from app.health import Stopping
 from app.models import Document
@@ -21,9 +20,7 @@ blueprint = procrastinate.Blueprint()
 
 async def queue_contexts(session: AsyncSession, queue: Queue, document_ids: Sequence[UUID]) -> None:
     """Add the jobs for documents; each takes turns with other work on its document."""
-    tenant_id = current_keyring().tenant_id
-    jobs = [(f"document:{one}", {"tenant_id": tenant_id, "document_id": one}) for one in document_ids]
-    await queue.defer_each(session, TASK, INGESTION, jobs)
+    await queue_each(session, queue, TASK, document_ids)
 
 
 @job(blueprint, TASK, INGESTION)

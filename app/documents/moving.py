@@ -28,7 +28,7 @@ _ANSWERS = (Document.deleted_at.is_(None), Document.current_version_id == Docume
 
 
 async def tenants_of_other_models(db: Database, fingerprint: str) -> list[UUID]:
-    """The tenants whose collection in force is of another embedding model."""
+    """The tenants whose collection in force is of another embedding model, and those of which one is being filled."""
     async with db.session() as session:
         return list(await session.scalars(select(func.platform.tenants_of_other_models(fingerprint))))
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.documents import moving
-from app.documents.collections import REINDEX, Vectors, queue_one
+from app.documents.collections import REINDEX, Vectors, queue_each, queue_one
 from app.documents.reading import chunk_of
 from app.errors import NotFound
 from app.health import Stopping
@@ -40,8 +40,8 @@ async def rebuild(context: JobContext, tenant_id: UUID) -> None:
     runtime = of_job(context)
     collection_id, moves = await moving.begin(runtime, tenant_id)
     async with runtime.vault.session(tenant_id) as session:
-        for document_id in await (moving.missing(session, collection_id) if moves else answering(session)):
-            await queue_one(session, runtime.queue, document_id)
+        wanted = await (moving.missing(session, collection_id) if moves else answering(session))
+        await queue_each(session, runtime.queue, REINDEX, wanted)
     await moving.finish(runtime, tenant_id)
 
 

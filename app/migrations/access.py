@@ -306,15 +306,15 @@ def find_due_sources() -> None:
 
 
 def find_other_models() -> None:
-    """Let the service find the tenants whose vectors are of another embedding model than its own."""
+    """Let the service find the tenants that are on another embedding model than its own, or on their way."""
     op.execute("grant create on schema platform to jobx_router")
     op.execute("grant select (tenant_id, space, state) on tenant.collections to jobx_router")
     op.execute("create policy router on tenant.collections for select to jobx_router using (true)")
     _across_tenants(
         "platform.tenants_of_other_models(mine text) returns setof uuid",
         """
-        select tenant_id from tenant.collections
-         where state = 'in_force' and split_part(space, '-', 2) <> mine
+        select distinct tenant_id from tenant.collections
+         where state = 'filling' or (state = 'in_force' and split_part(space, '-', 2) <> mine)
          order by tenant_id
         """,
     )

@@ -267,11 +267,11 @@ async def test_all_tenants_of_another_model_are_moved(shop, make_tenant, given, 
     other.documents = {"Parking": (await other.add_text("Parking", "There are eleven parking spaces."))["id"]}
     await run_jobs()
     said = await _run(given, None)
-    assert said[0] == "2 tenants have vectors of another embedding model."
+    assert said[0] == "2 tenants are on another embedding model, or on their way."
     assert said.count("1 documents to index.") == 1
     assert [state for *_, state in await _collections(other)] == ["retired", "in_force"]
     assert await _collections(empty) == []
-    assert await _run(given, None) == ["0 tenants have vectors of another embedding model.", "Done."]
+    assert await _run(given, None) == ["0 tenants are on another embedding model, or on their way.", "Done."]
 
 
 async def test_a_running_owner_of_the_store_moves_all_to_its_own_model(shop, given, restarted, tiny, tmp_path):
@@ -444,6 +444,15 @@ async def test_a_move_is_given_up_for_another_model_or_for_the_old_one(shop, res
     other.close()
     restarted(default)
     assert await _found(shop.runtime, shop, QUESTIONS["Hours"]) == [TEXTS["Hours"]]
+
+
+async def test_a_move_is_given_up_by_the_command_for_all_tenants(shop, given, on_server, restarted):
+    restarted()
+    await moving.begin(shop.runtime, shop.id)
+    back = given.model_copy(update={"embedding_model": None})
+    assert (await _run(back, None))[0] == "1 tenants are on another embedding model, or on their way."
+    assert [state for *_, state in await _collections(shop)] == ["in_force", "retired"]
+    assert (await _run(back, None))[0] == "0 tenants are on another embedding model, or on their way."
 
 
 async def test_two_who_begin_at_once_fill_one_collection(shop, restarted):
