@@ -1,12 +1,12 @@
 """What a run of the support graph is given: who answers, with which model, retriever and channel."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, Field
 
-from graphs.support.records import Passage
+from graphs.support.records import Guard, Passage
 
 if TYPE_CHECKING:
     from langchain.tools import BaseTool
@@ -55,7 +55,9 @@ class AgentProfile:
     `allowed_urls` are URL prefixes the agent may send though no passage has them; `max_characters` is the channel's
     limit for one reply, all parts together. The fixed texts are sent without a model: `handoff_message` with every
     handoff, `greeting_message` and `thanks_message` to a message that only greets or thanks. A prompt has at most about
-    `context_tokens` (as LiteLLM counts them); a message about one of the `sensitive_topics` goes to a person.
+    `context_tokens` (as LiteLLM counts them); a message about one of the `sensitive_topics` goes to a person, and a
+    reply never has one of the `forbidden_phrases`. `guardrails` are what the tenant set, by the name of their verdict.
+    With `mask_personal_data` a model is shown placeholders for personal data.
     """
 
     name: str
@@ -70,6 +72,9 @@ class AgentProfile:
     max_message_characters: int = 8000
     context_tokens: int = 8000
     sensitive_topics: tuple[str, ...] = ()
+    forbidden_phrases: tuple[str, ...] = ()
+    guardrails: Mapping[str, Guard] = field(default_factory=dict)
+    mask_personal_data: bool = False
     groundedness_threshold: float = 0.5
     relevance_threshold: float = 0.0
 

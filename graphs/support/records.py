@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Outcome = Literal["replied", "handoff", "refused"]
-Action = Literal["pass", "redraft", "handoff", "refuse"]
+Action = Literal["pass", "record", "redraft", "handoff", "refuse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,22 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True)
+class Guard:
+    """How a tenant wants one guardrail: in `shadow` mode it records what it finds and nothing follows.
+
+    A `threshold` in 0..1 is the least score that passes; None is the guardrail's own.
+    """
+
+    mode: Literal["act", "shadow"] = "act"
+    threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one guardrail found: a score in 0..1 (1 is safest), the evidence in words, and what follows."""
+    """What one guardrail found: a score in 0..1 (1 is safest), the evidence in words, and what follows.
+
+    `record` is a finding in shadow mode: kept, and nothing follows.
+    """
 
     name: str
     passed: bool
