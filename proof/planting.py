@@ -235,6 +235,7 @@ def make_agent(canary: Canaries) -> Agent:
         handoff_message=canary("handoff"),
         allowed_urls=[f"https://example.com/{canary('allowed')}"],
         labels=[canary("label")],
+        forbidden_phrases=[canary("forbidden")],
     )
 
 

@@ -6,7 +6,16 @@ from uuid import UUID
 from fastapi import APIRouter, Depends
 
 from app.agents import service
-from app.agents.schemas import AgentCreate, AgentList, AgentOut, AgentUpdate, Hours, Knowledge, Texts
+from app.agents.schemas import (
+    AgentCreate,
+    AgentList,
+    AgentOut,
+    AgentUpdate,
+    GuardrailSetting,
+    Hours,
+    Knowledge,
+    Texts,
+)
 from app.auth.route import CurrentSession, TenantRoute, needs, repeatable
 from app.hours import CLOSED_MESSAGE
 from app.models import Agent
@@ -88,6 +97,9 @@ def _out(agent: Agent) -> AgentOut:
         relevance_threshold=agent.relevance_threshold,
         context_tokens=agent.context_tokens,
         sensitive_topics=agent.sensitive_topics or [],
+        forbidden_phrases=agent.forbidden_phrases or [],
+        guardrails={name: GuardrailSetting(**setting) for name, setting in agent.guardrails.items()},
+        mask_personal_data=agent.mask_personal_data,
         mode=agent.mode,
         resume_after_minutes=agent.resume_after_minutes,
     )

@@ -3,14 +3,15 @@
 import re
 from datetime import date, datetime
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.hours import CLOSED_MESSAGE, MIDNIGHT
 from app.web import CleanText, Labels, Language
+from graphs.support.records import CONFIGURABLE
 
 Name = Annotated[CleanText, Field(min_length=1, max_length=200)]
 Instructions = Annotated[CleanText, Field(max_length=8000)]
@@ -23,6 +24,7 @@ Minutes = Annotated[int, Field(ge=1, le=43_200)]
 Threshold = Annotated[float, Field(ge=0, le=1)]
 ContextTokens = Annotated[int, Field(ge=2000, le=200_000)]
 Topics = Annotated[list[Annotated[CleanText, Field(min_length=1, max_length=200)]], Field(max_length=100)]
+Phrases = Annotated[list[Annotated[CleanText, Field(min_length=1, max_length=200)]], Field(max_length=100)]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 
@@ -44,6 +46,13 @@ def _known_zone(name: str) -> str:
     if name not in available_timezones():
         raise ValueError("this time zone is not known; one is called Europe/Kyiv")
     return name
+
+
+def _known_guardrails(told: Any) -> Any:
+    # Before the rest is looked at: what is wrong in an entry is told by its name.
+    if isinstance(told, dict) and not set(told) <= set(CONFIGURABLE):
+        raise ValueError(f"a guardrail that can be set is called one of: {', '.join(CONFIGURABLE)}")
+    return told
 
 
 Clock = Annotated[str, AfterValidator(_on_clock)]
@@ -99,6 +108,18 @@ class Knowledge(BaseModel):
     languages: list[Language] = Field(default_factory=list, max_length=50, description="ISO 639-1")
 
 
+class GuardrailSetting(BaseModel):
+    """How one guardrail is wanted: in `shadow` it notes what it finds (action record), and nothing follows."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    mode: Literal["act", "shadow"] = "act"
+    threshold: Threshold | None = Field(None, description="the least score that passes; null: the guardrail's own")
+
+
+Guardrails = Annotated[dict[str, GuardrailSetting], BeforeValidator(_known_guardrails)]
+
+
 class AgentCreate(BaseModel):
     """A new agent."""
 
@@ -143,6 +164,17 @@ class AgentCreate(BaseModel):
     sensitive_topics: Topics = Field(
         default_factory=list, description="words, or a few; a message about one is for a person, reason sensitive_topic"
     )
+    forbidden_phrases: Phrases = Field(
+        default_factory=list, description="what no answer may say, in whatever case; a draft that does is written anew"
+    )
+    guardrails: Guardrails = Field(
+        default_factory=dict,
+        description=f"all that are set, by name; the others act as usual. Names: {', '.join(CONFIGURABLE)}",
+        examples=[{"promises": {"mode": "shadow"}, "groundedness": {"mode": "act", "threshold": 0.6}}],
+    )
+    mask_personal_data: bool = Field(
+        False, description="a language model is shown placeholders for e-mail addresses, numbers and the like"
+    )
     mode: Mode = Field("autopilot", description="copilot: a person approves each answer; off: the agent says nothing")
     resume_after_minutes: Minutes | None = Field(
         720, description="after so long without a word of the person who took over; null: only by hand"
@@ -170,6 +202,9 @@ class AgentUpdate(BaseModel):
     relevance_threshold: Threshold | None = None
     context_tokens: ContextTokens | None = None
     sensitive_topics: Topics | None = None
+    forbidden_phrases: Phrases | None = None
+    guardrails: Guardrails | None = None
+    mask_personal_data: bool | None = None
     mode: Mode | None = None
     resume_after_minutes: Minutes | None = None
 

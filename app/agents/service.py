@@ -14,6 +14,7 @@ from app.models.agents import NOTHING
 from app.models.labels import distinct
 from app.web import Page
 from graphs.support.context import AgentProfile
+from graphs.support.records import Guard
 from vectorstore.words import language_of
 
 Values = dict[str, Any]
@@ -98,6 +99,9 @@ def profile_of(
         relevance_threshold=agent.relevance_threshold,
         context_tokens=agent.context_tokens,
         sensitive_topics=tuple(agent.sensitive_topics or ()),
+        forbidden_phrases=tuple(agent.forbidden_phrases or ()),
+        guardrails={name: Guard(**setting) for name, setting in agent.guardrails.items()},
+        mask_personal_data=agent.mask_personal_data,
         max_characters=max_characters,
     )
 

@@ -53,6 +53,7 @@ async def _run_turn(runtime: Runtime, due: Due, outbox: Outbox) -> None:
         build_context(runtime, due.profile, knowledge, outbox.tool),
         spending=Spending(runtime, due.turning.tenant_id, customer),
         remember=Remembering(runtime, due.turning, due.memory),
+        customer_name=due.customer_name,
     )
     state = await run(context, due.text, due.memory.history, due.memory.summary)
     _tell(state)

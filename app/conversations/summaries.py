@@ -68,7 +68,9 @@ async def _last_answer(session: AsyncSession, conversation: Conversation, turn: 
 
 
 def _findings(record: dict[str, Any]) -> list[str]:
-    failed = [verdict for verdict in record.get("verdicts", []) if not verdict["passed"]]
+    # What a guardrail found in shadow mode is no reason for anything.
+    verdicts = (verdict for verdict in record.get("verdicts", []) if verdict["action"] != "record")
+    failed = [verdict for verdict in verdicts if not verdict["passed"]]
     return list(dict.fromkeys(str(verdict["evidence"])[:_LONGEST] for verdict in failed))
 
 

@@ -19,7 +19,7 @@ from app.conversations.satisfaction import KIND as SATISFACTION
 from app.documents.collections import Vectors, in_force
 from app.documents.filters import Filters, knowledge_of
 from app.hours import is_open
-from app.models import Agent, Connection, Conversation, Delivery, Handoff, Message, Turn, now
+from app.models import Agent, Connection, Contact, Conversation, Delivery, Handoff, Message, Turn, now
 from app.queue import Queue
 from app.runtime import Runtime
 from graphs.spans import trace_id
@@ -30,8 +30,9 @@ logger = logging.getLogger(__name__)
 
 _ID: BindParameter[UUID] = bindparam("id")
 _LOCKED = (
-    select(Conversation, Connection, Agent)
+    select(Conversation, Connection, Agent, Contact)
     .join(Message, Message.conversation_id == Conversation.id)
+    .join(Contact, Contact.id == Conversation.contact_id)
     .join(Connection, Connection.id == Message.connection_id)
     .join(Agent, Agent.id == Connection.agent_id)
     .where(Message.id == _ID)
@@ -64,6 +65,7 @@ class Due:
     text: str
     memory: Memory
     contact_id: UUID
+    customer_name: str
     channel: str
     is_closed: bool
 
@@ -104,7 +106,7 @@ async def begin_turn(
     message, waiting = await _waiting(session, message_id)
     if found is None or message is None or _wait(message, waiting, burst, cap) is None:
         return None
-    conversation, connection, agent = found
+    conversation, connection, agent, contact = found
     if connection.state not in LIVE:
         return None
     turn = await _turn_for(session, conversation, connection, waiting)
@@ -136,6 +138,7 @@ async def begin_turn(
         text=text,
         memory=await recall(session, conversation, min(item.position for item in waiting)),
         contact_id=conversation.contact_id,
+        customer_name=contact.name or "",
         channel=connection.channel,
         is_closed=agent.when_closed == "hand_off" and not is_open(agent.hours, now()),
     )

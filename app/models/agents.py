@@ -3,8 +3,9 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Float, Text, text
+from sqlalchemy import ARRAY, Float, Text, false, text
 from sqlalchemy import Uuid as UuidType
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import (
@@ -24,7 +25,8 @@ NOTHING = UUID(int=0)
 class Agent(TenantScoped):
     """One agent. It knows the documents that are named by id, by source or by label; if none is, all of its tenant's.
 
-    Of these `languages` leave the ones that are in one of them; none means any.
+    Of these `languages` leave the ones that are in one of them; none means any. `guardrails` has {"mode", "threshold"}
+    by the name of a verdict.
     """
 
     __tablename__ = "agents"
@@ -69,5 +71,9 @@ class Agent(TenantScoped):
     context_tokens: Mapped[int] = mapped_column(default=8000, server_default=text("8000"))
     sensitive_topics_sealed: Mapped[bytes | None] = sealed()
     sensitive_topics: Encrypted[list[str] | None] = optional_json("sensitive_topics_sealed")
+    forbidden_phrases_sealed: Mapped[bytes | None] = sealed()
+    forbidden_phrases: Encrypted[list[str] | None] = optional_json("forbidden_phrases_sealed")
+    guardrails: Mapped[dict[str, dict[str, Any]]] = mapped_column(JSONB, default=dict, server_default="{}")
+    mask_personal_data: Mapped[bool] = mapped_column(default=False, server_default=false())
     mode: Mapped[str] = mapped_column(Text, default="autopilot", server_default="autopilot")
     resume_after_minutes: Mapped[int | None] = mapped_column(default=720)

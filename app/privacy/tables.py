@@ -254,7 +254,9 @@ _AGENTS = Table(
     SHARED
     + sealed("name", "instructions", "tone", "greeting_message", "thanks_message", "handoff_message", "allowed_urls")
     + sealed("closed_message", "satisfaction_message", "translations", "hours", "sensitive_topics")
-    + sealed("labels")
+    + sealed("labels", "forbidden_phrases")
+    + clear("modes and thresholds by names of guardrails of ours", "guardrails")
+    + clear("whether a language model is shown placeholders", "mask_personal_data")
     + clear("the ids of the documents and sources it may use", "document_ids", "source_ids", erasure="cut")
     + clear("codes of languages", "languages")
     + clear(

@@ -96,7 +96,7 @@ class SupportContext:
 
     `channel` is a LangChain tool called with the fields of `ChannelInput`, once a run; it queues the reply (or hands
     the conversation over) and returns "queued", "superseded" or "skipped". `embed` gives one vector a text, in order.
-    Without `spending` nothing is limited.
+    Without `spending` nothing is limited. `customer_name` is the name that the channel shows of who writes, if any.
     """
 
     agent: AgentProfile
@@ -107,6 +107,7 @@ class SupportContext:
     spending: Spending | None = None
     remember: Remember = _forget
     relevance: Relevance = _certain
+    customer_name: str = ""
 
 
 def preview_channel() -> "BaseTool":
