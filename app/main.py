@@ -19,6 +19,8 @@ from app.conversations.desk import contacts as contacts_router
 from app.conversations.desk import router as notes_router
 from app.conversations.endpoints import replies
 from app.conversations.endpoints import router as conversations_router
+from app.conversations.mark_endpoints import guardrails as guardrails_router
+from app.conversations.mark_endpoints import router as marks_router
 from app.documents.context_endpoints import router as contexts_router
 from app.documents.endpoints import progress as document_progress
 from app.documents.endpoints import router as documents_router
@@ -86,6 +88,8 @@ def create_app(runtime: Runtime) -> FastAPI:
         consents_router,
         consent_callbacks,
         conversations_router,
+        marks_router,
+        guardrails_router,
         notes_router,
         contacts_router,
         events_router,

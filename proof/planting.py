@@ -31,6 +31,7 @@ from app.models import (
     SourcePage,
     StoredResponse,
     Turn,
+    VerdictMark,
     Webhook,
     WebhookPost,
     new_id,
@@ -108,6 +109,9 @@ async def plant_conversation(session: AsyncSession, canary: Canaries, connection
     turn.record = {"citations": [{"quote": canary("quote"), "title": canary("title")}], "verdicts": []}
     session.add(turn)
     await session.flush()
+    mark = VerdictMark(**scope, turn_id=turn.id, verdict="relevance", right=False, marked_by=new_id())
+    mark.note = canary("mark")
+    session.add(mark)
     asked, said = _message(canary, scope, turn.id, "in"), _message(canary, scope, turn.id, "out")
     session.add_all(
         [asked, said, Handoff(**scope, turn_id=turn.id, reason="no_passages"), Note(**scope, text=canary("note"))]

@@ -11,6 +11,7 @@ from langchain.tools import BaseTool
 from app.agents.service import get_agent, profile_of
 from app.billing.spending import Customer, Spending
 from app.channels.outbox import Outbox
+from app.conversations.marks import names_found
 from app.conversations.memory import Remembering
 from app.conversations.turns import Due
 from app.documents.collections import in_force
@@ -116,10 +117,13 @@ def _record(turn: Turn, state: SupportState) -> None:
     if usage is not None:
         turn.prompt_tokens, turn.completion_tokens = usage.prompt_tokens, usage.completion_tokens
         turn.cost_micros = usage.cost_micros
+    verdicts = [asdict(verdict) for verdict in state.get("verdicts", [])]
     turn.record = {
         "citations": [asdict(citation) for citation in state.get("citations", [])],
-        "verdicts": [asdict(verdict) for verdict in state.get("verdicts", [])],
+        "verdicts": verdicts,
     }
+    turn.findings = names_found(verdicts, in_shadow=False)
+    turn.shadow_findings = names_found(verdicts, in_shadow=True)
 
 
 def history_messages(items: Sequence[tuple[str, str]]) -> tuple[AnyMessage, ...]:

@@ -2,8 +2,9 @@
 
 import asyncio
 import importlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
@@ -13,7 +14,8 @@ from pydantic import AwareDatetime
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from app.auth.route import CurrentPrincipal, CurrentSession, LongRoute, TenantRoute, needs, repeatable
-from app.conversations import doubts, people, service, summaries
+from app.conversations import doubts, marks, people, service, summaries
+from app.conversations.mark_endpoints import shown as mark_shown
 from app.conversations.schemas import (
     AttachmentOut,
     ConversationList,
@@ -28,6 +30,7 @@ from app.conversations.schemas import (
     PersonMessage,
     ReplyOut,
     ReplyRequest,
+    StoredVerdict,
     SummaryOut,
     TurnOut,
 )
@@ -119,7 +122,8 @@ async def messages(conversation_id: UUID, session: CurrentSession, page: Annotat
     """Read the newest messages of a conversation in their order."""
     found = await service.list_messages(session, conversation_id, page)
     cursor = next_cursor([message.id for message, _ in found], page.limit)
-    shown = [_message(message, turn) for message, turn in reversed(found[: page.limit])]
+    marked = await marks.marks_of(session, {turn.id for _, turn in found if turn is not None})
+    shown = [_message(message, turn, marked) for message, turn in reversed(found[: page.limit])]
     return MessageList(messages=shown, next_cursor=cursor)
 
 
@@ -230,7 +234,9 @@ def _messages(messages: list[Message]) -> MessagesOut:
     return MessagesOut(messages=[_message(message, None) for message in messages])
 
 
-def _message(message: Message, turn: Turn | None) -> MessageOut:
+def _message(
+    message: Message, turn: Turn | None, marked: Mapping[UUID, marks.Marks] = MappingProxyType({})
+) -> MessageOut:
     return MessageOut(
         id=message.id,
         direction=message.direction,
@@ -240,11 +246,11 @@ def _message(message: Message, turn: Turn | None) -> MessageOut:
         attachments=[AttachmentOut.model_validate(each) for each in message.attachments or ()],
         status=message.status,
         created_at=message.created_at,
-        turn=None if turn is None else _turn(turn),
+        turn=None if turn is None else _turn(turn, marked.get(turn.id, {})),
     )
 
 
-def _turn(turn: Turn) -> TurnOut:
+def _turn(turn: Turn, marked: marks.Marks) -> TurnOut:
     record = turn.record or {}
     return TurnOut(
         id=turn.id,
@@ -252,5 +258,10 @@ def _turn(turn: Turn) -> TurnOut:
         reason=turn.reason,
         model=turn.model,
         citations=record.get("citations", []),
-        verdicts=record.get("verdicts", []),
+        verdicts=[_verdict(verdict, marked) for verdict in record.get("verdicts", [])],
     )
+
+
+def _verdict(verdict: Mapping[str, Any], marked: marks.Marks) -> StoredVerdict:
+    mark = marked.get(verdict["name"]) if marks.is_finding(verdict) else None
+    return StoredVerdict(**verdict, mark=None if mark is None else mark_shown(mark))

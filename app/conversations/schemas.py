@@ -215,6 +215,56 @@ class ConversationList(BaseModel):
     next_cursor: str | None
 
 
+class MarkIn(BaseModel):
+    """What a person says of a finding."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"verdict": "promises", "right": False, "note": "We do offer that."}]}
+    )
+
+    verdict: Annotated[CleanText, Field(min_length=1, max_length=50)] = Field(description="the name of the guardrail")
+    right: bool = Field(description="false: it was a false alarm")
+    note: Annotated[CleanText, Field(min_length=1, max_length=2000)] | None = None
+
+
+class MarkOut(MarkIn):
+    """A mark; `marked_by` is the API key that was used."""
+
+    marked_at: datetime
+    marked_by: UUID
+
+
+class GuardrailCount(BaseModel):
+    """In how many turns one guardrail found something: acting, in shadow mode; and what people said of its findings."""
+
+    name: str
+    acted: int
+    shadow: int
+    marked_right: int
+    marked_false: int
+
+
+class GuardrailCounts(BaseModel):
+    """What guardrails found in the turns of the last days."""
+
+    days: int
+    guardrails: list[GuardrailCount]
+
+
+class StoredVerdict(BaseModel):
+    """What a guardrail found, as it was kept; the evidence goes with a document that it may quote.
+
+    With the action `record` it was found in shadow mode: nothing followed. `mark` is what a person said of it.
+    """
+
+    name: str
+    passed: bool
+    score: float
+    evidence: str | None
+    action: str
+    mark: MarkOut | None = None
+
+
 class TurnOut(BaseModel):
     """How the turn that a message belongs to went."""
 
@@ -223,7 +273,7 @@ class TurnOut(BaseModel):
     reason: str | None
     model: str | None
     citations: list[dict[str, Any]]
-    verdicts: list[dict[str, Any]]
+    verdicts: list[StoredVerdict]
 
 
 class AttachmentOut(BaseModel):

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.conversations.marks import SHADOW, is_finding
 from app.conversations.service import get_conversation
 from app.errors import NotFound
 from app.models import Contact, Conversation, Message, Turn
@@ -69,9 +70,9 @@ async def _last_answer(session: AsyncSession, conversation: Conversation, turn: 
 
 def _findings(record: dict[str, Any]) -> list[str]:
     # What a guardrail found in shadow mode is no reason for anything.
-    verdicts = (verdict for verdict in record.get("verdicts", []) if verdict["action"] != "record")
-    failed = [verdict for verdict in verdicts if not verdict["passed"]]
-    return list(dict.fromkeys(str(verdict["evidence"])[:_LONGEST] for verdict in failed))
+    failed = (one for one in record.get("verdicts", []) if is_finding(one) and one["action"] != SHADOW)
+    # Evidence is gone where a document that it may quote was erased.
+    return list(dict.fromkeys(str(one["evidence"])[:_LONGEST] for one in failed if one["evidence"]))
 
 
 def _count(conversation_id: UUID) -> Any:

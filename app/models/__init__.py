@@ -18,6 +18,7 @@ from app.models.collections import Collection
 from app.models.conversations import Contact, Conversation, Handoff, Message, MessageWord, Note, Turn
 from app.models.documents import Document, DocumentChunk, DocumentVersion
 from app.models.events import Change, Webhook, WebhookPost
+from app.models.marks import VerdictMark
 from app.models.privacy import Erasure
 from app.models.sources import Source, SourcePage
 from app.models.usage import CustomerUsage, PlatformUsage, Usage
@@ -60,6 +61,7 @@ __all__ = [
     "TenantScoped",
     "Turn",
     "Usage",
+    "VerdictMark",
     "Webhook",
     "WebhookPost",
     "new_id",

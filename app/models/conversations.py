@@ -5,7 +5,17 @@ from typing import Any, Literal
 from uuid import UUID
 
 import orjson
-from sqlalchemy import BigInteger, Identity, Index, LargeBinary, PrimaryKeyConstraint, Text, UniqueConstraint, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Identity,
+    Index,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -116,7 +126,10 @@ class Conversation(Labelled, ConnectionScoped):
 
 
 class Turn(ConnectionScoped):
-    """One answer to one or more messages of a customer: at most one of a conversation is `running`."""
+    """One answer to one or more messages of a customer: at most one of a conversation is `running`.
+
+    `findings` are the names of the guardrails that found something, `shadow_findings` of those that only note it.
+    """
 
     __tablename__ = "turns"
     __table_args__ = (
@@ -149,6 +162,8 @@ class Turn(ConnectionScoped):
     trace_id: Mapped[str | None] = mapped_column(Text)
     record_sealed: Mapped[bytes | None] = sealed()
     record: Encrypted[dict[str, Any]] = Encrypted("record_sealed", orjson.dumps, orjson.loads)
+    findings: Mapped[list[str]] = mapped_column(ARRAY(Text), default=list, server_default="{}")
+    shadow_findings: Mapped[list[str]] = mapped_column(ARRAY(Text), default=list, server_default="{}")
 
 
 class Message(ConnectionScoped):

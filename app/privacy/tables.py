@@ -98,6 +98,18 @@ _TURNS = _customers(
     *clear(COUNT, "prompt_tokens", "completion_tokens", "cost_micros", "timings"),
     *clear("a random id, by which an operator finds the lines of the log", "trace_id"),
     *sealed("record"),
+    *clear("names of guardrails of ours", "findings", "shadow_findings"),
+)
+_MARKS = _customers(
+    "verdict_marks",
+    "message",
+    _OF_CONVERSATION,
+    *clear(ID, "conversation_id", "turn_id"),
+    *clear("the name of a guardrail of ours", "verdict"),
+    *clear("whether the finding was right", "is_right"),
+    *clear("the id of the API key that was used", "marked_by"),
+    *clear(TIME, "marked_at"),
+    *sealed("note"),
 )
 _CONVERSATIONS = _customers(
     "conversations",
@@ -462,6 +474,7 @@ TABLES: tuple[Table, ...] = (
     _DELIVERIES,
     _HANDOFFS,
     _NOTES,
+    _MARKS,
     _WORDS,
     _MESSAGES,
     _TURNS,

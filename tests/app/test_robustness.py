@@ -143,7 +143,8 @@ async def test_only_requests_that_can_be_repeated_say_so(tenant):
         if any(parameter["name"] == "Idempotency-Key" for parameter in operation.get("parameters", []))
     }
     made = ("/v1/documents", "/v1/documents/{document_id}/cancel", "/v1/contexts", "/v1/agents", "/v1/api-keys")
-    said = [f"/v1/conversations/{{conversation_id}}/{what}" for what in ("messages", "draft", "notes")]
+    places = ("messages", "draft", "notes", "turns/{turn_id}/marks")
+    said = [f"/v1/conversations/{{conversation_id}}/{what}" for what in places]
     hook = "/v1/webhooks/{webhook_id}"
     told = ("/v1/webhooks", *(f"{hook}/{what}" for what in ("secret", "test", "deliveries/{webhook_post_id}/retry")))
     read = ("/v1/sources", *(f"/v1/sources/{{source_id}}/{what}" for what in ("sync", "cancel")))
