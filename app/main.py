@@ -4,7 +4,19 @@ import time
 
 from fastapi import FastAPI
 
-from app import agents, auth, billing, channels, conversations, documents, events, privacy, sources, webhooks  # noqa: F401
+from app import (  # noqa: F401
+    agents,
+    auth,
+    billing,
+    channels,
+    conversations,
+    documents,
+    evaluations,
+    events,
+    privacy,
+    sources,
+    webhooks,
+)
 from app.agents.endpoints import router as agents_router
 from app.auth.endpoints import router as keys_router
 from app.auth.route import Uploads
@@ -25,6 +37,7 @@ from app.documents.context_endpoints import router as contexts_router
 from app.documents.endpoints import progress as document_progress
 from app.documents.endpoints import router as documents_router
 from app.documents.endpoints import searches
+from app.evaluations.endpoints import router as eval_datasets_router
 from app.events.endpoints import router as events_router
 from app.events.endpoints import webhooks as outgoing_webhooks
 from app.events.feed import Streams
@@ -43,6 +56,7 @@ from app.webhooks.endpoints import router as webhooks_router
 from app.webhooks.secrets import verify_token, webhook_secrets
 
 _FORM_OVERHEAD = 64 * 1024
+_MAX_DATASET_BYTES = 16 * MIB
 _DESCRIPTION = """Support agents that answer a business's direct messages from its own knowledge.
 
 Authenticate with an API key: `Authorization: Bearer jobx_…`. Errors are `application/problem+json` (RFC 9457) with a
@@ -92,6 +106,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         guardrails_router,
         notes_router,
         contacts_router,
+        eval_datasets_router,
         events_router,
         outgoing_webhooks,
         keys_router,
@@ -106,6 +121,8 @@ def _limits(runtime: Runtime):  # type: ignore[no-untyped-def]
     def limit(path: str) -> int:
         if path.startswith("/v1/documents"):
             return runtime.settings.max_document_bytes + _FORM_OVERHEAD
+        if path.startswith("/v1/eval-datasets"):
+            return _MAX_DATASET_BYTES + _FORM_OVERHEAD
         if path.startswith("/webhooks/"):
             return max_webhook_bytes(path.split("/")[2], runtime.settings)
         return MIB

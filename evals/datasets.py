@@ -55,13 +55,18 @@ _SAMPLE = TypeAdapter(Sample)
 
 
 def read_samples(path: Path) -> tuple[list[Sample], list[LineError]]:
-    """Read a UTF-8 dataset (with or without a byte order mark); OSError if the file cannot be read.
+    """Read a UTF-8 dataset, with or without a byte order mark; OSError if the file cannot be read."""
+    return parse_samples(path.read_bytes())
+
+
+def parse_samples(content: bytes) -> tuple[list[Sample], list[LineError]]:
+    """The samples of JSON Lines, and what is wrong with the lines that are none.
 
     Blank lines are skipped and unknown fields ignored. Of two samples with one id, the first is kept.
     """
     samples: dict[str, Sample] = {}
     errors: list[LineError] = []
-    for number, line in enumerate(path.read_bytes().removeprefix(UTF8_BOM).splitlines(), 1):
+    for number, line in enumerate(content.removeprefix(UTF8_BOM).splitlines(), 1):
         if not line.strip():
             continue
         try:

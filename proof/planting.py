@@ -23,6 +23,10 @@ from app.models import (
     Document,
     DocumentChunk,
     DocumentVersion,
+    EvalDataset,
+    EvalResult,
+    EvalRun,
+    EvalSample,
     Handoff,
     InboundEvent,
     Message,
@@ -117,6 +121,7 @@ async def plant_conversation(session: AsyncSession, canary: Canaries, connection
         [asked, said, Handoff(**scope, turn_id=turn.id, reason="no_passages"), Note(**scope, text=canary("note"))]
     )
     await session.flush()
+    await plant_evals(session, canary, turn, [asked.id, said.id])
     delivery = Delivery(**scope, turn_id=turn.id, message_id=said.id, part=0, epoch=0, state="sent", sent_at=now())
     delivery.provider_message_id = canary("sent")
     delivery.provider_message_hash = _hash("message", connection_id)
@@ -133,6 +138,23 @@ async def plant_conversation(session: AsyncSession, canary: Canaries, connection
     for argument, row in planted:
         await _failed_job(session, argument, row)
     return conversation
+
+
+async def plant_evals(session: AsyncSession, canary: Canaries, turn: Turn, messages: list[UUID]) -> None:
+    """A dataset with a sample of a turn, a run of it that has ended, and what was said to the sample."""
+    dataset = EvalDataset(name="Samples")
+    session.add(dataset)
+    await session.flush()
+    source = {"connection_id": turn.connection_id, "conversation_id": turn.conversation_id}
+    sample = EvalSample(dataset_id=dataset.id, **source, turn_id=turn.id, message_ids=messages)
+    sample.name_hash, sample.content = _hash("eval sample"), {"id": canary("sample"), "question": canary("asked")}
+    run = EvalRun(dataset_id=dataset.id, task="answers", status="done", total=1, ended_at=now())
+    run.result = {"metrics": {}}
+    session.add_all([sample, run])
+    await session.flush()
+    result = EvalResult(run_id=run.id, sample_id=sample.id, **source, epoch=1, content={"reply": canary("reply")})
+    session.add(result)
+    await session.flush()
 
 
 async def plant_bulk(session: AsyncSession, connection_id: UUID, conversation_id: UUID, count: int) -> list[str]:
@@ -209,6 +231,12 @@ async def plant_rest(session: AsyncSession, canary: Canaries, mentioned: Sequenc
     source.base, source.error = f"https://example.com/{canary('base')}", canary("failed")
     source.paths, source.labels = {"include": [f"/{canary('path')}"]}, [canary("label")]
     session.add(source)
+    dataset = EvalDataset(name=canary("dataset"))
+    session.add(dataset)
+    await session.flush()
+    run = EvalRun(dataset_id=dataset.id, task="answers", status="failed", total=0, error=canary("error"))
+    run.result, run.error_code = {"metrics": canary("metrics")}, "internal_error"
+    session.add(run)
     for row in mentioned:
         answer = StoredResponse(
             key_hash=_hash("idempotency"),

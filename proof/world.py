@@ -87,7 +87,7 @@ class World:
 
     def table(self, noun: str) -> Table | None:
         """The table that an id called `noun`_id names, as `agent_id` names one of agents."""
-        nouns = {f"{noun}s", noun, f"api_{noun}s", f"document_{noun}s"}
+        nouns = {f"{noun}s", noun, f"api_{noun}s", f"document_{noun}s", f"eval_{noun}s"}
         return next((table for table in self.tables if table.noun in nouns), None)
 
     async def refresh(self, *, now: bool = False) -> bool:

@@ -25,6 +25,8 @@ Scope = Literal[
     "connections:write",
     "conversations:read",
     "conversations:write",
+    "evals:read",
+    "evals:write",
     "keys:write",
     "privacy:read",
     "privacy:write",

@@ -21,7 +21,7 @@ from app.conversations.lookups import (
     find_conversation,
     message_hashes,
 )
-from app.conversations.memory import forget
+from app.conversations.memory import drop_samples, forget
 from app.conversations.people import drop_drafts, stop_agent, supersede_draft
 from app.conversations.satisfaction import take_rating
 from app.conversations.statuses import settle_echo
@@ -206,6 +206,7 @@ async def _edit(session: AsyncSession, queue: Queue, conversation: Conversation,
         if message.text != (event.text or ""):
             message.text = event.text or ""
             forget(conversation, message.position)
+            await drop_samples(session, message)
             await _start_over(session, queue, message)
     if not found and event.direction == "in":
         await _message(session, queue, conversation, replace(event, message_id=event.target_id))
@@ -218,6 +219,7 @@ async def _delete(session: AsyncSession, queue: Queue, conversation: Conversatio
         for message in found:
             message.text, message.attachments, message.status = "", None, "deleted"
             forget(conversation, message.position)
+            await drop_samples(session, message)
             await _start_over(session, queue, message)
         if not found and target and event.direction == "in":
             gone = replace(event, message_id=target, dedup_id=f"{event.dedup_id} {target}", text=None)

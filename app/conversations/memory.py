@@ -9,12 +9,12 @@ from hashlib import sha256
 from uuid import UUID
 
 from langchain.messages import AIMessage, AnyMessage, HumanMessage
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.channels.gate import lock_connection
 from app.channels.outbox import Turning
-from app.models import Conversation, Message
+from app.models import Conversation, EvalSample, Message
 from app.runtime import Runtime
 
 # Of what no summary covers yet so many of the newest are read: more than fit into a prompt, and a bound all the same.
@@ -90,6 +90,12 @@ def forget(conversation: Conversation, position: int) -> None:
     """Drop the summary of a conversation if it covers a message that has changed; the conversation is locked."""
     if conversation.summary_until is not None and position <= conversation.summary_until:
         conversation.summary, conversation.summary_until = None, None
+
+
+async def drop_samples(session: AsyncSession, message: Message) -> None:
+    """Remove the eval samples that were made of a message which was changed or taken back."""
+    mine = delete(EvalSample).where(EvalSample.conversation_id == message.conversation_id)
+    await session.execute(mine.where(EvalSample.message_ids.any_() == message.id))
 
 
 async def _as_it_was(session: AsyncSession, conversation_id: UUID, covered: tuple[Said, ...]) -> bool:

@@ -219,7 +219,8 @@ async def _old(vault: Vault, tenant_id: UUID, model: type[Row], beyond: UUID | N
         )
         connection = model.scope_column()
         if connection is not None:
-            query = query.where(connection.in_(list(keyring.connections)))
+            # What belongs to a connection only if it was taken from one of its conversations may have none.
+            query = query.where(or_(connection.is_(None), connection.in_(list(keyring.connections))))
         if beyond is not None:
             query = query.where(model.id > beyond)
         return list(await session.scalars(query.order_by(model.id).limit(_IDS)))

@@ -17,6 +17,7 @@ from app.models.channels import Connection, ConnectionRoute, Consent, Delivery, 
 from app.models.collections import Collection
 from app.models.conversations import Contact, Conversation, Handoff, Message, MessageWord, Note, Turn
 from app.models.documents import Document, DocumentChunk, DocumentVersion
+from app.models.evaluations import EvalDataset, EvalResult, EvalRun, EvalSample
 from app.models.events import Change, Webhook, WebhookPost
 from app.models.marks import VerdictMark
 from app.models.privacy import Erasure
@@ -43,6 +44,10 @@ __all__ = [
     "DocumentVersion",
     "Encrypted",
     "Erasure",
+    "EvalDataset",
+    "EvalResult",
+    "EvalRun",
+    "EvalSample",
     "Handoff",
     "InboundEvent",
     "Message",

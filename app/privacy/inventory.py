@@ -35,6 +35,7 @@ JOB_ARGUMENTS: Mapping[str, str | None] = {
     "document_id": "tenant.documents",
     "collection_id": "tenant.collections",
     "source_id": "tenant.sources",
+    "eval_run_id": "tenant.eval_runs",
     "erasure_id": None,
     "trace": None,
 }

@@ -9,7 +9,7 @@ from sqlalchemy import ARRAY, delete, func, select, update
 from sqlalchemy import Uuid as UuidType
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.models import Agent, Conversation, Erasure, StoredResponse, Turn
+from app.models import Agent, Conversation, Erasure, EvalResult, EvalSample, StoredResponse, Turn
 from app.models.agents import NOTHING
 from app.privacy.removal import add_count, tenant_of
 from app.runtime import Runtime
@@ -50,25 +50,36 @@ async def forget_document(runtime: Runtime, erasure: Erasure) -> None:
         replaced = func.array_replace(Agent.document_ids, erasure.target_id, NOTHING, type_=ARRAY(UuidType))
         mine = update(Agent).where(Agent.document_ids.any_() == erasure.target_id)
         await session.execute(mine.values(document_ids=replaced))
+    for model, kept in ((Turn, "record"), (EvalResult, "content"), (EvalSample, "content")):
+        await _forget_quotes(runtime, erasure, model, kept)
+
+
+async def _forget_quotes(runtime: Runtime, erasure: Erasure, model: Any, kept: str) -> None:
+    """Take a document's quotes out of what rows of a model keep in JSON, as the attribute `kept`."""
     last: UUID | None = None
     while True:
         async with runtime.vault.session(tenant_of(erasure)) as session:
-            rows = await _page(session, Turn, last)
+            rows = await _page(session, model, last)
             if not rows:
                 return
             last = rows[-1].id
-            for turn in rows:
-                if turn.record and str(erasure.target_id) in str(turn.record):
-                    turn.record = _without(turn.record, str(erasure.target_id))
+            for row in rows:
+                record = getattr(row, kept)
+                if record and str(erasure.target_id) in str(record):
+                    setattr(row, kept, _without(record, str(erasure.target_id)))
                     await add_count(session, erasure, "citations", 1)
 
 
 def _without(record: dict[str, Any], document_id: str) -> dict[str, Any]:
-    """A turn's record without a document's citations; the verdicts' evidence may quote it, so that goes as well."""
-    return {
-        "citations": [one for one in record.get("citations", ()) if one.get("document_id") != document_id],
-        "verdicts": [one | {"evidence": None} for one in record.get("verdicts", ())],
+    """A record without what names or quotes a document; the verdicts' evidence may quote it, so that goes as well."""
+    named = {name: [one for one in record[name] if one != document_id] for name in ("relevant",) if name in record}
+    quoted = {
+        name: [one for one in record[name] if one.get("document_id") != document_id]
+        for name in ("citations", "passages")
+        if name in record
     }
+    found = [one | {"evidence": None} for one in record.get("verdicts", ())]
+    return record | named | quoted | ({"verdicts": found} if "verdicts" in record else {})
 
 
 async def _page(session: AsyncSession, model: Any, after: UUID | None) -> Sequence[Any]:

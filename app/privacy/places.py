@@ -13,8 +13,8 @@ DataClass = Literal[
 # key, of a random secret. wrapped: a key under the key above it. derived: computed from a text, which it does not show.
 Form = Literal["sealed", "hashed", "digest", "wrapped", "derived", "clear"]
 Retention = Literal[
-    "account", "changes", "consents", "conversations", "events", "jobs", "keys", "knowledge", "logs", "memory",
-    "backups", "posts", "receipts", "replays", "schema", "usages",
+    "account", "changes", "consents", "conversations", "evaluations", "events", "jobs", "keys", "knowledge", "logs",
+    "memory", "backups", "posts", "receipts", "replays", "schema", "usages",
 ]  # fmt: skip
 # row: deleted with its row. cut: taken out of a row that stays. key: destroyed last, and with it what it encrypts.
 # file, vector, job: removed from there. expires: not reached, and gone after its time. kept: nothing of a person.
@@ -22,6 +22,7 @@ Erasure = Literal["row", "cut", "key", "file", "vector", "job", "expires", "kept
 
 CUSTOMERS = "to answer a customer's messages on the tenant's behalf"
 ANSWERS = "to answer from what the tenant uploaded"
+QUALITY = "to find out how well the agents answer"
 SERVICE = "to run the service for the tenant"
 SAFETY = "to do each thing once, and to find out what went wrong"
 PROOF = "to show that an erasure was carried out"
@@ -60,6 +61,7 @@ RULES: Mapping[Retention, str] = {
     "conversations": f"{_CHATS.days} days after the last message, or as the tenant sets it ({_CHATS.least} to"
     f" {_CHATS.most}); when the connection stops, gone at once or after 30 days, by its channel",
     "consents": f"{24 * TERMS['consents'].days} hours; what was granted until it is connected, an hour at most",
+    "evaluations": "as long as the tenant keeps the dataset; what is of a conversation goes with it",
     "events": f"the body until it is handled; the hash that makes a repetition harmless {TERMS['events'].days} days",
     "jobs": f"until the job succeeded; one that failed for good {TERMS['jobs'].days} days",
     "keys": "as long as what it encrypts",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from app.privacy.evaluation_tables import EVALUATIONS
 from app.privacy.places import (
     ANSWERS,
     CODE,
@@ -27,6 +28,7 @@ from app.privacy.places import (
     hashed,
     sealed,
 )
+from app.privacy.queue_tables import QUEUE
 from app.privacy.source_tables import SOURCES
 
 _ALL_OF_TENANT: Mapping[Scope, str] = {"tenant": "tenant_id = :target"}
@@ -441,36 +443,10 @@ _SCHEMA = Table(
 )
 
 
-def _queue(name: str, *columns: Column) -> Table:
-    return Table(
-        f"queue.procrastinate_{name}", "operations", SAFETY, INTEREST, "jobs", columns, erasure="job", exported=False
-    )
-
-
-_QUEUE = (
-    _queue(
-        "jobs",
-        *clear("a number of the queue's own", "id", "worker_id"),
-        *clear("a name of ours", "queue_name", "task_name"),
-        *clear(COUNT, "priority", "attempts"),
-        *clear("an id or a keyed hash with the name of its kind; one after another within it", "lock", "queueing_lock"),
-        *clear("ids and a trace, listed one by one as job arguments", "args"),
-        *clear(STATE, "status", "abort_requested"),
-        *clear(TIME, "scheduled_at"),
-    ),
-    _queue("events", *clear("a number of the queue's own", "id", "job_id"), *clear(STATE, "type"), *clear(TIME, "at")),
-    _queue(
-        "periodic_defers",
-        *clear("a number of the queue's own", "id", "job_id"),
-        *clear("a name of ours", "task_name", "periodic_id"),
-        *clear(TIME, "defer_timestamp"),
-    ),
-    _queue("workers", *clear("a number of the queue's own", "id"), *clear(TIME, "last_heartbeat")),
-)
-
 # Children first, so that each deletion is a small one; keys after what they open. What triggers write comes after what
 # they are on: nothing can bring it back then.
 TABLES: tuple[Table, ...] = (
+    *EVALUATIONS,
     _DELIVERIES,
     _HANDOFFS,
     _NOTES,
@@ -500,7 +476,7 @@ TABLES: tuple[Table, ...] = (
     _PROFILES,
     _PLATFORM_USAGES,
     _ERASURES,
-    *_QUEUE,
+    *QUEUE,
     _SCHEMA,
     _MASTERS,
     _CONNECTION_KEYS,

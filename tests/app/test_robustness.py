@@ -148,7 +148,9 @@ async def test_only_requests_that_can_be_repeated_say_so(tenant):
     hook = "/v1/webhooks/{webhook_id}"
     told = ("/v1/webhooks", *(f"{hook}/{what}" for what in ("secret", "test", "deliveries/{webhook_post_id}/retry")))
     read = ("/v1/sources", *(f"/v1/sources/{{source_id}}/{what}" for what in ("sync", "cancel")))
-    assert repeatable == {(path, "post") for path in (*made, *said, *told, *read)}
+    samples = "/v1/eval-datasets/{eval_dataset_id}/samples"
+    tried = ("/v1/eval-datasets", samples, f"{samples}/from-turns")
+    assert repeatable == {(path, "post") for path in (*made, *said, *told, *read, *tried)}
 
 
 async def test_agents_made_at_once_are_all_there(tenant):
