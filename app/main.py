@@ -38,6 +38,7 @@ from app.documents.endpoints import progress as document_progress
 from app.documents.endpoints import router as documents_router
 from app.documents.endpoints import searches
 from app.evaluations.endpoints import router as eval_datasets_router
+from app.evaluations.run_endpoints import router as evals_router
 from app.events.endpoints import router as events_router
 from app.events.endpoints import webhooks as outgoing_webhooks
 from app.events.feed import Streams
@@ -107,6 +108,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         notes_router,
         contacts_router,
         eval_datasets_router,
+        evals_router,
         events_router,
         outgoing_webhooks,
         keys_router,

@@ -1,7 +1,8 @@
 """Work whose job is gone: found again and given a new one, so that nothing that was acknowledged stays undone.
 
 A job that used up its attempts while the database or the queue was away leaves an event unhandled, a message
-unanswered or a delivery open. All three jobs do nothing when there is nothing to do, so a second one is harmless.
+unanswered, a delivery open or an eval run undone. These jobs do nothing when there is nothing to do, so a second one is
+harmless.
 """
 
 import logging
@@ -15,8 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.channels.connections import LIVE
-from app.models import Connection, Delivery, InboundEvent, Message, Tenant, Turn, WebhookPost, now
-from app.queue import ANSWERS, DELIVERIES, INBOUND
+from app.evaluations.runs import OPEN
+from app.evaluations.runs import TASK as EVALUATION
+from app.models import Connection, Delivery, EvalRun, InboundEvent, Message, Tenant, Turn, WebhookPost, now
+from app.queue import ANSWERS, DELIVERIES, INBOUND, INGESTION
 from app.runtime import Runtime
 
 logger = logging.getLogger(__name__)
@@ -66,6 +69,10 @@ async def _rescue_tenant(runtime: Runtime, tenant_id: UUID, quiet: timedelta) ->
                 _Lost("channels:deliver_message", DELIVERIES, "delivery_id", row, f"delivery:{row}")
                 for row in await _deliveries(session, quiet)
             ],
+            *[
+                _Lost(EVALUATION, INGESTION, "eval_run_id", row, f"evaluations:{tenant_id}")
+                for row in await _evaluations(session, quiet)
+            ],
         ]
         for lost in found:
             ids = {"tenant_id": tenant_id, lost.argument: lost.row}
@@ -103,6 +110,12 @@ async def _messages(session: AsyncSession, quiet: timedelta) -> list[_Lost]:
         _Lost("conversations:answer", ANSWERS, "message_id", row[0], f"conversation:{row[1]}")
         for row in await session.execute(query.limit(_AT_ONCE))
     ]
+
+
+async def _evaluations(session: AsyncSession, quiet: timedelta) -> list[UUID]:
+    query = select(EvalRun.id).where(EvalRun.status.in_(OPEN), EvalRun.created_at < now() - quiet)
+    lost = query.where(_without_job(EVALUATION, "eval_run_id", EvalRun.id))
+    return list(await session.scalars(lost.order_by(EvalRun.id).limit(_AT_ONCE)))
 
 
 async def _posts(session: AsyncSession, quiet: timedelta) -> list[UUID]:

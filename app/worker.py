@@ -14,6 +14,7 @@ from app.conversations.tasks import blueprint as conversation_tasks
 from app.documents.context_tasks import blueprint as context_tasks
 from app.documents.reindex import blueprint as reindex_tasks
 from app.documents.tasks import blueprint as document_tasks
+from app.evaluations.tasks import blueprint as evaluation_tasks
 from app.events.posting import queue_due
 from app.events.tasks import blueprint as event_tasks
 from app.health.endpoints import health_app, health_router
@@ -36,6 +37,7 @@ BLUEPRINTS = (
     context_tasks,
     conversation_tasks,
     document_tasks,
+    evaluation_tasks,
     event_tasks,
     privacy_tasks,
     reindex_tasks,

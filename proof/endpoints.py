@@ -32,17 +32,19 @@ _ELSEWHERE = {
 }
 # Take what an owner granted, a draft that waits, a send in doubt, a connection that none of the others has stopped, ids
 # that belong together, which no chance gives, or a model that writes; tests/app/channels/test_consents.py,
-# test_people.py, test_doubts.py and test_marks.py of tests/app/conversations, tests/app/events/test_webhooks.py and
-# tests/app/documents/test_contexts.py show that they work.
+# test_people.py, test_doubts.py and test_marks.py of tests/app/conversations, tests/app/events/test_webhooks.py,
+# tests/app/documents/test_contexts.py and tests/app/evaluations/test_datasets.py show that they work.
 _WRITE = "POST /v1/conversations/{conversation_id}/messages"
 _DRAFT = "/v1/conversations/{conversation_id}/draft"
 _DOUBT = "PATCH /v1/conversations/{conversation_id}/messages/{message_id}"
 _RETRY = "POST /v1/webhooks/{webhook_id}/deliveries/{webhook_post_id}/retry"
 _CONTEXTS = "POST /v1/contexts"
 _MARKS = "/v1/conversations/{conversation_id}/turns/{turn_id}/marks"
+_SAMPLE = "/v1/eval-datasets/{eval_dataset_id}/samples/{eval_sample_id}"
 _NOT_BY_CHANCE = {
     *("POST /v1/consents/{consent_id}/accounts", f"POST {_DRAFT}", f"DELETE {_DRAFT}"),
     *(_WRITE, _DOUBT, _RETRY, _CONTEXTS, f"POST {_MARKS}", f"DELETE {_MARKS}/{{verdict}}"),
+    *(f"PUT {_SAMPLE}", f"DELETE {_SAMPLE}"),
 }
 _NOT_FOUND, _FAILED = 404, 500
 _RIGHT_KIND = 0.9

@@ -34,6 +34,8 @@ _RECENT = 20
 _WEBHOOKS = 5
 # One that is removed is still in its table, until a job has been through it.
 _SOURCES = 20
+# No more than ten runs may wait, and probes ask for some.
+_DATASETS, _RUNS = 15, 6
 _IDS_KEPT_FOR = 25
 
 
@@ -286,12 +288,24 @@ async def _leave_open(runtime: Runtime, party: Party) -> None:
         page = SourcePage(source_id=UUID(made["id"]), url=f"https://{word}.example.com/page", depth=0, run=1)
         page.url_hash = secrets.token_bytes(32)
         session.add(page)
+    await _leave_evals(party)
     (connection,) = (await party.http.get("/v1/connections")).json()["connections"]
     await webhook(runtime, party, connection["id"], f"{word} not handled yet", 99)
     for number in range(_WEBHOOKS):
         body = {"url": f"https://{word}.example.com/{number}", "events": ["conversation.resolved"]}
         made = await _made(party, "/v1/webhooks", body)
         await _made(party, f"/v1/webhooks/{made['id']}/test", None)
+
+
+async def _leave_evals(party: Party) -> None:
+    """Datasets, and runs of some that nobody has begun."""
+    (agent, *_) = (await party.http.get("/v1/agents")).json()["agents"]
+    for number in range(_DATASETS):
+        samples = [{"id": f"{each}", "question": f"{party.canary} {QUESTION}"} for each in range(2)]
+        made = await _made(party, "/v1/eval-datasets", {"name": f"{party.canary} {number}", "samples": samples})
+        if number >= _DATASETS - _RUNS:
+            body = {"task": "answers", "dataset_id": made["id"], "agent_id": agent["id"]}
+            await _made(party, "/v1/evals", body)
 
 
 async def _made(party: Party, path: str, body: Any, headers: dict[str, str] | None = None) -> dict[str, Any]:

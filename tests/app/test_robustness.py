@@ -149,7 +149,7 @@ async def test_only_requests_that_can_be_repeated_say_so(tenant):
     told = ("/v1/webhooks", *(f"{hook}/{what}" for what in ("secret", "test", "deliveries/{webhook_post_id}/retry")))
     read = ("/v1/sources", *(f"/v1/sources/{{source_id}}/{what}" for what in ("sync", "cancel")))
     samples = "/v1/eval-datasets/{eval_dataset_id}/samples"
-    tried = ("/v1/eval-datasets", samples, f"{samples}/from-turns")
+    tried = ("/v1/evals", "/v1/eval-datasets", samples, f"{samples}/from-turns")
     assert repeatable == {(path, "post") for path in (*made, *said, *told, *read, *tried)}
 
 

@@ -77,7 +77,8 @@ async def test_a_sample_is_changed_and_deleted(shop, dataset):
         b'{"question": 1}',
         b'{"question": "\\ud800"}',
     ):
-        refused = await shop.http.put(found["one"], content=b'{"sample": %b}' % wrong)
+        json = {"Content-Type": "application/json"}
+        refused = await shop.http.put(found["one"], content=b'{"sample": %b}' % wrong, headers=json)
         assert (refused.status_code, refused.json()["code"]) == (422, "bad_sample")
     assert (await shop.http.delete(found["one"])).status_code == 204
     assert (await shop.http.delete(found["one"])).status_code == 404
