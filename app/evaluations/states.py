@@ -3,21 +3,25 @@
 Whatever a run has said is stored at once, so that a run that was cut goes on where it was.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import orjson
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.evaluations.runs import OPEN, results
 from app.evaluations.service import sample_of
-from app.models import EvalResult, EvalRun, EvalSample, now
+from app.models import Document, EvalResult, EvalRun, EvalSample, now
 from app.models.evaluations import EvalTask
 from app.runtime import Runtime
 from evals.datasets import Sample
+
+_ID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,19 +103,19 @@ async def goes_on(runtime: Runtime, plan: Plan) -> bool:
 
 
 async def keep_result(runtime: Runtime, plan: Plan, asked: Asked, content: Mapping[str, Any], cost_micros: int) -> None:
-    """Store what an agent said to a sample, sealed, and what that cost; nothing where either is gone meanwhile.
+    """Store what an agent said to a sample, sealed, and what that cost; nothing where it has no place any more.
 
-    `content` is JSON. Of what it has under `citations` and `passages`, lists of {"document_id", …}, and under
-    `verdicts` that goes which an erased document is quoted in; it must have quotes of documents nowhere else.
+    `content` is any JSON that has the ids of the documents which it quotes: by them it goes with each of these. It is
+    not stored once a document of it, or the sample, is gone, or the run was cancelled.
     """
     async with runtime.vault.session(plan.tenant_id) as session:
         run = await session.get(EvalRun, plan.run_id, with_for_update=True)
-        # Kept from going until this is stored, and goes with it.
+        # Kept from going until this is stored, and goes with it; the documents likewise.
         sample = await session.get(EvalSample, asked.sample_id, with_for_update={"read": True})
         if run is None:
             return
         run.cost_micros += cost_micros
-        if sample is None or run.status not in OPEN:
+        if sample is None or run.status not in OPEN or await _quotes_erased(session, content, sample):
             return
         result = EvalResult(
             connection_id=sample.connection_id,
@@ -150,6 +154,16 @@ async def fail(runtime: Runtime, tenant_id: UUID, run_id: UUID, code: str, words
         if run is not None and run.status in OPEN:
             _end(run, "failed")
             run.error_code, run.error = code, words
+
+
+async def _quotes_erased(session: AsyncSession, content: Mapping[str, Any], sample: EvalSample) -> bool:
+    named = _ids(content) - _ids(sample.content)
+    there = select(Document.id).where(Document.id.in_(named), Document.deleted_at.is_(None)).order_by(Document.id)
+    return bool(named - set(await session.scalars(there.with_for_update(read=True))))
+
+
+def _ids(value: Any) -> set[UUID]:
+    return {UUID(found.decode()) for found in _ID.findall(orjson.dumps(value))}
 
 
 async def _goes_on(session: AsyncSession, plan: Plan) -> bool:

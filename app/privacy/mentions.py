@@ -1,7 +1,7 @@
 """What names or quotes something erased in rows that stay: stored answers, citations, agents' lists."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,8 @@ from app.models.agents import NOTHING
 from app.privacy.removal import add_count, tenant_of
 from app.runtime import Runtime
 
+# Whether a row named a document; it does not any more.
+Change = Callable[[AsyncSession, Any, str], Awaitable[bool]]
 _BATCH = 500
 _ID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -50,12 +52,13 @@ async def forget_document(runtime: Runtime, erasure: Erasure) -> None:
         replaced = func.array_replace(Agent.document_ids, erasure.target_id, NOTHING, type_=ARRAY(UuidType))
         mine = update(Agent).where(Agent.document_ids.any_() == erasure.target_id)
         await session.execute(mine.values(document_ids=replaced))
-    for model, kept in ((Turn, "record"), (EvalResult, "content"), (EvalSample, "content")):
-        await _forget_quotes(runtime, erasure, model, kept)
+    await _walk(runtime, erasure, Turn, _without_quotes)
+    await _walk(runtime, erasure, EvalSample, _without_name)
+    await _walk(runtime, erasure, EvalResult, _gone)
 
 
-async def _forget_quotes(runtime: Runtime, erasure: Erasure, model: Any, kept: str) -> None:
-    """Take a document's quotes out of what rows of a model keep in JSON, as the attribute `kept`."""
+async def _walk(runtime: Runtime, erasure: Erasure, model: Any, change: Change) -> None:
+    """Change every row of a model that names a document, and count those."""
     last: UUID | None = None
     while True:
         async with runtime.vault.session(tenant_of(erasure)) as session:
@@ -64,22 +67,37 @@ async def _forget_quotes(runtime: Runtime, erasure: Erasure, model: Any, kept: s
                 return
             last = rows[-1].id
             for row in rows:
-                record = getattr(row, kept)
-                if record and str(erasure.target_id) in str(record):
-                    setattr(row, kept, _without(record, str(erasure.target_id)))
+                if await change(session, row, str(erasure.target_id)):
                     await add_count(session, erasure, "citations", 1)
 
 
-def _without(record: dict[str, Any], document_id: str) -> dict[str, Any]:
-    """A record without what names or quotes a document; the verdicts' evidence may quote it, so that goes as well."""
-    named = {name: [one for one in record[name] if one != document_id] for name in ("relevant",) if name in record}
-    quoted = {
-        name: [one for one in record[name] if one.get("document_id") != document_id]
-        for name in ("citations", "passages")
-        if name in record
+async def _without_quotes(_session: AsyncSession, turn: Turn, document_id: str) -> bool:
+    """A turn without a document's citations; the verdicts' evidence may quote it, so that goes as well."""
+    record = turn.record
+    if not record or document_id not in str(record):
+        return False
+    turn.record = {
+        "citations": [one for one in record.get("citations", ()) if one.get("document_id") != document_id],
+        "verdicts": [one | {"evidence": None} for one in record.get("verdicts", ())],
     }
-    found = [one | {"evidence": None} for one in record.get("verdicts", ())]
-    return record | named | quoted | ({"verdicts": found} if "verdicts" in record else {})
+    return True
+
+
+async def _without_name(_session: AsyncSession, sample: EvalSample, document_id: str) -> bool:
+    """An eval sample that does not name a document among those with its answer."""
+    relevant = sample.content.get("relevant", ())
+    if document_id not in relevant:
+        return False
+    sample.content = sample.content | {"relevant": [one for one in relevant if one != document_id]}
+    return True
+
+
+async def _gone(session: AsyncSession, result: EvalResult, document_id: str) -> bool:
+    """What an agent said to a sample goes as a whole: it was made of the document."""
+    if document_id not in str(result.content):
+        return False
+    await session.delete(result)
+    return True
 
 
 async def _page(session: AsyncSession, model: Any, after: UUID | None) -> Sequence[Any]:

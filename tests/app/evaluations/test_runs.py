@@ -287,17 +287,29 @@ async def test_a_dataset_goes_with_its_runs(shop, dataset, start, run_jobs):
     assert (await shop.http.get(run)).status_code == 404
 
 
-async def test_a_documents_quotes_go_out_of_results_with_it(shop, dataset, start, run_jobs):
-    await start(await dataset(KNOWN))
+async def test_what_quotes_a_document_goes_with_it(shop, dataset, start, run_jobs):
+    await start(await dataset(KNOWN, UNKNOWN))
     await run_jobs()
-    [before] = await said(shop)
-    assert before["citations"]
-    assert before["passages"]
+    assert len(await said(shop)) == 2
     await shop.http.delete(f"/v1/documents/{shop.document}")
     await run_jobs()
-    [after] = await said(shop)
-    assert (after["citations"], after["passages"]) == ([], [])
-    assert {verdict["evidence"] for verdict in after["verdicts"]} == {None}
+    assert shop.document not in str(await said(shop))
+    assert all(one["outcome"] == "handoff" for one in await said(shop))
+
+
+async def test_what_quotes_a_document_that_went_meanwhile_is_not_kept(shop, dataset, start, run_jobs, monkeypatch):
+    run, real = await start(await dataset(KNOWN)), running.run
+
+    async def erasing(*arguments):
+        state = await real(*arguments)
+        assert state["citations"]
+        await shop.http.delete(f"/v1/documents/{shop.document}")
+        return state
+
+    monkeypatch.setattr(running, "run", erasing)
+    await run_jobs()
+    assert await said(shop) == []
+    assert (await read(shop, run))["status"] == "done"
 
 
 async def test_nothing_of_a_run_is_in_the_log_or_the_queue(shop, dataset, start, run_jobs, caplog):
