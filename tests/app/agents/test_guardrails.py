@@ -3,7 +3,9 @@
 import pytest
 
 from app.agents.service import profile_of
+from app.conversations import answering
 from app.models import Agent
+from app.simulators.telegram import text_update
 from graphs.support.records import CONFIGURABLE, Guard
 
 SET = {"promises": {"mode": "shadow", "threshold": None}, "groundedness": {"mode": "act", "threshold": 0.7}}
@@ -32,6 +34,20 @@ async def test_the_graph_is_told(tenant):
     assert profile.guardrails == {"promises": Guard("shadow"), "groundedness": Guard("act", 0.7)}
     assert profile.forbidden_phrases == ("money back",)
     assert profile.mask_personal_data is True
+
+
+async def test_the_graph_is_told_who_writes(tenant, run_jobs, monkeypatch):
+    connection, names, run = await tenant.connect(await tenant.add_agent()), [], answering.run
+
+    async def noting(context, *arguments):
+        names.append(context.customer_name)
+        return await run(context, *arguments)
+
+    monkeypatch.setattr(answering, "run", noting)
+    written = text_update(5001, "Hello", update_id=1, message_id=1, name="Ada Lovelace")
+    assert (await tenant.post(connection, written)).status_code == 200
+    await run_jobs()
+    assert names == ["Ada Lovelace"]
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,18 @@ async def test_everything_is_under_the_new_keys_and_still_read(shop, telegram, r
     assert stored.rows("select generation, next_generation from keys.tenant_keys") == [(1, None)]
 
 
+async def test_eval_samples_that_belong_to_no_connection_are_under_the_new_keys_too(shop, anew, stored):
+    turn = (await shop.messages())[-1]["turn"]["id"]
+    own = {"name": "Own", "samples": [{"id": "own", "question": QUESTION}]}
+    path = f"/v1/eval-datasets/{(await shop.http.post('/v1/eval-datasets', json=own)).json()['id']}"
+    await shop.http.post(f"{path}/samples/from-turns", json={"turn_ids": [turn]})
+    before = (await shop.http.get(path)).json()
+    await anew(shop)
+    assert set(stored.headers(shop.id)) == {SECOND}
+    assert (await shop.http.get(path)).json() == before
+    assert len(before["page"]) == 2
+
+
 async def test_the_old_keys_are_gone(shop, anew, stored):
     """What was copied before the rotation does not open with what is stored after it."""
     query = "select id, connection_id, text_sealed from tenant.messages limit 1"
