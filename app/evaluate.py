@@ -165,7 +165,7 @@ async def _evaluate(settings: Settings, plan: Plan, say: Say, show: Show) -> Don
             results = await _run(tenant, asked, models, store, show)
             done = report(
                 asked.task,
-                models.answering.label,
+                ", ".join(models.answering.names),
                 asked.samples,
                 results,
                 plan.seed,

@@ -34,7 +34,7 @@ def to_html(
     return _template().render(
         told=told,
         about=task.about,
-        money=money,
+        facts=list(_facts(told)),
         wrong=wrong,
         checked=checked,
         comparison=comparison,
@@ -48,6 +48,18 @@ def to_html(
         failures=failures[:_MOST_FAILURES],
         hidden=max(0, len(failures) - _MOST_FAILURES),
     )
+
+
+def _facts(told: Report) -> Iterator[str]:
+    """What was run, in a few words each."""
+    epochs, unscored = told.run.get("epochs", 1), f", {told.not_scored} not scored" if told.not_scored else ""
+    yield f"{told.samples} samples{f' × {epochs} epochs' if epochs > 1 else ''}{unscored}"
+    for name in ("at", "agent", "judge", "seed"):
+        if (value := told.run.get(name)) is not None:
+            yield str(value) if name == "at" else f"{name} {value}"
+    if told.spent.get("calls") or told.spent.get("hits"):
+        known = f", {told.spent['hits']} more were known" if told.spent["hits"] else ""
+        yield f"spent {money(told.spent['cost_micros'])} in {told.spent['calls']} model calls{known}"
 
 
 def money(micros: int) -> str:

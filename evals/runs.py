@@ -34,7 +34,8 @@ class Store:
         if self._path is not None:
             self._path.touch(_OWNER_ONLY)
             with self._path.open("ab") as file:
-                file.write(RESULT.dump_json(result) + b"\n")
+                # A line of its own even after one that was cut in the middle.
+                file.write(b"\n" + RESULT.dump_json(result))
 
     def forget(self) -> None:
         """Remove the file: the run is over."""

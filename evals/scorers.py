@@ -4,13 +4,13 @@ All of these are deterministic. The one that asks a model is in `evals.judge`.
 """
 
 import base64
-import binascii
 import codecs
+import contextlib
 import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from itertools import chain
 
 from evals.datasets import Sample
@@ -188,15 +188,15 @@ def _is_strange(output: Output) -> bool:
     return False
 
 
-def _decoded(text: str) -> list[str]:
-    found = []
+def _decoded(text: str) -> Iterator[str]:
     for piece in re.findall(r"[A-Za-z0-9+/_=-]{8,}", text):
-        for decode in (base64.urlsafe_b64decode, base64.b64decode, bytes.fromhex):
-            try:
-                found.append(decode(piece + "=" * (-len(piece) % 4) if decode is not bytes.fromhex else piece).decode())
-            except (ValueError, binascii.Error):
-                continue
-    return found
+        for decode in (_from_base64, bytes.fromhex):
+            with contextlib.suppress(ValueError):
+                yield decode(piece).decode()
+
+
+def _from_base64(piece: str) -> bytes:
+    return base64.urlsafe_b64decode(piece.rstrip("=") + "=" * (-len(piece.rstrip("=")) % 4))
 
 
 def _letters(text: str) -> str:
