@@ -38,7 +38,7 @@ async def test_a_run_that_was_cut_goes_on(tmp_path):
 
     with pytest.raises(BaseExceptionGroup):
         await run_samples(SAMPLES, Scripted(dies), [], Limits(1), Store(file))
-    file.write_bytes(file.read_bytes() + b'{"id": "4", "epo')
+    file.write_bytes(file.read_bytes() + b'\n{"id": "4", "epo')
     solver = Scripted(lambda asked, _epoch: output(f"reply {asked.id}"))
     results = await run_samples(SAMPLES, solver, [], Limits(1), Store(file))
     assert solver.asked == [("4", 0), ("5", 0), ("6", 0)]
