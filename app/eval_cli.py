@@ -64,7 +64,7 @@ def run_command(
     """
     # Not at the top: a web process never loads LangGraph.
     from app.eval_shell import Reports, run  # noqa: PLC0415
-    from app.evaluate import Plan  # noqa: PLC0415
+    from app.evaluating.plans import Plan  # noqa: PLC0415
 
     plan = Plan(task, dataset or (), corpus or (), model, judge, agent, limit, epochs, seed, at_once, fresh)
     reports = Reports(json, html, junit, baseline, fail_under or ())

@@ -10,7 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from app.errors import JobxError
-from app.evaluate import Plan, evaluate
+from app.evaluating.plans import Plan
+from app.evaluating.stage import evaluate
 from app.settings import Settings
 from evals.html import between, money, number, to_html
 from evals.junit import to_junit
