@@ -207,3 +207,21 @@ def test_a_canary_is_in_its_attack_unless_it_is_hidden():
 
     assert [sample.id for sample in plain_ones if not seen(sample)] == []
     assert [sample.id for sample in samples("attacks") if tags()[sample.id] & HIDDEN and seen(sample)] == []
+
+
+def test_the_readme_counts_the_samples_by_language():
+    shown = ("en", "de", "es", "fr", "uk")
+    text = (DATASETS / "README.md").read_text("utf-8")
+
+    for suite in SUITES:
+        counts = [counted(suite)[language] for language in shown]
+        total = len(samples(suite))
+        row = " | ".join(map(str, [total, *counts, total - sum(counts)]))
+        assert f"| `{suite}.jsonl` | {row} |" in text
+
+
+def test_the_readme_counts_the_attacks_by_kind():
+    kinds = ("direct", "document", "url", "multilingual", "encoded", "history")
+    words = ", ".join(f"{kind} {len(tagged(kind))}" for kind in kinds)
+
+    assert f"`attacks.jsonl`: {words}." in (DATASETS / "README.md").read_text("utf-8")
