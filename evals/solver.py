@@ -58,9 +58,9 @@ class _Channel:
 
 
 class GraphSolver:
-    """Runs the graph as a turn does. `names` are the corpus's documents by their ids in the store."""
+    """Runs the graph as a turn does. `names` are the corpus's documents by their ids in the store; None: the same."""
 
-    def __init__(self, context: SupportContext, names: Mapping[str, Named]) -> None:
+    def __init__(self, context: SupportContext, names: Mapping[str, Named] | None) -> None:
         self._context, self._names = context, names
 
     async def __call__(self, sample: Sample, epoch: int) -> Output:
@@ -83,7 +83,7 @@ class GraphSolver:
 class SearchSolver:
     """Runs the graph up to its search, which gives as many passages as ten documents may have."""
 
-    def __init__(self, context: SupportContext, rank: Rank, names: Mapping[str, Named]) -> None:
+    def __init__(self, context: SupportContext, rank: Rank, names: Mapping[str, Named] | None) -> None:
         self._context, self._rank, self._names = context, rank, names
 
     async def __call__(self, sample: Sample, epoch: int) -> Output:
@@ -113,10 +113,10 @@ def history_of(sample: Sample) -> tuple[AnyMessage, ...]:
 
 
 def _output(
-    state: SupportState, sent: str, found: Sequence[Passage], names: Mapping[str, Named], milliseconds: float
+    state: SupportState, sent: str, found: Sequence[Passage], names: Mapping[str, Named] | None, milliseconds: float
 ) -> Output:
     passages = state.get("passages") or found
-    ranked = (names[passage.document_id].id for passage in found if passage.document_id in names)
+    ranked = (_named(names, passage.document_id, "")[0] for passage in found)
     return Output(
         outcome=state.get("outcome", "handoff"),
         reason=state.get("reason"),
@@ -129,7 +129,7 @@ def _output(
             Quote(*_named(names, one.document_id, one.title), one.text, one.heading, one.page, round(one.score, 4))
             for one in passages
         ),
-        retrieved=tuple(dict.fromkeys(ranked)),
+        retrieved=tuple(dict.fromkeys(name for name in ranked if name is not None)),
         verdicts=tuple(state.get("verdicts", ())),
         model=state.get("model"),
         usage=state.get("usage", Usage()),
@@ -137,6 +137,8 @@ def _output(
     )
 
 
-def _named(names: Mapping[str, Named], document_id: str, title: str) -> tuple[str | None, str]:
+def _named(names: Mapping[str, Named] | None, document_id: str, title: str) -> tuple[str | None, str]:
+    if names is None:
+        return document_id, title
     named = names.get(document_id)
     return (None, title) if named is None else (named.id, named.title or title)

@@ -23,15 +23,10 @@ from app.evaluating.tenant import Corpus, Say, Show
 from app.runtime import Runtime
 from app.settings import Settings
 from evals.datasets import Sample
-from evals.judge import Judge
 from evals.report import Report, report
 from evals.results import Result
 from evals.runs import Limits, Store, run_samples
-from evals.scorers import Attacked, Scorer, Similar
-from evals.solver import GraphSolver, SearchSolver, Solver, given
-from evals.tasks import Task
-from graphs.support.context import SupportContext
-from graphs.support.prompts import system_prompt
+from evals.setup import scorers_of, solver_of
 from graphs.support.records import Passage
 
 _KEY_BYTES = 32
@@ -80,10 +75,14 @@ class Stage:
         corpus = await self._corpus(asked)
         runtime = replace(self.runtime, llm=models.answering)
         context = await tenant.context_of(runtime, corpus.tenant_id, asked.agent)
+
+        async def rank(question: str, limit: int) -> Sequence[Passage]:
+            return await search(runtime, corpus.tenant_id, question, limit)
+
         return await run_samples(
             asked.samples,
-            _solver(runtime, corpus, context, asked.task),
-            _scorers(context, asked.task, models),
+            solver_of(asked.task, context, rank, corpus.names),
+            scorers_of(asked.task, context, models.judging),
             Limits(asked.plan.at_once, asked.plan.epochs),
             store,
             lambda done, every: self.show("samples", done, every),
@@ -129,29 +128,6 @@ async def stage(settings: Settings, say: Say, show: Show) -> AsyncIterator[Stage
         own = scratch.settings_in(Path(data), settings).model_copy(update={"master_key": key})
         async with scratch.jobx(own, say) as runtime:
             yield Stage(settings, runtime, say, show)
-
-
-def _solver(runtime: Runtime, corpus: Corpus, context: SupportContext, task: Task) -> Solver:
-    if task.solver == "given":
-        return given
-    if task.solver == "graph":
-        return GraphSolver(context, corpus.names)
-
-    async def rank(question: str, limit: int) -> Sequence[Passage]:
-        return await search(runtime, corpus.tenant_id, question, limit)
-
-    return SearchSolver(context, rank, corpus.names)
-
-
-def _scorers(context: SupportContext, task: Task, models: Models) -> list[Scorer]:
-    scorers: list[Scorer] = list(task.scorers)
-    if task.name == "answers":
-        scorers.append(Similar(context.embed))
-    if task.name == "injection":
-        scorers.append(Attacked([system_prompt(context.agent), context.agent.instructions]))
-    if models.judging is not None and task.name in ("answers", "judge"):
-        scorers.append(Judge(models.judging))
-    return scorers
 
 
 def _told(asked: Asked) -> dict[str, Any]:
