@@ -18,6 +18,7 @@ from evals.solver import Solver
 
 logger = logging.getLogger(__name__)
 Show = Callable[[int, int], None]
+SECONDS = 300.0
 _OWNER_ONLY = 0o600
 
 
@@ -60,7 +61,7 @@ class Limits:
 
     at_once: int = 4
     epochs: int = 1
-    seconds: float = 300.0
+    seconds: float = SECONDS
 
 
 def chosen(samples: Sequence[Sample], limit: int | None, seed: int) -> list[Sample]:
@@ -99,7 +100,10 @@ async def run_samples(
     return [store.results[sample.id, epoch] for sample, epoch in wanted]
 
 
-async def _result(sample: Sample, epoch: int, solver: Solver, scorers: Collection[Scorer], seconds: float) -> Result:
+async def run_sample(
+    sample: Sample, epoch: int, solver: Solver, scorers: Collection[Scorer], seconds: float = SECONDS
+) -> Result:
+    """One sample's result in one epoch, not scored if nobody answered in time; raises what solver and scorers raise."""
     output: Output | None = None
     cache.epoch.set(epoch)
     try:
@@ -110,10 +114,15 @@ async def _result(sample: Sample, epoch: int, solver: Solver, scorers: Collectio
         return Result(sample.id, epoch, output, not_scored=str(error))
     except TimeoutError:
         return Result(sample.id, epoch, output, not_scored="timed_out")
+
+
+async def _result(sample: Sample, epoch: int, solver: Solver, scorers: Collection[Scorer], seconds: float) -> Result:
+    try:
+        return await run_sample(sample, epoch, solver, scorers, seconds)
     except Exception as error:
         # Of one sample: the others are worth as much without it. The text of an error may quote what was handled.
         logger.warning("a sample could not be run: %s", type(error).__name__)
-        return Result(sample.id, epoch, output, not_scored=f"failed: {type(error).__name__}")
+        return Result(sample.id, epoch, None, not_scored=f"failed: {type(error).__name__}")
 
 
 async def _scored(sample: Sample, output: Output, scorers: Collection[Scorer]) -> Scores:
