@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 from procrastinate import Blueprint
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from app.channels.registry import CHANNELS
 from app.crypto import MasterKey, derive
@@ -32,6 +32,7 @@ from app.runtime import Runtime
 from app.settings import Settings
 from app.simulators.telegram import TelegramSimulator
 from app.storage import Storage, StorageUnavailable, make_storage
+from app.telemetry import set_up_logging
 from graphs.embeddings import HostedEmbedder
 from graphs.llm import LanguageModel
 from graphs.models import ModelConfig, embedding_config, models_from
@@ -291,6 +292,17 @@ def new_pressure(settings: Settings, queue: Queue, metrics: Metrics) -> Pressure
     return Pressure(
         queue, metrics, limit_seconds=settings.queue_age_limit_seconds, burst_seconds=settings.burst_cap_seconds
     )
+
+
+def read_settings() -> Settings:
+    """The environment's settings, by which logs are written from now on; raises ConfigurationError."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        wrong = "; ".join(f"JOBX_{'__'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        raise ConfigurationError(f"The configuration is wrong. {wrong}") from None
+    set_up_logging(settings.log_level, settings.log_format)
+    return settings
 
 
 def model_configs(settings: Settings) -> tuple[ModelConfig, ...]:

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 
 from app import assembly
@@ -16,14 +15,14 @@ from app.billing.service import MICROS_PER_CENT, set_plan
 from app.chat import chat
 from app.db import Database, DatabaseAddress
 from app.embedded.postgres import EmbeddedPostgresError
-from app.errors import ConfigurationError, JobxError
+from app.errors import JobxError
+from app.eval_cli import evals
 from app.migrations.history import Stage
 from app.migrations.server import check_server
 from app.privacy_cli import privacy
 from app.queue import Share
 from app.settings import Settings
 from app.talk import Answer, ask
-from app.telemetry import set_up_logging
 from app.tenants.service import create_tenant
 from graphs.models import UnsupportedVersion
 from vectorstore.embeddings import EmbeddingError
@@ -39,6 +38,7 @@ operator = typer.Typer(no_args_is_help=True, help="For whoever runs this Jobx.")
 tenant = typer.Typer(no_args_is_help=True, help="The businesses that use this Jobx.")
 keys = typer.Typer(no_args_is_help=True, help="The keys that everything stored is encrypted with.")
 cli.add_typer(operator, name="operator")
+cli.add_typer(evals, name="eval")
 cli.add_typer(keys, name="keys")
 cli.add_typer(privacy, name="privacy")
 operator.add_typer(tenant, name="tenant")
@@ -53,7 +53,7 @@ def up_command() -> None:
     """Run everything in one process: database, vectors, web server and worker."""
     from app.up import up  # noqa: PLC0415
 
-    up(_settings(), console)
+    up(assembly.read_settings(), console)
 
 
 @cli.command()
@@ -62,7 +62,7 @@ def serve() -> None:
     # Each command loads what it runs and no more: a web process never loads LangGraph.
     from app.main import serve  # noqa: PLC0415
 
-    serve(_settings())
+    serve(assembly.read_settings())
 
 
 @cli.command()
@@ -72,7 +72,7 @@ def worker(
     """Run a worker process, one of many. Needs servers for PostgreSQL and Qdrant."""
     from app.worker import work  # noqa: PLC0415
 
-    work(_settings(), queues)
+    work(assembly.read_settings(), queues)
 
 
 @cli.command()
@@ -84,7 +84,7 @@ def migrate(
     """Bring the database up to date."""
     from app.migrations import runner  # noqa: PLC0415
 
-    with assembly.database(_settings()) as (admin, app_password):
+    with assembly.database(assembly.read_settings()) as (admin, app_password):
         done = runner.migrate(admin, app_password, stage=stage)
         if check:
             runner.check(admin)
@@ -102,7 +102,7 @@ def reindex(
     """Write vectors anew, into the store and for the embedding model of the settings, while the old ones answer."""
     from app.reindex import reindex as run  # noqa: PLC0415
 
-    run(_settings(), tenant_id, console.print)
+    run(assembly.read_settings(), tenant_id, console.print)
 
 
 @cli.command()
@@ -118,7 +118,7 @@ def ingest(
     from app.progress_bar import bar  # noqa: PLC0415
 
     with bar(console) as show:
-        failures = run(_settings(), tenant_id, paths, console.print, show, labels or ())
+        failures = run(assembly.read_settings(), tenant_id, paths, console.print, show, labels or ())
     for failure in failures:
         console.print(f"{failure.title}: {failure.reason}", style="red")
     if failures:
@@ -131,7 +131,7 @@ def keys_status() -> None:
     """Count tenants by the master key and the generation of keys that they are under, and webhooks to be renewed."""
     from app.rotate import status  # noqa: PLC0415
 
-    status(_settings(), console.print)
+    status(assembly.read_settings(), console.print)
 
 
 @keys.command("rotate")
@@ -146,13 +146,13 @@ def keys_rotate(
     """Put every tenant's keys under the current master key. The service goes on; run it again if it was cut."""
     from app.rotate import rotate  # noqa: PLC0415
 
-    rotate(_settings(), re_encrypt, console.print)
+    rotate(assembly.read_settings(), re_encrypt, console.print)
 
 
 @tenant.command("create")
 def tenant_create(name: Annotated[str, typer.Argument(help="The business's name.")]) -> None:
     """Make a tenant and print its first API key, which is shown this once."""
-    settings = _settings()
+    settings = assembly.read_settings()
     with assembly.database(settings, share=True) as (admin, app_password):
         address = assembly.service_address(admin, app_password)
         if settings.database_url is None:
@@ -174,7 +174,7 @@ def tenant_limit(
     ] = None,
 ) -> None:
     """Limit what a tenant's plan lets language models cost in a month, in US cents."""
-    settings = _settings()
+    settings = assembly.read_settings()
     with assembly.database(settings, share=True) as (admin, app_password):
         address = assembly.service_address(admin, app_password)
         check_server(address)
@@ -194,7 +194,7 @@ def simulate(
     Telegram is the sample's own connection. The others are simulated here: the first run says what Jobx is to be
     started with.
     """
-    data_dir, lines = _settings().data_dir, sys.stdin if question is None else [question]
+    data_dir, lines = assembly.read_settings().data_dir, sys.stdin if question is None else [question]
     if channel != "telegram":
         chat(channel, data_dir, lines, console.print)
         return
@@ -225,16 +225,6 @@ async def _create_tenant(settings: Settings, address: DatabaseAddress, name: str
         return await create_tenant(await assembly.open_vault(settings, db), name)
     finally:
         await db.close()
-
-
-def _settings() -> Settings:
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        wrong = "; ".join(f"JOBX_{'__'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
-        raise ConfigurationError(f"The configuration is wrong. {wrong}") from None
-    set_up_logging(settings.log_level, settings.log_format)
-    return settings
 
 
 def main() -> None:

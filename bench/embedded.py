@@ -1,64 +1,33 @@
 """Jobx in this process on its embedded stores, as `jobx up` has them, for benchmarks of its knowledge."""
 
-import asyncio
 import contextlib
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from uuid import UUID
 
 import httpx
-from sqlalchemy import func, select
+from sqlalchemy import select
 
-from app import assembly
-from app.health import Readiness
+from app import scratch
 from app.main import create_app
-from app.migrations.runner import migrate
 from app.models import DocumentVersion
 from app.runtime import Runtime
+from app.scratch import jobx
 from app.settings import Settings
-from app.worker import BLUEPRINTS, run_worker
 
 ROOT = Path(__file__).resolve().parents[1]
-_SAY_SECONDS = 15.0
-_POLL_SECONDS = 0.5
 Say = Callable[[str], None]
+__all__ = ["ROOT", "Say", "client", "jobx", "settings_in", "unread", "until_read"]
 
 
 def settings_in(folder: Path) -> Settings:
-    """The environment's settings with the embedded stores, which are below `folder`, and without any server."""
+    """The environment's settings with the embedded stores, which are below `folder`, without any model or server."""
     environment = Settings()
-    return environment.model_copy(
-        update={
-            "data_dir": folder,
-            "model_dir": environment.model_dir or ROOT / ".cache" / "embeddings",
-            "database_url": None,
-            "qdrant_url": None,
-            "s3": type(environment.s3)(bucket=None),
-            "models": (),
-            "anthropic_api_key": None,
-            "openai_api_key": None,
-            **dict.fromkeys(("master_key", "master_key_file", "master_key_command"), None),
-            **dict.fromkeys(("master_key_previous", "master_key_previous_file"), None),
-        }
-    )
-
-
-@contextlib.asynccontextmanager
-async def jobx(settings: Settings, say: Say) -> AsyncIterator[Runtime]:
-    """Web and worker in one process, with a database that is made for it."""
-    with assembly.database(settings) as (admin, password):
-        await asyncio.to_thread(migrate, admin, password)
-        address = assembly.service_address(admin, password)
-        readiness, stop = Readiness(ready=True), asyncio.Event()
-        async with assembly.running(settings, address, readiness, say, blueprints=BLUEPRINTS) as runtime:
-            worker = asyncio.create_task(run_worker(runtime, stop, share="documents", sole=True))
-            try:
-                yield runtime
-            finally:
-                stop.set()
-                await worker
+    models = environment.model_dir or ROOT / ".cache" / "embeddings"
+    plain = {"model_dir": models, "models": (), "anthropic_api_key": None, "openai_api_key": None}
+    usual = {"ingestion_concurrency": environment.ingestion_concurrency}
+    return scratch.settings_in(folder, environment.model_copy(update=plain)).model_copy(update=usual)
 
 
 @contextlib.asynccontextmanager
@@ -71,17 +40,7 @@ async def client(runtime: Runtime, api_key: str) -> AsyncIterator[httpx.AsyncCli
 
 async def until_read(runtime: Runtime, tenant_id: UUID, documents: int, say: Say) -> None:
     """Wait until every document is ready or has failed."""
-    waiting = select(func.count()).where(DocumentVersion.status.in_(("pending", "running")))
-    said = -_SAY_SECONDS
-    while True:
-        async with runtime.vault.session(tenant_id) as session:
-            left = await session.scalar(waiting) or 0
-        if not left:
-            return
-        if time.monotonic() - said > _SAY_SECONDS:
-            said = time.monotonic()
-            say(f"reading and embedding, {documents - left} of {documents} documents")
-        await asyncio.sleep(_POLL_SECONDS)
+    await scratch.until_read(runtime, tenant_id, documents, scratch.now_and_then(say, "reading and embedding"))
 
 
 async def unread(runtime: Runtime, tenant_id: UUID) -> dict[str, int]:

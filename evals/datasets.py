@@ -1,17 +1,26 @@
-"""Eval datasets: JSON Lines, one question per line.
+"""Eval datasets: JSON Lines with one question per line, CSV with one per row, or a folder in BEIR layout.
 
 A broken line is reported with its number and the rest is read, so that one typing error does not lose a night's run.
 """
 
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 
-UTF8_BOM = b"\xef\xbb\xbf"
+from evals.beir import UTF8_BOM, judgements
 
 Filled = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+_SEVERAL = frozenset({"facts", "relevant", "tags"})
+_YES_OR_NO = frozenset({"answerable", "attack"})
+_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+# More than the csv module takes by itself: a history may stand in a cell.
+_LONGEST_CELL = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +35,11 @@ class Turn:
 class Sample:
     """One question and what a good answer to it looks like.
 
-    `expected` is a model answer; `facts` are short strings a right answer contains; `relevant` are ids or titles of the
-    documents that hold the answer. An unanswerable question ought to be handed over. In an attack, `canary` is the text
-    that must not appear in the reply. `language` is an ISO 639-1 code.
+    `expected` is a model answer; `facts` are short strings a right answer contains, with `|` between ways to write the
+    same; `relevant` are ids or titles of the documents that hold the answer. An unanswerable question ought to be
+    handed over. In an attack, `canary` is the text that must not appear in the reply. `language` is an ISO 639-1 code.
+    `tags` name slices that a report shows on their own. `reply` with `label` (whether a person found it right) is
+    what a model judge is measured on.
     """
 
     id: Filled
@@ -41,6 +52,9 @@ class Sample:
     attack: bool = False
     canary: str | None = None
     language: str | None = None
+    tags: tuple[Filled, ...] = ()
+    reply: str | None = None
+    label: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,33 +66,134 @@ class LineError:
 
 
 _SAMPLE = TypeAdapter(Sample)
+_Read = tuple[int, Sample | LineError]
 
 
 def read_samples(path: Path) -> tuple[list[Sample], list[LineError]]:
-    """Read a UTF-8 dataset, with or without a byte order mark; OSError if the file cannot be read."""
-    return parse_samples(path.read_bytes())
+    """Read a UTF-8 dataset (with or without a byte order mark); OSError if the file cannot be read.
 
-
-def parse_samples(content: bytes) -> tuple[list[Sample], list[LineError]]:
-    """The samples of JSON Lines, and what is wrong with the lines that are none.
-
-    Blank lines are skipped and unknown fields ignored. Of two samples with one id, the first is kept.
+    A name that ends in .csv is read as CSV, a folder as a test set in BEIR layout, all else as JSON Lines. Blank lines
+    are skipped and unknown fields ignored. Of two samples with one id, the first is kept.
     """
+    if path.is_dir():
+        return _kept(_queries(path))
+    data = path.read_bytes()
+    return _kept(_rows(data)) if path.suffix.lower() == ".csv" else parse_samples(data)
+
+
+def parse_samples(data: bytes) -> tuple[list[Sample], list[LineError]]:
+    """The same of JSON Lines that are no file."""
+    return _kept(_lines(data))
+
+
+def _kept(lines: Iterable[_Read]) -> tuple[list[Sample], list[LineError]]:
     samples: dict[str, Sample] = {}
     errors: list[LineError] = []
-    for number, line in enumerate(content.removeprefix(UTF8_BOM).splitlines(), 1):
+    for number, read in lines:
+        if isinstance(read, LineError):
+            errors.append(read)
+        elif read.id in samples:
+            errors.append(LineError(number, f"id {read.id!r} is already used by an earlier line"))
+        else:
+            samples[read.id] = read
+    return list(samples.values()), errors
+
+
+def _lines(data: bytes) -> Iterator[_Read]:
+    for number, line in enumerate(data.removeprefix(UTF8_BOM).splitlines(), 1):
+        if line.strip():
+            yield number, _sample(number, line)
+
+
+def _sample(number: int, line: bytes | str) -> Sample | LineError:
+    try:
+        return _SAMPLE.validate_json(line, strict=True)
+    except ValidationError as error:
+        return LineError(number, _reason(error))
+
+
+def _rows(data: bytes) -> Iterator[_Read]:
+    """The rows below a header; each is known by the line of the file that it begins in."""
+    csv.field_size_limit(_LONGEST_CELL)
+    text = data.removeprefix(UTF8_BOM).decode("utf-8", "surrogateescape")
+    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    while True:
+        begins = rows.line_num + 1
+        try:
+            row = next(rows, None)
+        except csv.Error as error:
+            yield begins, LineError(begins, f"this is not CSV: {error}")
+            return
+        if row is None:
+            return
+        if any(row.values()):
+            yield begins, _row(begins, row)
+
+
+def _row(number: int, row: dict[str, Any]) -> Sample | LineError:
+    """What the same object would be as a line of JSON; of several texts in a cell each has a line of its own."""
+    if None in row:
+        return LineError(number, "the row has more cells than the header")
+    values: dict[str, Any] = {}
+    for name, cell in row.items():
+        text = (cell or "").strip()
+        if not text:
+            continue
+        if name in _SEVERAL:
+            values[name] = [part.strip() for part in text.splitlines() if part.strip()]
+        elif name in _YES_OR_NO:
+            values[name] = _TRUTH.get(text.casefold(), text)
+        else:
+            values[name] = _json(text) if name == "history" else text
+    return _checked(number, values)
+
+
+def _checked(number: int, values: dict[str, Any]) -> Sample | LineError:
+    try:
+        return _sample(number, json.dumps(values, ensure_ascii=False).encode())
+    except UnicodeEncodeError:
+        return LineError(number, "the row is not UTF-8")
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _queries(folder: Path) -> Iterator[_Read]:
+    """The questions of a test set in BEIR layout, with what the judgements say is relevant to them.
+
+    Of fields that BEIR does not have, `history`, `answers`, `reference_answer` and `answerability` are understood.
+    """
+    relevant = judgements(folder)
+    data = (folder / "queries.jsonl").read_bytes().removeprefix(UTF8_BOM)
+    for number, line in enumerate(data.split(b"\n"), 1):
         if not line.strip():
             continue
         try:
-            sample = _SAMPLE.validate_json(line, strict=True)
-        except ValidationError as error:
-            errors.append(LineError(number, _reason(error)))
+            values = json.loads(line)
+        except (ValueError, RecursionError):
+            values = None
+        if not isinstance(values, dict):
+            yield number, LineError(number, "this is not a JSON object")
             continue
-        if sample.id in samples:
-            errors.append(LineError(number, f"id {sample.id!r} is already used by an earlier line"))
-        else:
-            samples[sample.id] = sample
-    return list(samples.values()), errors
+        yield number, _checked(number, _of_query(values, relevant.get(str(values.get("_id")), ())))
+
+
+def _of_query(query: dict[str, Any], relevant: Iterable[str]) -> dict[str, Any]:
+    answers = [text for text in query.get("answers") or () if isinstance(text, str) and text.strip()]
+    sample: dict[str, Any] = {"id": query.get("_id"), "question": query.get("text"), "relevant": sorted(relevant)}
+    if answers:
+        sample["facts"] = ["|".join(answers)]
+    if query.get("history"):
+        sample["history"] = query["history"]
+    if query.get("reference_answer"):
+        sample["expected"] = query["reference_answer"]
+    if isinstance(told := query.get("answerability"), str):
+        sample |= {"answerable": told.upper() != "UNANSWERABLE", "tags": [told.lower()]}
+    return sample
 
 
 def _reason(error: ValidationError) -> str:

@@ -76,6 +76,11 @@ class LanguageModel:
         """The models in words, for the start-up line."""
         return label(tuple(self._models.values()))
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the models, best first."""
+        return tuple(self._models)
+
     def is_extractive(self, models: Sequence[str] = ()) -> bool:
         """Whether the first choice quotes documents instead of writing."""
         return next(iter(models or self._models)) == EXTRACTIVE

@@ -1,0 +1,84 @@
+"""What a run of an eval is asked about: a folder of files, JSON Lines of documents, or a folder in BEIR layout."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evals.beir import CORPUS, UTF8_BOM, is_beir
+from evals.datasets import LineError
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One document of a corpus: a file as it is, or a text; `title` may be empty."""
+
+    id: str
+    title: str
+    text: str = ""
+    file: Path | None = None
+
+    def read(self) -> bytes:
+        """The document's bytes."""
+        return self.text.encode() if self.file is None else self.file.read_bytes()
+
+
+class NoCorpus(Exception):
+    """There is no document at a path; the message names it."""
+
+
+def read_corpora(paths: Iterable[Path]) -> tuple[list[Entry], list[LineError]]:
+    """All documents of some corpora, by their ids in the order given; raises NoCorpus.
+
+    A file of a folder has its path below it as its id. Of two documents with one id the first is kept.
+    """
+    entries: dict[str, Entry] = {}
+    errors: list[LineError] = []
+    for path in paths:
+        before = len(entries)
+        for number, read in _corpus(path):
+            if isinstance(read, LineError):
+                errors.append(read)
+            elif entries.setdefault(read.id, read) is not read:
+                errors.append(LineError(number, f"_id {read.id!r} is already used by an earlier document"))
+        if len(entries) == before:
+            raise NoCorpus(f"There is no document in {path}.")
+    return list(entries.values()), errors
+
+
+def _corpus(path: Path) -> Iterator[tuple[int, Entry | LineError]]:
+    if not path.exists():
+        raise NoCorpus(f"There is no {path}.")
+    if path.is_dir() and not is_beir(path):
+        files = sorted(file for file in path.rglob("*") if file.is_file() and not _hidden(file.relative_to(path)))
+        yield from ((0, Entry(file.relative_to(path).as_posix(), "", file=file)) for file in files)
+    elif path.suffix.lower() in (".jsonl", ".ndjson") or path.is_dir():
+        yield from _lines(path / CORPUS if path.is_dir() else path)
+    else:
+        yield 0, Entry(path.name, "", file=path)
+
+
+def _hidden(name: Path) -> bool:
+    return any(part.startswith(".") for part in name.parts)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, Entry | LineError]]:
+    for number, line in enumerate(path.read_bytes().removeprefix(UTF8_BOM).split(b"\n"), 1):
+        if line.strip():
+            yield number, _entry(number, line)
+
+
+def _entry(number: int, line: bytes) -> Entry | LineError:
+    try:
+        values: Any = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return LineError(number, f"this is not JSON ({type(error).__name__})")
+    if not isinstance(values, dict):
+        return LineError(number, "this is not a JSON object")
+    name, title, text = values.get("_id"), values.get("title"), values.get("text")
+    if isinstance(name, bool) or not isinstance(name, str | int) or name == "":
+        return LineError(number, "`_id` is no text")
+    if not isinstance(text, str) or not text.strip():
+        return LineError(number, "`text` is missing or empty")
+    return Entry(str(name), title if isinstance(title, str) else "", text)
