@@ -1,6 +1,6 @@
 """A run as a page that a person reads: one file, without scripts and without a request to anywhere."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from evals.report import Change, Comparison, Report
 from evals.tasks import TASKS
 
 _BAR, _SLICE_BAR = 220, 76
-_MOST_FAILURES = 100
+_MOST_FAILURES, _MOST_WELL = 100, 200
 _WIDTH, _LEFT, _TOP, _HEIGHT = 580, 40, 20, 240
 _MICROS_PER_CENT, _MICROS_PER_DOLLAR = 10_000, 1_000_000
 
@@ -25,16 +25,18 @@ def to_html(
     wrong: Sequence[str] = (),
     *,
     checked: bool = False,
+    notes: Sequence[str] = (),
 ) -> str:
-    """The page; `wrong` is what fell short, `checked` whether anything was looked at for that."""
+    """The page; `wrong` is what fell short, `checked` whether anything was looked at for that. `notes` go on top."""
     task = TASKS[told.task]
     changes = {change.metric.name: change for change in comparison.changes} if comparison else {}
     names, slices = _slices(told, task.metrics)
     failures = list(_failures(told, samples))
+    well = list(_well(told, samples, {failure["sample"].id for failure in failures}))
     return _template().render(
         told=told,
         about=task.about,
-        facts=list(_facts(told)),
+        facts=[*notes, *_facts(told)],
         wrong=wrong,
         checked=checked,
         comparison=comparison,
@@ -47,6 +49,8 @@ def to_html(
         slices=slices,
         failures=failures[:_MOST_FAILURES],
         hidden=max(0, len(failures) - _MOST_FAILURES),
+        well=well[:_MOST_WELL],
+        well_hidden=max(0, len(well) - _MOST_WELL),
     )
 
 
@@ -148,3 +152,12 @@ def _failures(told: Report, samples: Sequence[Sample]) -> Iterator[dict[str, Any
         if result.id in wanted and result.output is not None and passes(result.scores) is False:
             wanted.discard(result.id)
             yield {"sample": known[result.id], "output": result.output, "scores": result.scores}
+
+
+def _well(told: Report, samples: Sequence[Sample], failed: Collection[str]) -> Iterator[dict[str, Any]]:
+    """The first scored epoch of each sample that was done well, or that nothing tells of."""
+    known, seen = {sample.id: sample for sample in samples}, set(failed)
+    for result in told.results:
+        if result.id not in seen and result.output is not None and result.not_scored is None:
+            seen.add(result.id)
+            yield {"sample": known[result.id], "output": result.output}

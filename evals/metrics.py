@@ -57,11 +57,13 @@ def columns_of(results: Sequence[Result]) -> dict[str, Numbers]:
     return columns
 
 
-def measured(metrics: Sequence[Metric], results: Sequence[Result], seed: int) -> dict[str, Value]:
-    """Every metric that can be computed of the results, by its name, in order."""
+def measured(
+    metrics: Sequence[Metric], results: Sequence[Result], seed: int, drawings: int = RESAMPLES
+) -> dict[str, Value]:
+    """Every metric that can be computed of the results, by its name, in order; without drawings no intervals."""
     columns = columns_of(results)
     found: dict[str, Value] = {}
-    drawn = [_drawn(columns, rows) for rows in resamples(_rows(columns), seed)]
+    drawn = [_drawn(columns, rows) for rows in resamples(_rows(columns), seed, drawings)]
     for metric in metrics:
         value = metric.of(columns)
         if not np.isnan(value):
@@ -88,10 +90,10 @@ def differences(
     return found
 
 
-def resamples(count: int, seed: int) -> Iterator[NDArray[np.int64]]:
+def resamples(count: int, seed: int, drawings: int = RESAMPLES) -> Iterator[NDArray[np.int64]]:
     """Row numbers of each resample."""
     random = np.random.default_rng(seed)
-    for _ in range(RESAMPLES if count else 0):
+    for _ in range(drawings if count else 0):
         yield random.integers(0, count, count)
 
 

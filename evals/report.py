@@ -47,9 +47,15 @@ class NotAReport(Exception):
 
 
 def report(
-    task: Task, model: str, samples: Sequence[Sample], results: Sequence[Result], seed: int, **told: Any
+    task: Task,
+    model: str,
+    samples: Sequence[Sample],
+    results: Sequence[Result],
+    seed: int,
+    metrics: dict[str, Value] | None = None,
+    **told: Any,
 ) -> Report:
-    """What a run came to."""
+    """What a run came to; `metrics` are those that were computed before."""
     scored = [result for result in results if result.not_scored is None]
     reasons: dict[str, int] = {}
     for result in results:
@@ -60,8 +66,8 @@ def report(
         model=model,
         samples=len(samples),
         not_scored=len(results) - len(scored),
-        metrics=_rounded(measured(task.metrics, scored, seed)),
-        slices=_slices(task, samples, scored, seed),
+        metrics=_rounded(measured(task.metrics, scored, seed)) if metrics is None else metrics,
+        slices=_slices(task, samples, scored),
         not_scored_reasons=reasons,
         failures=list(dict.fromkeys(result.id for result in scored if task.passes(result.scores) is False)),
         curve=curve(scored),
@@ -70,7 +76,7 @@ def report(
     )
 
 
-def _slices(task: Task, samples: Sequence[Sample], scored: Sequence[Result], seed: int) -> dict[str, dict[str, Value]]:
+def _slices(task: Task, samples: Sequence[Sample], scored: Sequence[Result]) -> dict[str, dict[str, Value]]:
     """Metrics by language and tag, where there is more than one and a slice is not all there is."""
     members: dict[str, set[str]] = {}
     for sample in samples:
@@ -82,7 +88,8 @@ def _slices(task: Task, samples: Sequence[Sample], scored: Sequence[Result], see
     for name, ids in sorted(members.items()):
         part = [result for result in scored if result.id in ids]
         if part and len(ids) < len(samples):
-            found[name] = _rounded(measured(shown, part, seed))
+            # Without intervals: so many would say less than they cost.
+            found[name] = _rounded(measured(shown, part, 0, drawings=0))
     return found
 
 

@@ -66,7 +66,8 @@ class Stage:
             await tell_price(asked, models, self.say)
             results = await self._results(asked, models, store)
             names = ", ".join(models.answering.names)
-            told = {"spent": models.spent(), "run": _told(asked), "line_errors": list(asked.line_errors)}
+            told: dict[str, Any] = {"spent": models.spent(), "run": _told(asked)}
+            told["line_errors"] = list(asked.line_errors)
             done = report(asked.task, names, asked.samples, results, plan.seed, **told)
         store.forget()
         return Done(done, asked.samples)

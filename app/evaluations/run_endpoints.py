@@ -1,5 +1,7 @@
 """/v1/evals: runs of a dataset with an agent."""
 
+import asyncio
+import importlib
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -7,7 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, Response
 
 from app.auth.route import CurrentSession, TenantRoute, needs, repeatable
-from app.evaluations import report, runs, service
+from app.evaluations import runs, service
 from app.evaluations.schemas import EvalAccepted, EvalCreate, EvalList, EvalOut, ProgressOut
 from app.models import EvalRun
 from app.runtime import of_request
@@ -49,7 +51,10 @@ async def read_report(eval_run_id: UUID, session: CurrentSession) -> Response:
     """Read a run as a page: its metrics, and each question with what was said to it; what was erased is not in it."""
     run = await runs.get(session, eval_run_id)
     dataset = await service.get(session, run.dataset_id)
-    shown = report.page(run, dataset.name, await runs.results(session, run.id))
+    rows = [(service.sample_of(row), each.epoch, each.content) for row, each in await runs.results(session, run.id)]
+    # In a thread, as it loads what a web process needs for nothing else, and may be long.
+    report = await asyncio.to_thread(importlib.import_module, "app.evaluations.report")
+    shown = await asyncio.to_thread(report.page, run, dataset.name, rows)
     return HTMLResponse(shown, headers=report.HEADERS)
 
 
@@ -70,6 +75,7 @@ def _out(run: EvalRun, done: int) -> EvalOut:
             "status": run.status,
             "progress": ProgressOut(done=done, total=run.total, cost_micros=run.cost_micros),
             "metrics": (run.result or {}).get("metrics", {}),
+            "not_scored": (run.result or {}).get("not_scored", 0),
             "error": run.error,
             "error_code": run.error_code,
             "created_at": run.created_at,

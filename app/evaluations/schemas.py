@@ -206,7 +206,10 @@ class ProgressOut(BaseModel):
 
 
 class EvalOut(BaseModel):
-    """A run; `metrics` by name once it is done: {"value", "low", "high"}."""
+    """A run; `metrics` by name once it is done: {"value", "low", "high"}, the ends of a 95 % interval.
+
+    `not_scored` counts the answers that say nothing of the agent, as its model was not to be had.
+    """
 
     id: UUID
     task: EvalTask
@@ -215,6 +218,7 @@ class EvalOut(BaseModel):
     status: EvalStatus
     progress: ProgressOut
     metrics: dict[str, dict[str, float | None]]
+    not_scored: int
     error: str | None
     error_code: str | None
     created_at: datetime

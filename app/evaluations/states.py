@@ -129,10 +129,11 @@ async def keep_result(runtime: Runtime, plan: Plan, asked: Asked, content: Mappi
         await session.execute(insert(EvalResult).values(result.column_values()).on_conflict_do_nothing())
 
 
-async def load_results(runtime: Runtime, plan: Plan) -> Sequence[tuple[Sample, Any]]:
-    """What a run has: each sample with the `content` that was kept of it."""
+async def load_results(runtime: Runtime, plan: Plan) -> Sequence[tuple[Sample, int, Any]]:
+    """What a run has: each sample with the epoch, and the `content` that was kept of it."""
     async with runtime.vault.session(plan.tenant_id) as session:
-        return [(sample_of(row), result.content) for row, result in await results(session, plan.run_id)]
+        rows = await results(session, plan.run_id)
+        return [(sample_of(row), result.epoch, result.content) for row, result in rows]
 
 
 async def finish(runtime: Runtime, plan: Plan, result: Mapping[str, Any]) -> None:
