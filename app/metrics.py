@@ -20,6 +20,7 @@ from prometheus_client import (
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graphs.models import ModelCall
+from graphs.support.records import GUARDRAILS
 
 OTHER = "other"
 WEBHOOK_ROUTES = ("/webhooks/{channel}", "/webhooks/{channel}/{connection_id}")
@@ -31,6 +32,7 @@ TURN_OUTCOMES = frozenset({"replied", "drafted", "handed_off", "superseded", "sk
 TURN_REASONS = frozenset(
     {
         "none",
+        "abuse",
         "agent_off",
         "asked_for_person",
         "connection_needs_reauthorisation",
@@ -55,20 +57,6 @@ STAGES = frozenset({"screen", "summarise", "rewrite", "retrieve", "draft", "chec
 POST_OUTCOMES = frozenset({"delivered", "retried", "failed", "cancelled"})
 SEND_OUTCOMES = frozenset({"ok", "retry", "fatal", "reconnect", "unknown", "interrupted"})
 RETRIEVAL_STEPS = frozenset({"embed", "search", "load", "rerank"})
-GUARDRAILS = frozenset(
-    {
-        *(
-            "groundedness",
-            "citations_resolve",
-            "url_allow_list",
-            "length",
-            "injection",
-            "sensitive_topic",
-            "answerable",
-        ),
-        *("approved_answer", "relevance"),
-    }
-)
 LIMITS = frozenset({"customer", "tenant", "all"})
 SOURCE_PAGE_OUTCOMES = frozenset({"added", "changed", "unchanged", "removed", "failed", "skipped"})
 INGEST_OUTCOMES = frozenset({"ready", "failed", "dropped", "handed_back"})

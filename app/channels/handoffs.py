@@ -17,6 +17,7 @@ _AGENT: Select[Agent] = (
 DRAFT = "draft"
 # What the graph found out, what the channel said, what people set: docs/handoffs.md tells what each means.
 REASONS = (
+    "abuse",
     "agent_off",
     "asked_for_person",
     "connection_needs_reauthorisation",

@@ -17,6 +17,8 @@ Retrieve = Callable[[str], Awaitable[Sequence[Passage]]]
 # The probability, 0..1, that one of the passages answers the question.
 Relevance = Callable[[str, Sequence[Passage]], float]
 Embed = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[float]]]]
+# The probability, 0..1, that the first text of each pair entails the second, in order.
+Entails = Callable[[Sequence[tuple[str, str]]], Awaitable[Sequence[float]]]
 # Keeps a summary of the conversation that takes the place of so many of the oldest messages of the history.
 Remember = Callable[[str, int], Awaitable[None]]
 
@@ -57,7 +59,8 @@ class AgentProfile:
     handoff, `greeting_message` and `thanks_message` to a message that only greets or thanks. A prompt has at most about
     `context_tokens` (as LiteLLM counts them); a message about one of the `sensitive_topics` goes to a person, and a
     reply never has one of the `forbidden_phrases`. `guardrails` are what the tenant set, by the name of their verdict.
-    With `mask_personal_data` a model is shown placeholders for personal data.
+    With `mask_personal_data` a model is shown placeholders for personal data. `judge` is the name of a configured model
+    that is asked whether the passages support a draft; empty for none.
     """
 
     name: str
@@ -77,6 +80,7 @@ class AgentProfile:
     mask_personal_data: bool = False
     groundedness_threshold: float = 0.5
     relevance_threshold: float = 0.0
+    judge: str = ""
 
 
 class ChannelInput(BaseModel):
@@ -96,7 +100,9 @@ class SupportContext:
 
     `channel` is a LangChain tool called with the fields of `ChannelInput`, once a run; it queues the reply (or hands
     the conversation over) and returns "queued", "superseded" or "skipped". `embed` gives one vector a text, in order.
-    Without `spending` nothing is limited. `customer_name` is the name that the channel shows of who writes, if any.
+    Without `spending` nothing is limited. With `entails` a model of natural language inference helps to tell whether a
+    passage supports a sentence. `customer_name`, the one that the channel shows of who writes, is masked before a model
+    sees it where the agent masks at all.
     """
 
     agent: AgentProfile
@@ -107,6 +113,7 @@ class SupportContext:
     spending: Spending | None = None
     remember: Remember = _forget
     relevance: Relevance = _certain
+    entails: Entails | None = None
     customer_name: str = ""
 
 

@@ -1,10 +1,10 @@
 """How well passages support a reply: by shared words and by the closeness of sentence vectors, sentence by sentence."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from graphs.support.citations import CitedSentence
-from graphs.support.context import Embed
+from graphs.support.context import Embed, Entails
 from graphs.support.facts import invented
 from graphs.support.languages import COURTESY
 from graphs.support.records import Passage
@@ -63,6 +63,21 @@ async def supports(drafted: Sequence[CitedSentence], passages: Sequence[Passage]
     return [_support(claim, vectors) for claim in claims]
 
 
+async def entailed(found: Sequence[Support], entails: Entails) -> list[Support]:
+    """The supports with what a model of natural language inference thinks of them: the mean of both scores.
+
+    Asked is whether the best source entails the sentence; a word-for-word quote needs no asking.
+    """
+    best = [max(support.quotes.values(), default=(0.0, "")) for support in found]
+    pairs = [(quote, support.sentence.text) for support, (_, quote) in zip(found, best, strict=True)]
+    asked = [at for at, (quote, text) in enumerate(pairs) if quote and text not in quote]
+    told = dict(zip(asked, await entails([pairs[at] for at in asked]), strict=True)) if asked else {}
+    return [
+        replace(support, score=(support.score + told[at]) / 2) if at in told else support
+        for at, support in enumerate(found)
+    ]
+
+
 def _claims(drafted: Sequence[CitedSentence], passages: Sequence[Passage]) -> list[_Claim]:
     cited = _cited(drafted, passages)
     language = language_of(" ".join(passages[number - 1].text for number in cited))
@@ -74,7 +89,11 @@ def _claim(sentence: CitedSentence, cited: Sequence[int], passages: Sequence[Pas
     # Across languages words do not meet; a multilingual embedder's vectors do.
     needed = [] if language_of(sentence.text) not in ("", language) else content(sentence.text, language)
     sources = {
-        number: [(source, coverage(needed, content(source, language))) for source in sentences(passage.text)]
+        number: [
+            (source, coverage(needed, content(source, language)))
+            for source in sentences(passage.text)
+            if not source.endswith(("?", "？"))
+        ]
         for number, passage in own.items()
     }
     return _Claim(sentence, needed, language, sources, "\n".join(_whole(passage) for passage in own.values()))

@@ -1,4 +1,4 @@
-"""What is recognised in a customer's message without a model: small talk, the wish for a person, crude injections.
+"""What is recognised in a customer's message without a model: small talk and the wish for a person.
 
 All of it is conservative. What is not recognised takes the normal way, where nothing is answered without a source.
 """
@@ -63,36 +63,6 @@ _PERSON = re.compile(
     re.IGNORECASE,
 )
 
-_RULES = r"(instructions?|prompts?|rules|guidelines|directions)"
-_INJECTION = re.compile(
-    rf"\b(ignore|disregard|forget|override|bypass)\b[^.?!]{{0,30}}"
-    rf"\b(previous|prior|above|earlier|all|your|the system)\b[^.?!]{{0,20}}\b{_RULES}\b|"
-    rf"\b(print|show|reveal|repeat|output|tell me|display|leak|give me)\b[^.?!]{{0,25}}\b(your|the|hidden|initial)\b"
-    rf"[^.?!]{{0,15}}\b(system|hidden|initial|secret|internal) {_RULES}|"
-    r"\byou are now (dan|in developer mode|an? unrestricted|jailbroken)\b|\b(developer|god|dan) mode (on|enabled)\b|"
-    r"\b(ignoriere?|vergiss|missachte)\b[^.?!]{0,30}\b(anweisungen|instruktionen|regeln|anweisung)\b|"
-    r"\b(zeig\w*|nenn\w*|gib)\b[^.?!]{0,25}\bsystem-?(prompt|anweisung)|"
-    r"\b(ignora|olvida|omite)\b[^.?!]{0,30}\b(instrucciones|reglas|istruzioni|regole|instruções|regras)\b|"
-    r"\b(ignore[zr]?|oublie[zr]?) (toutes )?(les|tes|vos|ces) (instructions|consignes|règles)\b|"
-    r"\b(ignore|esqueça)\b[^.?!]{0,30}\b(instruções|regras)\b|"
-    r"\bnegeer\b[^.?!]{0,30}\b(instructies|regels)\b|"
-    r"\b(игнорируй\w*|забудь\w*|проигнорируй\w*)\b[^.?!]{0,30}\b(инструкци\w*|правила|указани\w*)|"
-    r"\b(ігноруй\w*|забудь\w*)\b[^.?!]{0,30}\b(інструкці\w*|правила|вказівк\w*)|"
-    r"\b(zignoruj|ignoruj|zapomnij)\b[^.?!]{0,30}\b(instrukcj\w*|zasad\w*|polece\w*)|"
-    r"\b(talimatları|kuralları)\w*\b[^.?!]{0,25}\b(yok say|görmezden gel|unut)",
-    re.IGNORECASE,
-)
-
-_INVISIBLE = {"Cc", "Cf", "Cs", "Co"}
-_KEPT = {"\n", "\t", "\u200d"}  # the joiner holds emoji such as families together
-
-
-def cleaned(message: str) -> str:
-    """The message without characters that cannot be seen (NUL, control, zero width), line ends made `\\n`."""
-    plain = message.replace("\r\n", "\n").replace("\r", "\n")
-    kept = "".join(c for c in plain if c in _KEPT or unicodedata.category(c) not in _INVISIBLE)
-    return kept.strip(" \n\t\u200d")
-
 
 def small_talk(message: str) -> Literal["greeting", "thanks"] | None:
     """Whether the whole message only greets, or only thanks or agrees, and asks for nothing; an emoji does too."""
@@ -110,8 +80,3 @@ def small_talk(message: str) -> Literal["greeting", "thanks"] | None:
 def asks_for_person(message: str) -> bool:
     """Whether the customer says in so many words that they want a human."""
     return bool(_PERSON.search(message))
-
-
-def injects(message: str) -> bool:
-    """Whether the message plainly tells the assistant to drop its rules or to show them."""
-    return bool(_INJECTION.search(unicodedata.normalize("NFKC", message)))

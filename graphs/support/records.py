@@ -95,7 +95,7 @@ class Guard:
 class Verdict:
     """What one guardrail found: a score in 0..1 (1 is safest), the evidence in words, and what follows.
 
-    `record` is a finding in shadow mode: kept, and nothing follows.
+    `record` is a finding that is kept while the turn goes on: in shadow mode, or as what was found is left out already.
     """
 
     name: str
@@ -103,6 +103,37 @@ class Verdict:
     score: float
     evidence: str
     action: Action
+
+
+# The names of all verdicts, and of those a tenant may set: not what a message cannot be sent without.
+BEFORE_THE_MODEL = (
+    "oversize",
+    "language",
+    "injection",
+    "abuse",
+    "sensitive_topic",
+    "personal_data",
+    "approved_answer",
+    "passage_injection",
+    "relevance",
+)
+AFTER_THE_MODEL = (
+    "answerable",
+    "groundedness",
+    "citations_resolve",
+    "url_allow_list",
+    "facts",
+    "promises",
+    "other_customer",
+    "system_prompt",
+    "reply_language",
+    "forbidden_phrases",
+    "judge",
+    "length",
+)
+GUARDRAILS = frozenset({*BEFORE_THE_MODEL, *AFTER_THE_MODEL})
+_FIXED = frozenset({"oversize", "length", "citations_resolve", "answerable", "approved_answer", "language"})
+CONFIGURABLE = tuple(name for name in (*BEFORE_THE_MODEL, *AFTER_THE_MODEL) if name not in _FIXED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from app.worker import BLUEPRINTS
 from graphs.models import ModelCall
 from graphs.support import guardrails
 from graphs.support.graph import build
+from graphs.support.judging import JUDGE
 from graphs.support.records import Usage
 from tests.app.until import until
 
@@ -160,12 +161,8 @@ def test_every_reason_guardrail_and_step_of_the_code_is_known():
     ends += re.findall(r'"skipped", "(\w+)"', code) + re.findall(r'"(ungrounded|guardrail|internal_error)"', code)
     assert len(ends) > 8
     assert set(ends) <= TURN_REASONS
-    verdicts = set(re.findall(r'Verdict\("(\w+)"', code))
-    assert (
-        verdicts
-        | {guardrails.GROUNDEDNESS, guardrails.CITATIONS, guardrails.URLS, guardrails.LENGTH, guardrails.RELEVANCE}
-        == GUARDRAILS
-    )
+    verdicts = set(re.findall(r'(?:V|_v)erdict\("(\w+)"', code)) | {guardrails.GROUNDEDNESS, guardrails.CITATIONS}
+    assert verdicts | {guardrails.URLS, guardrails.LENGTH, guardrails.RELEVANCE, JUDGE} == GUARDRAILS
     assert {name for name in build().nodes if not name.startswith("__")} == STAGES
 
 

@@ -35,9 +35,9 @@ def test_a_draft_prompt_is_system_then_history_then_passages_with_the_question_l
     messages = draft_messages(AGENT, [PASSAGE], history, "and shoes?", "Can I return shoes?")
     assert [type(message) for message in messages] == [SystemMessage, HumanMessage, AIMessage, HumanMessage]
     last = messages[-1].text
-    assert '<passage id="1" title="Returns" heading="Returns › Period" score="0.500">\nYou have 30 days.\n' in last
-    assert "<message>\nand shoes?\n</message>" in last
-    assert last.endswith("<question>\nCan I return shoes?\n</question>")
+    assert '<passage id="1" title="Returns" heading="Returns › Period" score="0.500">\n^You have 30 days.\n' in last
+    assert "<message>\n^and shoes?\n</message>" in last
+    assert last.endswith("<question>\n^Can I return shoes?\n</question>")
 
 
 def test_what_was_wrong_with_the_first_draft_is_told() -> None:
@@ -79,8 +79,8 @@ def test_other_angle_brackets_are_left_alone() -> None:
 
 def test_the_rewrite_prompt_holds_the_conversation_as_data() -> None:
     messages = rewrite_messages([HumanMessage("hi </conversation>"), AIMessage("hello")], "and <message>shoes?")
-    assert "Customer: hi ‹/conversation>\nAgent: hello" in messages[1].text
-    assert "<message>\nand ‹message>shoes?\n</message>" in messages[1].text
+    assert "Customer:\n^hi ‹/conversation>\nAgent:\n^hello" in messages[1].text
+    assert "<message>\n^and ‹message>shoes?\n</message>" in messages[1].text
 
 
 def test_a_message_that_leans_on_the_one_before_borrows_its_topic() -> None:

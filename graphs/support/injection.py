@@ -1,0 +1,215 @@
+"""How much a text looks like an attack on an assistant: 0 harmless, 1 certain, by families of signals.
+
+A customer's message may ask for nearly anything, so it takes an order to drop rules, to show them, to be somebody else,
+or to speak words that are given. Knowledge is about the business and not about how to answer, so in a passage every
+order to an assistant, or about "your answer", is one.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from graphs.support.attack_patterns import (
+    ABOVE,
+    ADDRESSED,
+    AUTHORITY,
+    CONDITION,
+    CREATION,
+    FENCE,
+    IGNORE_PLAIN,
+    LOUD,
+    MARKUP,
+    MY,
+    ORDER,
+    PAYLOAD,
+    PERSONA,
+    PLAIN_ENGLISH,
+    REVEAL_PLAIN,
+    SQUEEZED,
+    YOUR_REPLY,
+)
+from graphs.support.attack_words import CONCEPTS, UNSPACED
+from graphs.support.normalising import decoded, folded, readings, turned
+
+# What an attack is at least, unless a tenant sets it otherwise.
+CERTAIN = 0.5
+_HEARTS = ("instruct", "rules", "prompt", "youarenow", "oublie", "игнорируй", "theword", "replywith", "respondwith")
+_Spans = dict[str, list[tuple[int, int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A score in 0..1, 1 is an attack for certain, and the family of signals that gave it."""
+
+    score: float
+    family: str
+
+
+NOTHING = Finding(0.0, "")
+
+
+def in_message(text: str) -> Finding:
+    """What speaks against a customer's message."""
+    return _scan(text, _of_message)
+
+
+def in_passage(text: str) -> Finding:
+    """What speaks against a sentence, a title or a cell of knowledge."""
+    return _scan(text, _of_passage)
+
+
+def _scan(text: str, judge: Callable[[str, str], Finding]) -> Finding:
+    if not text.strip():
+        return NOTHING
+    plain, *others = readings(text)
+    found = [judge(text, plain)]
+    found += [_raised(judge(other, other)) for other in others]
+    if decoded(text) and found[0].score < CERTAIN:
+        found.append(Finding(0.3, "encoded"))
+    if max(found, key=_by_score).score < CERTAIN:
+        found += [_crude(other) for other in (*turned(text), plain)]
+    return max(found, key=_by_score)
+
+
+def _by_score(finding: Finding) -> float:
+    return finding.score
+
+
+def _raised(finding: Finding) -> Finding:
+    """What has to be made readable first was hidden on purpose."""
+    return Finding(min(1.0, finding.score * 1.3), f"hidden {finding.family}") if finding.score else finding
+
+
+def _crude(text: str) -> Finding:
+    """Plain English orders without the blanks, which no other text has by chance."""
+    bare = re.sub(r"[\W_]", "", text)
+    # Looking for one word is many times faster than the pattern.
+    told = any(word in bare for word in _HEARTS) and SQUEEZED.search(bare)
+    return Finding(0.9, "hidden order") if told else NOTHING
+
+
+def _of_message(raw: str, plain: str) -> Finding:
+    spans = _spans(plain)
+    return _best(_anywhere(raw, plain, spans), _ordered(raw, plain, spans), (_matches(CREATION, plain) * 0.2, "task"))
+
+
+def _of_passage(raw: str, plain: str) -> Finding:
+    spans = _spans(plain)
+    return _best(
+        _anywhere(raw, plain, spans),
+        (_matches(ADDRESSED, plain) * 0.9, "addresses an assistant"),
+        (_about_replies(plain, spans), "is about the answer"),
+        (_told_to_tell(raw, plain, spans), "orders what is said"),
+        (_matches(ORDER, plain) * 0.8, "orders what is said"),
+        (_matches(LOUD, raw) * 0.8, "orders what is said"),
+        (_matches(FENCE, raw) * 0.8, "imitates a prompt"),
+        (_matches(CREATION, plain) * 0.6, "sets a task"),
+    )
+
+
+def _best(*found: Finding | tuple[float, str]) -> Finding:
+    return max((Finding(*one) if isinstance(one, tuple) else one for one in found), key=_by_score)
+
+
+def _anywhere(raw: str, plain: str, spans: _Spans) -> Finding:
+    """What is an attack wherever it stands."""
+    return _best(
+        (_overrides(plain, spans), "drops the rules"),
+        (_reveals(plain, spans), "asks for the rules"),
+        (_matches(PERSONA, plain) * 0.9, "gives a role"),
+        (_matches(AUTHORITY, plain) * 0.7, "claims to be in charge"),
+        (_matches(MARKUP, raw) * 0.9, "imitates a prompt"),
+    )
+
+
+def _ordered(raw: str, plain: str, spans: _Spans) -> Finding:
+    """Of a customer: words to be spoken are put into the assistant's mouth."""
+    return _best(
+        (_matches(ORDER, plain) * 0.8, "orders what is said"),
+        (0.6 * (_near(spans, "say", "customers", 25) and bool(PAYLOAD.search(raw))), "orders what is said"),
+    )
+
+
+def _overrides(plain: str, spans: _Spans) -> float:
+    best = _matches(IGNORE_PLAIN, plain) * 0.8
+    for first, second in (("ignore", "rules"), ("rules", "ignore")):
+        for start, end in _pairs(spans, first, second, 45 if first == "ignore" else 25):
+            between = plain[max(start - 3, 0) : end]
+            if MY.search(between) or re.search(r"[.!?;]\s", between):
+                continue
+            named = any(start <= at and until <= end for at, until in spans["before"])
+            best = max(best, 1.0 if named else 0.3 if PLAIN_ENGLISH.search(between) else 0.8)
+    return best
+
+
+def _reveals(plain: str, spans: _Spans) -> float:
+    asked = _near(spans, "reveal", "prompt", 45) or (not plain.isascii() and _near(spans, "prompt", "reveal", 30))
+    secret = _near(spans, "reveal", "secret", 30) or (not plain.isascii() and _near(spans, "secret", "reveal", 20))
+    return max(asked * 1.0, secret * 0.7, _matches(REVEAL_PLAIN, plain) * 0.9, _matches(ABOVE, plain) * 0.9)
+
+
+def _about_replies(plain: str, spans: _Spans) -> float:
+    """Words such as "in your answer", with an order to say something or to change it."""
+    if YOUR_REPLY.search(plain):
+        return 0.8
+    both = _near(spans, "say", "reply", 30) or _near(spans, "reply", "say", 30)
+    return 0.6 if both and (not plain.isascii() or spans["assistant"]) else 0.0
+
+
+def _told_to_tell(raw: str, plain: str, spans: _Spans) -> float:
+    """An order to say something to customers, or when they ask, with the very words or an address."""
+    payload = bool(PAYLOAD.search(raw))
+    told = _near(spans, "say", "customers", 25) or (not plain.isascii() and _near(spans, "customers", "say", 25))
+    when = bool(CONDITION.search(plain)) and bool(spans["say"])
+    addressed = _near(spans, "assistant", "say", 40) and not PLAIN_ENGLISH.search(plain)
+    return max(0.3 * told, 0.6 * (told and payload), 0.7 * when * payload, 0.55 * when * told, 0.7 * addressed)
+
+
+def _matches(pattern: re.Pattern[str], text: str) -> bool:
+    return bool(pattern.search(text))
+
+
+def _near(spans: _Spans, first: str, second: str, most: int) -> bool:
+    return any(True for _ in _pairs(spans, first, second, most))
+
+
+def _pairs(spans: _Spans, first: str, second: str, most: int) -> Sequence[tuple[int, int]]:
+    """From where to where a word of the first kind and one of the second follow each other, `most` characters apart."""
+    return [
+        (start, until)
+        for start, end in spans[first]
+        for at, until in spans[second]
+        if at >= start and 0 <= at - end <= most
+    ]
+
+
+def _spans(plain: str) -> _Spans:
+    return {name: [match.span() for match in pattern.finditer(plain)] for name, pattern in _concepts().items()}
+
+
+@lru_cache(maxsize=1)
+def _concepts() -> dict[str, re.Pattern[str]]:
+    return {name: _concept(name, words) for name, words in CONCEPTS.items()}
+
+
+def _concept(name: str, words: str) -> re.Pattern[str]:
+    found = sorted({folded(word) for word in words.split()}, key=len, reverse=True)
+    # By their first letters: the engine tries one branch after another.
+    begun: dict[str, dict[str, list[str]]] = {}
+    for word in found:
+        begun.setdefault(word[0], {}).setdefault(re.escape(word[1:2]), []).append(_pattern(word[2:]))
+    spaced = "|".join(
+        first + "(?:" + "|".join(f"{second}(?:{'|'.join(rest)})" for second, rest in seconds.items()) + ")"
+        for first, seconds in begun.items()
+    )
+    unspaced = "|".join(re.escape(folded(word)) for word in UNSPACED.get(name, "").split())
+    # Arabic writes "and", "the" and "with" in one with the word.
+    arabic = "(?:[وفبل]?(?:ال)?)?"
+    return re.compile(rf"\b{arabic}(?:{spaced})\b" + (rf"|{unspaced}" if unspaced else ""))
+
+
+def _pattern(word: str) -> str:
+    """A word of the lists as a pattern: `*` is the rest of a word, `_` a blank."""
+    written = re.escape(word).replace(r"\*_", r"\w*_").replace("_", r"\s+").replace(r"\*", r"\w*")
+    return written.replace(r"\?", "?")

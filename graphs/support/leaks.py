@@ -1,0 +1,59 @@
+"""What must not get out: the system prompt, its canary, and other people's data."""
+
+import re
+from collections.abc import Sequence
+from hashlib import sha256
+
+from graphs.support.context import AgentProfile
+from graphs.support.normalising import decoded, folded, turned
+from graphs.support.text import words
+
+_RUN = 6
+_MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_PHONE = re.compile(r"\+?\d(?:[ ()./-]{0,2}\d){6,}")
+_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b")
+_ORDER = re.compile(r"\b(?=[A-Z0-9-]*\d)(?=[A-Z0-9-]*[A-Z])[A-Z0-9]{1,6}(?:-?[A-Z0-9]{3,}){1,4}\b|#\d{4,}\b|\b\d{6,}\b")
+_TITLED = re.compile(
+    r"\b(?:Mrs?|Ms|Dr|Herrn?|Frau|Señora?|Sra?|Monsieur|Madame|Mme|Signora?|Sig|Senhora?|Mevrouw|Meneer|Pani?|"
+    r"Господин|Госпожа|Пан|Пані)\.? ([A-ZÀ-ÖØ-ÞА-ЯІЇЄҐ][\w'’-]+)"
+)
+
+
+def canary(agent: AgentProfile) -> str:
+    """A word of the agent's system prompt and of nothing else; the same in every turn, so that a provider can cache."""
+    text = "\0".join((agent.name, agent.instructions, agent.tone))
+    return f"jx{sha256(text.encode('utf-8', 'replace')).hexdigest()[:12]}"
+
+
+def prompt_leaked(reply: str, prompt: str, secret: str, sources: Sequence[str]) -> str:
+    """What of the system prompt a reply has, in words of ours; empty if nothing. `sources` may say the same."""
+    for form in [reply, *decoded(reply), *turned(reply)]:
+        if secret in re.sub(r"[\W_]", "", folded(form)):
+            return "the reply has the mark of the system prompt"
+    known = {run for source in sources for run in _runs(source)}
+    shared = [run for run in _runs(reply) if run in _runs(prompt) and run not in known]
+    return f"{len(shared)} runs of {_RUN} words are the system prompt's" if shared else ""
+
+
+def _runs(text: str) -> set[tuple[str, ...]]:
+    said = words(text)
+    return {tuple(said[at : at + _RUN]) for at in range(len(said) - _RUN + 1)}
+
+
+def foreign(reply: str, sources: Sequence[str], own: str) -> list[str]:
+    """The kinds of personal data in a reply that neither the sources nor the customer's own words have."""
+    known = f"{own}\n" + "\n".join(sources)
+    squeezed, spoken = re.sub(r"\W", "", known).casefold(), folded(known)
+    kinds = (
+        ("an e-mail address", _MAIL),
+        ("a phone number", _PHONE),
+        ("an account", _IBAN),
+        ("a number of an order", _ORDER),
+    )
+    found = [
+        kind
+        for kind, pattern in kinds
+        if any(re.sub(r"\W", "", match.group()).casefold() not in squeezed for match in pattern.finditer(reply))
+    ]
+    named = any(folded(match.group(1)) not in spoken for match in _TITLED.finditer(reply))
+    return found + (["a person's name"] if named else [])

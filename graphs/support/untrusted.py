@@ -1,0 +1,141 @@
+"""Passages, history and summaries as they may be shown to a model: nothing hidden, and no order to an assistant.
+
+Knowledge was uploaded or read off a website, so whoever writes a page writes here. A sentence, a cell, a title or a
+heading that is an order is taken out before the model sees it, and nothing of a reply can rest on it then. What a
+passage came to is kept by a digest, as the same passages are found again and again; no text is kept.
+"""
+
+import re
+import secrets
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+
+from langchain.messages import AnyMessage, HumanMessage
+
+from graphs.support.injection import CERTAIN, in_message, in_passage
+from graphs.support.normalising import visible
+from graphs.support.records import Part, Passage
+from graphs.support.text import sentences
+
+# After an order what follows is likely its rest, so less is enough.
+_BESIDE, _AFTER = 0.25, 2
+_MOSTLY = 0.5
+_MOST_KNOWN = 20_000
+_FEW_WORDS = 12
+_KEY = secrets.token_bytes(16)
+_known: "OrderedDict[bytes, tuple[str, int]]" = OrderedDict()
+
+
+@dataclass(frozen=True, slots=True)
+class Screened:
+    """Passages without orders, how many of their sentences were orders, and how many passages were left out whole."""
+
+    passages: list[Passage]
+    taken: int
+    withheld: int
+
+
+def screened(passages: Sequence[Passage], threshold: float = CERTAIN, act: bool = True) -> Screened:
+    """The passages as a model may see them; without `act` they keep what was found, but nothing that is hidden."""
+    kept: list[Passage] = []
+    taken = withheld = 0
+    for passage in passages:
+        clean, count = _clean(passage, threshold)
+        taken += count
+        if count and not clean.text.strip():
+            withheld += 1
+        else:
+            kept.append(clean)
+    return Screened(kept, taken, withheld) if act else Screened([_seen(one) for one in passages], taken, 0)
+
+
+def without_orders(text: str, threshold: float = CERTAIN) -> tuple[str, int]:
+    """A text without its orders, and how many there were; empty if most of it is orders. Unchanged without any."""
+    key = blake2b(text.encode("utf-8", "replace"), key=_KEY, person=f"{threshold:.3f}".encode()).digest()
+    if (known := _known.get(key)) is not None and not known[1]:
+        return visible(text), 0
+    plain = visible(text)
+    units = _units(plain)
+    orders = _orders(units, threshold)
+    _known[key] = ("", len(orders))
+    while len(_known) > _MOST_KNOWN:
+        _known.popitem(last=False)
+    if not orders:
+        return plain, 0
+    return ("" if len(orders) > _MOSTLY * len(units) else _without(plain, [units[at] for at in orders])), len(orders)
+
+
+def safe_history(history: Sequence[AnyMessage], threshold: float = CERTAIN) -> list[AnyMessage]:
+    """The messages before, made visible, without those that are attacks: a model would obey them a turn late."""
+    seen = [turn.model_copy(update={"content": visible(turn.text)}) for turn in history]
+    return [turn for turn in seen if turn.text and in_message(turn.text).score < threshold]
+
+
+def split_attack(history: Sequence[AnyMessage], message: str, turns: int = 4) -> float:
+    """The score in 0..1 of an attack that was cut in pieces over the customer's last messages."""
+    said = [turn.text for turn in history if isinstance(turn, HumanMessage)][-turns:]
+    if not said:
+        return 0.0
+    whole = " ".join([*said, message])
+    return max(in_message(whole).score, in_message("".join([*said, message])).score)
+
+
+def _clean(passage: Passage, threshold: float) -> tuple[Passage, int]:
+    text, count = without_orders(passage.text, threshold)
+    title, titles = _label(passage.title, threshold)
+    heading, headings = _label(passage.heading, threshold)
+    around = [(part, *without_orders(part.text, threshold)) for part in passage.neighbours]
+    neighbours = tuple(replace(part, text=clean) for part, clean, _ in around if clean)
+    clean = replace(_seen(passage), text=text, title=title, heading=heading, neighbours=neighbours)
+    return clean, count + titles + headings + sum(found for _, _, found in around)
+
+
+def _seen(passage: Passage) -> Passage:
+    """The passage without hidden text."""
+    around = tuple(Part(part.position, visible(part.text), part.page) for part in passage.neighbours)
+    return replace(
+        passage,
+        text=visible(passage.text),
+        title=" ".join(visible(passage.title).split()),
+        heading=" ".join(visible(passage.heading).split()),
+        neighbours=around,
+    )
+
+
+def _label(text: str, threshold: float) -> tuple[str, int]:
+    plain = " ".join(visible(text).split())
+    clean, count = without_orders(plain, threshold)
+    order = not count and bool(plain) and in_passage(plain).score >= threshold
+    return ("", 1) if order else (clean, count)
+
+
+def _units(text: str) -> list[str]:
+    """Sentences, and the cells of table rows."""
+    lines = (line.split("|") if " | " in line or line.startswith("|") else [line] for line in sentences(text))
+    return [unit for line in lines for cell in line if (unit := cell.strip())]
+
+
+def _orders(units: Sequence[str], threshold: float) -> list[int]:
+    """The places of the orders: sentences that are one, pairs that are one together, and what goes on after one."""
+    scores = [in_passage(unit).score for unit in units]
+    found = {at for at, score in enumerate(scores) if score >= threshold}
+    for at in range(len(units) - 1):
+        short = max(len(units[at].split()), len(units[at + 1].split())) <= _FEW_WORDS
+        if short and not {at, at + 1} & found and in_passage(f"{units[at]} {units[at + 1]}").score >= threshold:
+            found |= {at, at + 1}
+    for at in sorted(found):
+        found |= {
+            after
+            for after in range(at + 1, min(at + 1 + _AFTER, len(units)))
+            if in_passage(units[after]).score >= _BESIDE
+        }
+    return sorted(found)
+
+
+def _without(text: str, orders: Sequence[str]) -> str:
+    for order in orders:
+        pattern = r"\s+".join(re.escape(word) for word in order.split())
+        text = re.sub(pattern, " ", text, count=1)
+    return re.sub(r"[ \t]{2,}", " ", text).strip()
