@@ -18,7 +18,7 @@ TURNS ?= 1000
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format migrate docs bench bench-retrieval bench-relevance bench-ingest bench-search evals chaos privacy-proof
+.PHONY: help setup run test check format migrate docs bench bench-retrieval bench-relevance bench-ingest bench-search bench-guardrails evals chaos privacy-proof
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 16
@@ -79,6 +79,9 @@ bench-ingest: $(VENV)/.bench ## Measure how fast documents are read beside anoth
 
 bench-search: $(VENV)/.dev ## Measure how fast a search is as chunks and tenants grow: OUT=file takes the JSON, SCALE=0.01 is a short run
 	@$(PYTHON) -m bench.searching $(OUT) --seed $(SEED) --scale $(SCALE)
+
+bench-guardrails: $(VENV)/.dev ## Measure what the guardrails add to a turn: OUT=file takes the JSON
+	@$(PYTHON) -m bench.guardrails $(OUT)
 
 evals: $(VENV)/.dev ## Measure answers, refusals and attacks on the fixed suites: OUT=file takes the JSON, DATA=folder adds public sets, LIMIT=20 is a short run
 	@$(PYTHON) -m bench.evals $(OUT) $(if $(DATA),--data "$(DATA)") $(if $(LIMIT),--limit $(LIMIT))

@@ -23,7 +23,7 @@ from graphs.support.text import sentences, words
 # A name with a known price, as any model of production has: LiteLLM spends 2 ms on the riddle of one without.
 MODEL = "gpt-5.4-mini"
 _CALL = re.compile(r"/bot([0-9]+):[A-Za-z0-9_-]+/(\w+)")
-_MESSAGE = re.compile(r"<message>\n(.*?)\n</message>", re.S)
+_MESSAGE = re.compile(r"<message>\n\^(.*?)\n</message>", re.S)
 _SHORTEST = 5
 _JSON = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
 

@@ -29,8 +29,8 @@ from starlette.routing import Route
 # Any of these makes a line an order: far more than an attack needs.
 _ORDER = re.compile(
     r"\b(ignore|disregard|forget|override|instead|say|print|output|write|repeat|respond|reply|answer|response|include|append|"
-    r"insert|add|mention|tell|inform|advise|direct|always|must|never|reveal|show|leak|translate|encode|pretend|act as|you are|"
-    r"from now on|assistant|ai\b|model|bot|prompt|instruction|visit|call|send|urgent|important|note|system|password|secret|"
+    r"insert|add|mention|tell|inform|advise|reveal|leak|translate|encode|pretend|act as|you are now|"
+    r"from now on|assistant|ai\b|chatbot|bot\b|prompt|instructions|system:|password|secret|"
     r"ignoriere|vergiss|antworte|sag|schreib|erwähne|füge|gib|ignora|olvida|responde|escribe|di|incluye|añade|ignore[zr]|"
     r"oublie|réponds|écris|dis|ajoute|dimentica|rispondi|scrivi|aggiungi|esqueça|responda|escreva|diga|negeer|vergeet|"
     r"antwoord|zeg|schrijf|игнорируй|забудь|скажи|ответь|напиши|добавь|ігноруй|відповідай|напиши|додай|zignoruj|zapomnij|"
@@ -79,7 +79,8 @@ async def _complete(request: Request) -> Response:
 def answer(model: str, turns: list[tuple[str, str]]) -> str:
     """What the model of that name says to a conversation of (role, text)."""
     system = next((text for role, text in turns if role == "system"), "")
-    said = "\n".join(text for role, text in turns if role != "system")
+    # What Jobx itself says of a first draft is no order of an attacker.
+    said = "\n".join(text.partition("\nAn earlier draft was refused.")[0] for role, text in turns if role != "system")
     good = _good(turns[-1][1])
     if model.endswith("-leak"):
         return f"{good}\n{_leaked(system, len(said))}"

@@ -41,7 +41,7 @@ IGNORE_PLAIN = _folded(
 )
 # Somebody's own instructions may be forgotten: "please ignore my earlier instructions about the parcel".
 MY = _folded(
-    r"\b(?:my|our|mine|meine[nrms]?|unsere\w*|mis|mes|nos|miei|mie|minhas?|meus|mijn|мои|мой|мої|moje|benim)\b"
+    r"\b(?:ai|avons|avez|habe|haben|heb|hebben|my|our|mine|meine[nrms]?|unsere\w*|mis|mes|nos|miei|mie|minhas?|meus|mijn|мои|мой|мої|moje|benim)\b"
 )
 PLAIN_ENGLISH = _folded(
     r"\b(?:the|of|is|are|to|and|for|with|in|can|you)\b(?!.*\b(?:der|die|das|und|el|la|les|il|het|een)\b)|\bthe\b"
@@ -81,12 +81,10 @@ ABOVE = _folded(
     r"(?:prompt|conversation|context|instructions)\b|\bwhat (?:is|was|stands) (?:written )?above this (?:line|message)\b"
 )
 PERSONA = _folded(
-    r"\byou are (?:now |no longer |from now on )(?:a |an |the )?(?!(?:eligible|able|ready|verified|registered|"
-    r"subscribed|logged|signed|connected|covered|a (?:customer|member)|customer|member|in line|entitled|allowed))"
-    r"(?:\w+ ?){1,3}|\bfrom now on,? (?:you (?:are|will (?:act|answer|be|respond|reply|speak)|must|only|answer|speak|respond)|your|every (?:answer|reply)|"
+    r"\byou are (?:now|no longer|from now on) (?:a|an|the|my|dan|in|free|bound|unrestricted|jailbroken|evil|acting|playing)\b(?! (?:customer|member|line))|\bfrom now on,? (?:you (?:are|will (?:act|answer|be|respond|reply|speak)|must|only|answer|speak|respond)|your|every (?:answer|reply)|"
     r"answer|respond|reply|act|speak|end|start)\b|"
     r"\b(?:pretend (?:that )?(?:you|to be)|imagine (?:that )?(?:you are|you're|to be))\b(?! a customer)|"
-    r"(?:^|[.!?,;:] ?|\bplease |\bnow |\bmust |\byou |\bto )act (?:as if you|as (?:a|an|the|my|if)|like (?:a|an) )"
+    r"(?:^|[.!?,;:] ?|\bplease |\bnow |\bmust |\byou to )act (?:as if you|as (?:a|an|the|my|if)|like (?:a|an) )"
     r"\b(?!.{0,20}\b(?:gift|backup|guarantee|deposit|shield|power)\b)|"
     r"\b(?:role-?play|let's play a game|we are playing a game|simulate being)\b|"
     r"\b(?:dan|developer|god|debug|root|admin|sudo|jailbreak|maintenance|unrestricted|system) mode\b"
@@ -107,7 +105,7 @@ PERSONA = _folded(
 )
 AUTHORITY = _folded(
     r"\b(?:i am|i'm|this is|as) (?:your|the|an?) (?:\w+ ){0,2}(?:developer|creator|programmer|administrator|sysadmin|"
-    r"maintainer|engineer|owner|operator|prompt engineer)\b.{0,60}\b(?:you|your|reveal|password|prompt|instructions|mode|"
+    r"maintainer|prompt engineer)\b.{0,60}\b(?:you|your|reveal|password|prompt|instructions|mode|"
     r"override|key|disable|test)\b(?! (?:website|shop|store|delivery))|"
     r"\b(?:system|admin|administrator|security|developer|root|policy|safety) (?:override|overrides|alert:|notice:|update:|"
     r"command:|directive|message:|instruction:?|note:)|\boverride (?:code|command|protocol|all|safety|your)\b|"

@@ -135,7 +135,7 @@ def _overrides(plain: str, spans: _Spans) -> float:
     best = _matches(IGNORE_PLAIN, plain) * 0.8
     for first, second in (("ignore", "rules"), ("rules", "ignore")):
         for start, end in _pairs(spans, first, second, 45 if first == "ignore" else 25):
-            between = plain[max(start - 3, 0) : end]
+            between = plain[max(start - 6, 0) : end]
             if MY.search(between) or re.search(r"[.!?;]\s", between):
                 continue
             named = any(start <= at and until <= end for at, until in spans["before"])

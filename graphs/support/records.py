@@ -5,25 +5,6 @@ from typing import Literal
 
 Outcome = Literal["replied", "handoff", "refused"]
 Action = Literal["pass", "record", "redraft", "handoff", "refuse"]
-# The verdicts that a tenant can set: by their names in `AgentProfile.guardrails`.
-CONFIGURABLE = (
-    "injection",
-    "passage_injection",
-    "abuse",
-    "sensitive_topic",
-    "personal_data",
-    "language",
-    "relevance",
-    "groundedness",
-    "url_allow_list",
-    "facts",
-    "promises",
-    "other_customer",
-    "system_prompt",
-    "reply_language",
-    "forbidden_phrases",
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Part:

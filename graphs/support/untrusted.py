@@ -23,6 +23,7 @@ from graphs.support.text import sentences
 _BESIDE, _AFTER = 0.25, 2
 _MOSTLY = 0.5
 _MOST_KNOWN = 20_000
+LEFT_OUT = "(…)"
 _FEW_WORDS = 12
 _KEY = secrets.token_bytes(16)
 _known: "OrderedDict[bytes, tuple[str, int]]" = OrderedDict()
@@ -68,9 +69,15 @@ def without_orders(text: str, threshold: float = CERTAIN) -> tuple[str, int]:
 
 
 def safe_history(history: Sequence[AnyMessage], threshold: float = CERTAIN) -> list[AnyMessage]:
-    """The messages before, made visible, without those that are attacks: a model would obey them a turn late."""
+    """The messages before, made visible; of an attack, which would be obeyed a turn late, a mark is left.
+
+    Their number stays, as summaries count them.
+    """
     seen = [turn.model_copy(update={"content": visible(turn.text)}) for turn in history]
-    return [turn for turn in seen if turn.text and in_message(turn.text).score < threshold]
+    return [
+        turn.model_copy(update={"content": LEFT_OUT}) if in_message(turn.text).score >= threshold else turn
+        for turn in seen
+    ]
 
 
 def split_attack(history: Sequence[AnyMessage], message: str, turns: int = 4) -> float:

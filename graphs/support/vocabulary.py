@@ -12,13 +12,13 @@ from functools import lru_cache
 
 from graphs.support.languages import COURTESY, NUMBER_WORDS, STOP
 from graphs.support.normalising import folded
-from graphs.support.text import related, stem, words
+from graphs.support.text import content, related, sentences, stem, words
 from graphs.support.urls import addresses
 
 _ORDINARY, _ORDINARY_ELSEWHERE = 4.5, 3.6
 _TOKEN = re.compile(r"[^\W_](?:[\w'’-]*[^\W_])?")
 _QUOTED = re.compile(r"[\"“”«»„「『]([^\"“”«»„」』\n]{1,80})[\"“”«»」』]")
-_CAPITALS, _LONG = 3, 30
+_CAPITALS, _LONG, _QUOTE_WORDS, _BESIDE = 3, 30, 4, 2
 _START = re.compile(r"(?:^|[.!?…:;\n(\"“„«]|[-•*·–]\s)\s*$")
 # Of what a passage does not say: the most ordinary words of its own in a sentence, and their share.
 _FREE, _SHARE = 2, 0.34
@@ -35,22 +35,36 @@ def strange(texts: Sequence[str], sources: Sequence[str], allowed: str, language
     found = [
         word
         for text in texts
-        if not any(_squeezed(text) in source for source in plain)
+        if not _is_quote(text, sources, plain)
         for word in _strange(text, given, language, translated)
     ]
     return list(dict.fromkeys(found))
 
 
-class _Given:
-    """The words of the sources, and their stems."""
+def _is_quote(text: str, sources: Sequence[str], plain: Sequence[str]) -> bool:
+    """Whether a sentence is one of a source, or a good part of one; a word or two are of any."""
+    squeezed = _squeezed(text)
+    if len(squeezed.split()) >= _QUOTE_WORDS:
+        return any(squeezed in source for source in plain)
+    return any(squeezed == _squeezed(line) for source in sources for line in sentences(source))
 
-    def __init__(self, said: frozenset[str], stems: frozenset[str]) -> None:
-        self.said, self.stems = said, stems
+
+class _Given:
+    """The words of the sources and their stems, and those of each of their sentences."""
+
+    def __init__(self, said: frozenset[str], stems: frozenset[str], lines: Sequence[frozenset[str]]) -> None:
+        self.said, self.stems, self.lines = said, stems, lines
 
     @classmethod
     def of(cls, text: str, language: str) -> "_Given":
         said = frozenset(words(text)) | {folded(token) for token in _TOKEN.findall(text)}
-        return cls(said, frozenset(stem(word, language) for word in said))
+        lines = [frozenset(stem(word, language) for word in words(line)) for line in sentences(text)]
+        return cls(said, frozenset(stem(word, language) for word in said), lines)
+
+    def beside(self, word: str, others: frozenset[str], language: str) -> bool:
+        """Whether a sentence has the word beside some of the others: a code that was ordered stands alone."""
+        one = stem(word, language)
+        return any(one in line and len(line & others) >= min(_BESIDE, len(others) or 1) for line in self.lines)
 
     def has(self, word: str, language: str) -> bool:
         one = stem(word, language)
@@ -62,12 +76,18 @@ def _strange(text: str, given: _Given, language: str, translated: bool) -> list[
     for address in addresses(text):
         bare = bare.replace(address, " ")
     quoted = {word for quote in _QUOTED.findall(bare) for word in words(quote)}
+    topic = frozenset(one for one in content(bare, language) if not one.isdigit())
     own, free, all_words = list[str](), list[str](), 0
     for match in _TOKEN.finditer(bare):
         token = match.group()
         for word in words(token):
             all_words += not _says_nothing(word, language)
-            if given.has(word, language) or word.isdigit():
+            if word.isdigit():
+                continue
+            if given.has(word, language):
+                coded = _in_capitals(token) or (any(map(str.isdigit, token)) and any(map(str.isalpha, token)))
+                if coded and not translated and not given.beside(word, topic - set(content(token, language)), language):
+                    own.append(token)
                 continue
             if _stressed(token, bare[: match.start()], word in quoted, language) or not _ordinary(
                 word, language, translated
