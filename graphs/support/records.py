@@ -6,6 +6,7 @@ from typing import Literal
 Outcome = Literal["replied", "handoff", "refused"]
 Action = Literal["pass", "record", "redraft", "handoff", "refuse"]
 
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A chunk of a document: its place there, counted from 0, its text, and its page."""
