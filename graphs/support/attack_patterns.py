@@ -89,7 +89,7 @@ PERSONA = _folded(
     r"\b(?:role-?play|let's play a game|we are playing a game|simulate being)\b|"
     r"\b(?:dan|developer|god|debug|root|admin|sudo|jailbreak|maintenance|unrestricted|system) mode\b"
     r"(?=.{0,30}(?:on|enabled|activated|engaged|:|,|\.|>|$))(?!.{0,20}\b(?:on|of) (?:the|my) (?:lamp|device|display))|"
-    r"\bdo anything now\b|\bjailbr\w+|\bwithout (?:any )?(?:restrictions?|filters?|limits|censorship|rules)\b.{0,25}"
+    r"\bdo anything now\b|\bjailbr\w+\b(?!-proof)(?=.{0,40}\b(?:you|mode|prompt|ai|model|enabled|on)\b)|\bwithout (?:any )?(?:restrictions?|filters?|limits|censorship|rules)\b.{0,25}"
     r"\b(?:answer|respond|ai|reply|speak|model)|\b(?:unfiltered|uncensored|unrestricted) (?:ai|assistant|model|bot|mode)\b|"
     r"\bdu bist (?:jetzt|nun|ab sofort)\b|\b(?:ab jetzt|ab sofort) (?:bist|antworte|antwortest|sag|schreib)|"
     r"\btu bist\b|\bspiel(?:e|t)? (?:die|eine) rolle\b|\btu so als\b|\bahora eres\b|\ba partir de ahora\b.{0,20}\b(?:eres|"
@@ -105,8 +105,8 @@ PERSONA = _folded(
 )
 AUTHORITY = _folded(
     r"\b(?:i am|i'm|this is|as) (?:your|the|an?) (?:\w+ ){0,2}(?:developer|creator|programmer|administrator|sysadmin|"
-    r"maintainer|prompt engineer)\b.{0,60}\b(?:you|your|reveal|password|prompt|instructions|mode|"
-    r"override|key|disable|test)\b(?! (?:website|shop|store|delivery))|"
+    r"maintainer|prompt engineer)\b.{0,60}\b(?:reveal|password|prompt|instructions|mode|override|disable|"
+    r"your (?:\w+ )?(?:key|settings|rules|configuration|memory|setup|set-up|code))\b|"
     r"\b(?:system|admin|administrator|security|developer|root|policy|safety) (?:override|overrides|alert:|notice:|update:|"
     r"command:|directive|message:|instruction:?|note:)|\boverride (?:code|command|protocol|all|safety|your)\b|"
     r"\b(?:disable|turn off|deactivate|remove|lift) (?:all |your |the )*(?:safety|content|security|guardrail|restriction|"
@@ -131,7 +131,9 @@ ORDER = _folded(
     rf"\b{_SPEAK}\b(?: (?:back|to (?:me|this)|with|mit|con|avec|com|met|auf|darauf))* ?{_ONLY}\b(?! (?:if|when|in case|after|at|by|"
     rf"to|once|wenn|si|quando|se|als|если|one of))|"
     rf"\b{_SPEAK}\b[^.!?\n]{{0,12}} (?:with |mit |con |avec |com |met |словом |фразой )?[\"“«„'][^\"”»“\n]{{2,200}}[\"”»“']"
-    r"(?! (?:button|page|field|section|tab|option|menu))|"
+    r"(?! (?:button|page|field|section|tab|option|menu)| (?:on|onto|inside|into|auf|en|sur|su|op|на) (?:the |a |my |our |it\b|them\b|"
+    r"die |das |den |la |le |el |il |un\w* )*(?:card|label|parcel|box|gift|tag|mug|shirt|cushion|note|present|item|towel|blanket|ring|"
+    r"bag|package|envelope|karte|geschenk|tarjeta|regalo|carte|cadeau|biglietto|cart|листівк|открытк)\w*)|"
     rf"\b{_ONLY} (?:respond|reply|answer|speak|output|say|antworten|responder|repondre)\b|"
     rf"\b(?:include|insert|add|append|prepend|put|embed|use|mention|incorporate|integrate|attach|place|weave|work|hide|slip|sneak)\b"
     rf"[^!?\n]{{0,140}}\b(?:in|into|to|with|at|of|within|inside)\b[^.!?\n]{{0,40}}\b(?:your|every|each|all|the|any|this)"
@@ -175,7 +177,7 @@ _ASSISTANT = (
     r"ai (?:model|agent|system)s?|gpt|chatgpt|the model|automated (?:agent|assistant|system)s?|large language models?|"
     r"support (?:ai|bot)s?|ki|ki-assistent\w*|ki-modell\w*|ki-system\w*|sprachmodell\w*|ia|asistente(?: virtual| de ia)?|"
     r"modelo de lenguaje|modele de langage|modello linguistico|modelo de linguagem|taalmodel|ai-assistent\w*|ии|ии-ассистент\w*|"
-    r"ассистент\w*|нейросет\w*|бот\w*|чат-бот\w*|ші|ші-асистент\w*|asystent\w*(?: ai)?|model jezykowy|yapay zeka\w*|asistan\w*)"
+    r"ассистент\w*|нейросет\w*|бот\w*|чат-бот\w*|помощник\w*|ші|ші-асистент\w*|помічник\w*|helper|asystent\w*(?: ai)?|model jezykowy|yapay zeka\w*|asistan\w*)"
 )
 ADDRESSED = _folded(
     rf"^\W*(?:(?:note|attention|notice|important|instructions?|message|reminder|dear|hey|hello|warning|hinweis|achtung|an|liebe\w*|"

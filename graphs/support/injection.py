@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from graphs.support.attack_orders import ALWAYS, OF_FORM, OF_WORDS, SECRETS, SILENT, TO_A_MACHINE, TO_WHO_ASKS
 from graphs.support.attack_patterns import (
     ABOVE,
     ADDRESSED,
@@ -47,6 +48,8 @@ class Finding:
 
 
 NOTHING = Finding(0.0, "")
+# What an order begins with: the sentences after it are its body, whatever they say.
+HEADS = frozenset({"addresses an assistant", "imitates a prompt"})
 
 
 def in_message(text: str) -> Finding:
@@ -101,6 +104,8 @@ def _of_passage(raw: str, plain: str) -> Finding:
         (_matches(ADDRESSED, plain) * 0.9, "addresses an assistant"),
         (_about_replies(plain, spans), "is about the answer"),
         (_told_to_tell(raw, plain, spans), "orders what is said"),
+        (_matches(TO_A_MACHINE, plain) * 0.8, "addresses an assistant"),
+        (_subtle(raw, plain), "orders what is said"),
         (_matches(ORDER, plain) * 0.8, "orders what is said"),
         (_matches(LOUD, raw) * 0.8, "orders what is said"),
         (_matches(FENCE, raw) * 0.8, "imitates a prompt"),
@@ -164,6 +169,19 @@ def _told_to_tell(raw: str, plain: str, spans: _Spans) -> float:
     when = bool(CONDITION.search(plain)) and bool(spans["say"])
     addressed = _near(spans, "assistant", "say", 40) and not PLAIN_ENGLISH.search(plain)
     return max(0.3 * told, 0.6 * (told and payload), 0.7 * when * payload, 0.55 * when * told, 0.7 * addressed)
+
+
+def _subtle(raw: str, plain: str) -> float:
+    """Orders that name neither an assistant nor a reply; some are ones only with the very words or an address."""
+    payload = bool(PAYLOAD.search(raw))
+    return max(
+        0.8 * _matches(OF_FORM, plain),
+        0.7 * _matches(OF_WORDS, plain),
+        (0.6 if payload else 0.3) * _matches(ALWAYS, plain),
+        (0.6 if payload else 0.2) * _matches(TO_WHO_ASKS, plain),
+        0.5 * _matches(SILENT, plain),
+        0.5 * _matches(SECRETS, plain),
+    )
 
 
 def _matches(pattern: re.Pattern[str], text: str) -> bool:

@@ -11,16 +11,17 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from itertools import pairwise
 
 from langchain.messages import AnyMessage, HumanMessage
 
-from graphs.support.injection import CERTAIN, in_message, in_passage
+from graphs.support.injection import CERTAIN, HEADS, in_message, in_passage
 from graphs.support.normalising import visible
 from graphs.support.records import Part, Passage
 from graphs.support.text import sentences
 
 # After an order what follows is likely its rest, so less is enough.
-_BESIDE, _AFTER = 0.25, 2
+_BESIDE, _AFTER, _ENCLOSED = 0.25, 3, 8
 _MOSTLY = 0.5
 _MOST_KNOWN = 20_000
 LEFT_OUT = "(…)"
@@ -59,7 +60,7 @@ def without_orders(text: str, threshold: float = CERTAIN) -> tuple[str, int]:
         return visible(text), 0
     plain = visible(text)
     units = _units(plain)
-    orders = _orders(units, threshold)
+    orders = _orders(plain, units, threshold)
     _known[key] = ("", len(orders))
     while len(_known) > _MOST_KNOWN:
         _known.popitem(last=False)
@@ -124,21 +125,35 @@ def _units(text: str) -> list[str]:
     return [unit for line in lines for cell in line if (unit := cell.strip())]
 
 
-def _orders(units: Sequence[str], threshold: float) -> list[int]:
+def _orders(text: str, units: Sequence[str], threshold: float) -> list[int]:
     """The places of the orders: sentences that are one, pairs that are one together, and what goes on after one."""
-    scores = [in_passage(unit).score for unit in units]
-    found = {at for at, score in enumerate(scores) if score >= threshold}
+    findings = [in_passage(unit) for unit in units]
+    found = {at for at, finding in enumerate(findings) if finding.score >= threshold}
     for at in range(len(units) - 1):
         short = max(len(units[at].split()), len(units[at + 1].split())) <= _FEW_WORDS
         if short and not {at, at + 1} & found and in_passage(f"{units[at]} {units[at + 1]}").score >= threshold:
             found |= {at, at + 1}
+    heads = {at for at in found if findings[at].family.removeprefix("hidden ") in HEADS}
     for at in sorted(found):
         found |= {
             after
             for after in range(at + 1, min(at + 1 + _AFTER, len(units)))
-            if in_passage(units[after]).score >= _BESIDE
+            if findings[after].score >= _BESIDE or (at in heads and not _ends_between(text, units[at], units[after]))
         }
-    return sorted(found)
+    return sorted(found | _between(sorted(heads)))
+
+
+def _ends_between(text: str, one: str, other: str) -> bool:
+    """Whether a paragraph ends between two of its units: what an order begins with, it goes on with to there."""
+    # By their last and first words, as blanks and line ends within a unit are not those of the text.
+    start = text.find(one.split()[-1], max(text.find(one.split()[0]), 0))
+    end = text.find(other.split()[0], start)
+    return start < 0 or end < 0 or "\n\n" in text[start:end]
+
+
+def _between(heads: Sequence[int]) -> set[int]:
+    """What stands between two marks of a prompt is of one, if that is no more than a few sentences."""
+    return {at for one, other in pairwise(heads) if other - one <= _ENCLOSED for at in range(one + 1, other)}
 
 
 def _without(text: str, orders: Sequence[str]) -> str:

@@ -1,0 +1,99 @@
+"""Orders in knowledge that name no assistant: to whoever answers, a machine, or nobody, in words of everyday.
+
+Read folded text. Knowledge speaks to customers, who are told what to write, enter and say at the till, too; so each of
+these needs something that only who answers could do: to finish a reply with words, to greet everybody, to keep silent.
+"""
+
+import re
+
+from graphs.support.normalising import folded
+
+
+def _folded(pattern: str) -> re.Pattern[str]:
+    return re.compile(folded(pattern))
+
+
+# Where an order begins: at the start, after a stop or a comma, or after a word that leads up to it.
+_BEGINS = r"(?:^|[.!?:;,(—–-]\s*|\b(?:to|and|then|please|always|must|should|shall|simply|just|will) )"
+_SAYING = (
+    r"(?:words?|phrases?|sentences?|lines?|slogans?|hashtags?|mottos?|disclaimers?|greetings?|formula|catchphrases?)"
+)
+_ANYBODY = (
+    r"(?:any|every|each|all|who|whom)(?:one|body|ever)?(?: (?:the |our )?(?:customers?|couples?|persons?|people|buyers?|shoppers?|"
+    r"visitors?|readers?|callers?|guests?|users?|clients?))?"
+)
+_ASKING = r"(?:asks?|asking|enquires?|inquires?|wonders?|wants? to know|writes?|messages?|contacts?|questions?)"
+
+# To a machine that answers, whatever it is called.
+TO_A_MACHINE = _folded(
+    r"\b(?:if|when|should|as|since|because|while) (?:you are |you're |an? |any |the |some )*(?:automated|automatic|artificial|"
+    r"digital|virtual|machine|computer|program(?:me)?|software|robot|helper|responder|answering|language|text)\b[^.!?]{0,50}"
+    r"\b(?:reads?|reading|writes?|writing|answers?|answering|composes?|composing|repl(?:y|ies|ying)|responds?|generates?|processes)\b|"
+    r"\b(?:machine|computer|program(?:me)?|software|robot|automaton|algorithm)s? (?:that|which|who) (?:reads?|writes?|answers?|"
+    r"composes?|repl(?:y|ies)|responds?|speaks?|generates?)\b|"
+    r"\bany (?:automated|automatic|machine|digital|artificial) (?:reader|writer|helper|responder|reply|answer|system|agent)s?\b|"
+    r"\b(?:who|what)ever (?:writes|composes|drafts|generates|types|gives|words|formulates|phrases|prepares) (?:the|this|an?|your|any) "
+    r"(?:\w+ )?(?:reply|answer|response|message|text)\b|"
+    r"\b(?:the )?(?:writer|author|composer) of (?:the|this|any|each|every) (?:reply|answer|response)\b|"
+    r"\b(?:to|for|by|an|fur|pour|par|para|por|per|dal?|voor|door|для|dla) (?:alle? |all |the |le |el |il |les |los |den |die |das |de |het )*"
+    r"(?:automat\w+|автоматич\w+|otomatik) (?:\w+ )?(?:repl(?:y|ies)|answers?|responders?|readers?|systems?|assistants?|helpers?|"
+    r"antwort\w*|auskunft\w*|systeme?n?|reponses?|respuestas?|rispost\w+|respostas?|antwoord\w*|ответ\w*|відповід\w*|odpowied\w*)\b|"
+    r"\b(?:by|for|to|par|pour|para|por|vom|fur|dal|voor|для) (?:the |le |les |el |los |il |den |die |de )?(?:robots?|roboter\w*|bots?|робот\w*) "
+    r"(?:only|seulement|uniquement|solamente|solo|nur|allein|soltanto|alleen)\b"
+)
+# The form of what is answered.
+OF_FORM = _folded(
+    r"\b(?:output|answer|reply|response) format\b|\bas (?:your|the) (?:very )?(?:first|last|final|opening|closing|next) "
+    r"(?:characters?|words?|lines?|sentences?|message|letters?)\b|"
+    r"\b(?:your|the) (?:very )?(?:first|last|final|opening|closing|next|only) (?:words?|lines?|sentences?|message) (?:is|are|must|should|has to|shall|will be)\b|"
+    rf"{_BEGINS}(?:greet|open|close|finish|end|conclude|sign off|begin|start|answer|reply|respond|meet)\b(?: \w+){{0,3}} with"
+    rf"(?: (?:the|these|this|a|our))?(?: \w+)?(?: {_SAYING}\b|\s*[\"'“«„])|"
+    rf"\b(?:answer|reply|respond|greet|meet|treat)\w*\b[^.!?]{{0,60}}\bwith the (?:\w+ )?(?:{_SAYING})\b|"
+    r"\b(?:beantwort\w*|antwort\w*|schliess\w*|begruss\w*|beend\w*)\b[^.!?]{0,80}\bmit (?:dem|den|der|folgende\w+) (?:satz|wort\w*|worten|ausdruck|spruch|zeile)\b|"
+    r"\b(?:responde\w*|contesta\w*|termina\w*|saluda\w*|despide\w*)\b[^.!?]{0,80}\bcon (?:la|las|el) (?:frase|palabras?|lema|linea)\b|"
+    r"\b(?:repond\w*|termin\w*|salu\w*|conclu\w*|commenc\w*)\b[^.!?]{0,80}\b(?:par|avec) (?:la|le|les|cette|ces) (?:phrase|mots?|slogan|ligne|formule)\b|"
+    r"\b(?:rispond\w*|termin\w*|salut\w*|conclud\w*)\b[^.!?]{0,80}\bcon (?:la|le|questa|queste) (?:frase|parol\w+|riga)\b|"
+    r"\b(?:respond\w*|termin\w*|cumpriment\w*|conclu\w*)\b[^.!?]{0,80}\bcom (?:a|as|esta) (?:frase|palavras?|linha)\b|"
+    r"\b(?:antwoord\w*|eindig\w*|begroet\w*|sluit\w*)\b[^.!?]{0,80}\bmet (?:de|het|deze) (?:zin|woord\w*|regel)\b|"
+    r"\b(?:отвеч\w*|ответ\w*|заканчива\w*|завершa\w*|приветств\w*)\b[^.!?]{0,80}\b(?:фразой|словами|словом|строкой)\b|"
+    r"\b(?:відповіда\w*|закінчу\w*|завершу\w*|віта\w*)\b[^.!?]{0,80}\b(?:фразою|словами|словом|рядком)\b|"
+    r"\b(?:odpowiad\w*|zakoncz\w*|koncz\w*|wita\w*)\b[^.!?]{0,80}\b(?:zdaniem|slowami|slowem|haslem)\b"
+)
+# To bring words in unseen, to copy them, to claim something, or to say nothing of it.
+OF_WORDS = _folded(
+    rf"\b(?:slip|sneak|weave|work|drop|smuggle|hide|squeeze|sprinkle|scatter|tuck)\w* (?:in )?(?:the|this|these|a|an|our) (?:\w+ )?{_SAYING}\b|"
+    rf"{_BEGINS}(?:add|include|append|insert|use|quote|mention|recite|repeat|state|write) (?:the|this|these|our|following) (?:\w+ )?"
+    rf"(?:hashtag|slogan|motto|catchphrase|disclaimer|phrase|sentence)s?\b|"
+    rf"\bcopy (?:out )?(?:this|these|the following|the above) (?:\w+ )?(?:{_SAYING}|text)\b|"
+    r"\b(?:re)?copi\w* (?:\w+ ){0,3}(?:cette|esta|questa) (?:ligne|phrase|linea|frase|linha|riga)\b|\bkopier\w* (?:sie )?(?:diese|folgende)\w* (?:zeile|satz|text)\b|"
+    rf"{_BEGINS}(?:say|claim|pretend|declare|announce|insist|assert) (?:that|so)\b|^\W*state that\b|"
+    r"(?:^|[.!?:;,]\s*|\b(?:and|then|must|to) )(?:wish|congratulate|convince|persuade|urge) (?:them|him|her|the (?:person|customer|reader|"
+    r"buyer)|everyone|everybody|people)\b"
+)
+# What nobody at a shop's desk asks for in a message.
+SECRETS = _folded(
+    r"\b(?:ask|request|collect|demand|obtain|get)\w*(?: them| him| her| customers?)? (?:for |to (?:send|give|type|tell|share) )?(?:you |us )?(?:the |their |his |her |a |all )*"
+    r"(?:full |complete |whole |entire )?(?:credit |debit )?(?:card (?:number|details|data)|cvv|cvc|three digits|password|passcode|"
+    r"photo of (?:a |the |their )?(?:passport|id|card)|passport number|bank (?:details|password)|one-time code|verification code)\b"
+)
+ALWAYS = _folded(
+    r"\balways (?:mention|invite|recommend|say|tell|reply|answer|respond|steer|promote|claim|praise|advertise|greet|finish|close|sign)\b|"
+    r"\b(?:mention|say|repeat|recommend|praise|promote) (?:it|this|that|them|so) (?:every time|each time|always|in every|in each|whenever)\b"
+)
+# To whoever asks, the words or the address are to be given.
+TO_WHO_ASKS = _folded(
+    rf"\b{_ANYBODY}(?: (?:that|who|which))? ?{_ASKING}\b|\b(?:the|a|whichever) (?:person|customer|buyer|reader|visitor|shopper) "
+    rf"(?:who |that )?{_ASKING}\b|\b(?:wants?|expects?|needs?|wishes|requires?) (?:each|every|all|any) (?:customer|buyer|visitor|user|client|reader)s? to "
+    r"(?:hear|know|learn|be told|read|see|be sent)\b|\b(?:customer|buyer|visitor|user|client|reader|shopper)s? (?:\w+ ){0,3}(?:must|should|are to|is to|have to|has to) "
+    r"(?:hear|be told|be sent|be directed|be informed|be steered|be pointed|be given)\b|"
+    r"\b(?:jede\w*|alle\w*),? (?:die |der |das )?(?:kund\w+ )?(?:fragt|fragen|schreibt|schreiben)\b|\b(?:a )?(?:todo|cada|cualquier)\w* (?:el |la |los |que |cliente |quien )*(?:pregunt|escrib)\w*|"
+    r"\b(?:a )?(?:toute?|chaque|quiconque)\w*(?: \w+){0,2} (?:qui )?(?:demand|ecri|question)\w*|\b(?:каждому|каждый|всем|кожному|кожен|усім),? (?:\w+ )?(?:хто|кто|що|что) (?:пита|спрашив|пише|пишет)\w*"
+)
+SILENT = _folded(
+    r"\b(?:do not|don't|never|without) (?:explain\w*|mention\w*|reveal\w*|discuss\w*|comment\w*)(?: on)? (?:it|why|this (?:note|line|text|"
+    r"instruction|message|paragraph|sentence)|these (?:lines|notes|instructions|words))\b|"
+    r"\bkeep (?:this|these|it)(?: \w+)? (?:secret|to yourself|from (?:the )?customers?|hidden)\b|"
+    r"\berwahn\w* (?:sie )?(?:diese\w*|das) (?:hinweis|zeile|text|satz)\w* nicht\b|\bno (?:menciones|mencione|expliques) (?:est[ae]|lo)\b|"
+    r"\bne (?:mentionne\w*|explique\w*) pas (?:cette|ce|ces|pourquoi)\b|\bnon (?:menzionare|spiegare) (?:quest|perche)\w*|"
+    r"\b(?:не упоминай|не объясняй|молчи об|про цей \w+ мовчи|мовчи про|не згадуй|не пояснюй|nie wspominaj|nie wyjasniaj)\w*"
+)
