@@ -40,6 +40,7 @@ from ingestion.parse import Parser
 from vectorstore.edge import EdgeIndex
 from vectorstore.embedding import EmbeddingModel
 from vectorstore.embeddings import Embedder
+from vectorstore.entailment import CrossEncoderEntailment
 from vectorstore.index import VectorIndex
 from vectorstore.rerank import CrossEncoderReranker
 from vectorstore.server import ServerIndex
@@ -138,9 +139,11 @@ async def running(
         for model in earlier:
             stack.callback(model.close)
         reranker = None if settings.rerank_model is None else CrossEncoderReranker(settings.rerank_model, models_dir)
-        if reranker is not None:
-            stack.callback(reranker.close)
-            await reranker.prepare(say, load=bool(blueprints))
+        entailment = None if settings.nli_model is None else CrossEncoderEntailment(settings.nli_model, models_dir)
+        for reader in (reranker, entailment):
+            if reader is not None:
+                stack.callback(reader.close)
+                await reader.prepare(say, load=bool(blueprints))
         await _tell_of_other_models(db, embedder)
         index = vector_index(settings, embedder.dimension)
         stack.push_async_callback(index.close)
@@ -180,6 +183,7 @@ async def running(
             monitor=monitor,
             readiness=readiness,
             reranker=reranker,
+            entailment=entailment,
             earlier_models=earlier,
         )
 

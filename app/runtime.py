@@ -19,6 +19,7 @@ from app.storage import Storage
 from graphs.llm import LanguageModel
 from ingestion.parse import Parser
 from vectorstore.embedding import EmbeddingModel
+from vectorstore.entailment import Entailment
 from vectorstore.index import VectorIndex
 from vectorstore.rerank import Reranker
 
@@ -48,6 +49,7 @@ class Runtime:
     # Loaded when a tenant's vectors are of them.
     earlier_models: Sequence[EmbeddingModel] = ()
     reranker: Reranker | None = None
+    entailment: Entailment | None = None
 
 
 def of_request(request: Request) -> Runtime:

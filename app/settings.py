@@ -128,6 +128,7 @@ class Settings(BaseSettings):
     dense_weight_foreign: float = Field(0.2, ge=0, le=1)
     embedding_threads: int | None = Field(None, ge=1)
     rerank_model: str | None = None
+    nli_model: str | None = None
     model_dir: Path | None = None
 
     burst_wait_seconds: float = Field(3.0, ge=0)

@@ -62,3 +62,14 @@ QUESTIONS = (
     "How do I look after my bicycle and its wheels?",
     "What should I know about my bicycle?",
 )
+# For models of inference: some follow from one of the passages, some contradict one, some do neither.
+CLAIMS = (
+    "An item can be sent back for thirty days after it arrived.",
+    "Sale items are refunded in full.",
+    "A password is at least twelve characters long.",
+    "Nobody can sign out of other devices.",
+    "The oven has to be hot before bread goes in.",
+    "The floor of the oven should be covered with foil.",
+    "An electric bicycle goes for some eighty kilometres on one charge.",
+    "A bicycle comes with a lock and two lights.",
+)

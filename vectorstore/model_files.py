@@ -27,14 +27,16 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a model is for: its name in messages, and the module that exports it."""
+    """What a model is for: its name in messages, the module that exports it, and the end of its folder's name."""
 
     name: str
     exporter: str
+    suffix: str = ""
 
 
 EMBEDDING = Kind("embedding model", "vectorstore.export")
-RERANKER = Kind("reranker", "vectorstore.export_reranker")
+RERANKER = Kind("reranker", "vectorstore.export_reranker", "-reranker")
+ENTAILMENT = Kind("NLI model", "vectorstore.export_entailment", "-entailment")
 
 
 class EmbeddingError(Exception):
@@ -79,7 +81,7 @@ def exported(source: ModelSource, cache_dir: Path, progress: Progress) -> Path:
 
     `progress` is told before the long part starts. EmbeddingError if the export fails.
     """
-    folder = cache_dir / f"{source.digest}-{_FORMAT}{'' if source.kind == EMBEDDING else '-reranker'}"
+    folder = cache_dir / f"{source.digest}-{_FORMAT}{source.kind.suffix}"
     if folder.is_dir():
         return folder
     cache_dir.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ from app.conversations.memory import Remembering
 from app.conversations.turns import Due
 from app.documents.collections import in_force
 from app.documents.embedding import sentence_embedder
+from app.documents.entailing import entailment_by
 from app.documents.filters import knowledge_of
 from app.documents.search import relevance_by, retriever
 from app.egress import carrying, content_of
@@ -90,6 +91,7 @@ def build_context(runtime: Runtime, profile: AgentProfile, retrieve: Retrieve, c
         embed=sentence_embedder(runtime),
         channel=channel,
         relevance=relevance_by(runtime.settings),
+        entails=entailment_by(runtime.entailment),
     )
 
 

@@ -164,7 +164,7 @@ def bucket_origins(bucket: str | None, endpoint_url: object, region: str) -> fro
 
 
 def _hub(settings: Settings) -> frozenset[Origin]:
-    models = [settings.embedding_model, settings.rerank_model]
+    models = [settings.embedding_model, settings.rerank_model, settings.nli_model]
     if all(model is None or Path(model).is_dir() for model in models):
         return frozenset()
     # The files themselves are on the hub's stores, to which it redirects.
@@ -310,10 +310,12 @@ TRACES = Destination(
 )
 HUB = Destination(
     "embedding model hub",
-    "gives the embedding model and the reranker once, in a process that holds no secret; is told their names",
+    "gives the embedding model, the reranker and the NLI model once, in a process that holds no secret; is told their"
+    " names",
     frozenset(),
     "fixed",
-    "huggingface.co and its stores, only if JOBX_EMBEDDING_MODEL or JOBX_RERANK_MODEL is a name and not a folder",
+    "huggingface.co and its stores, only if JOBX_EMBEDDING_MODEL, JOBX_RERANK_MODEL or JOBX_NLI_MODEL is a name and not"
+    " a folder",
     "huggingface_hub",
     False,
     _hub,

@@ -1,10 +1,10 @@
 """How well passages support a reply: by shared words and by the closeness of sentence vectors, sentence by sentence."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from graphs.support.citations import CitedSentence
-from graphs.support.context import Embed, Entails
+from graphs.support.context import Embed
 from graphs.support.facts import invented
 from graphs.support.languages import COURTESY
 from graphs.support.records import Passage
@@ -61,21 +61,6 @@ async def supports(drafted: Sequence[CitedSentence], passages: Sequence[Passage]
     while texts := list(dict.fromkeys(text for claim in claims for text in _undecided(claim, vectors))):
         vectors.update(zip(texts, await embed(texts), strict=True))
     return [_support(claim, vectors) for claim in claims]
-
-
-async def entailed(found: Sequence[Support], entails: Entails) -> list[Support]:
-    """The supports with what a model of natural language inference thinks of them: the mean of both scores.
-
-    Asked is whether the best source entails the sentence; a word-for-word quote needs no asking.
-    """
-    best = [max(support.quotes.values(), default=(0.0, "")) for support in found]
-    pairs = [(quote, support.sentence.text) for support, (_, quote) in zip(found, best, strict=True)]
-    asked = [at for at, (quote, text) in enumerate(pairs) if quote and text not in quote]
-    told = dict(zip(asked, await entails([pairs[at] for at in asked]), strict=True)) if asked else {}
-    return [
-        replace(support, score=(support.score + told[at]) / 2) if at in told else support
-        for at, support in enumerate(found)
-    ]
 
 
 def _claims(drafted: Sequence[CitedSentence], passages: Sequence[Passage]) -> list[_Claim]:

@@ -19,7 +19,8 @@ from graphs.support.approved import approved_answer
 from graphs.support.asking import ask
 from graphs.support.citations import CitedSentence, cited_sentences, without_markers
 from graphs.support.context import AgentProfile, ChannelInput, LimitReached, SupportContext
-from graphs.support.grounding import Support, entailed, supports
+from graphs.support.entailment import entailed
+from graphs.support.grounding import Support, supports
 from graphs.support.injection import in_message
 from graphs.support.judging import judged
 from graphs.support.masking import shown
@@ -197,7 +198,7 @@ async def check(state: SupportState, runtime: Runtime[SupportContext]) -> Suppor
     drafted = cited_sentences(state["draft"])
     supported = await supports(drafted, passages, context.embed)
     if context.entails is not None:
-        supported = await entailed(supported, context.entails)
+        supported = await entailed(supported, passages, context.entails)
     found = await asyncio.to_thread(_checked, state, drafted, supported, context, quotes)
     usage: SupportState = {}
     if context.agent.judge and not any(map(guardrails.stops, found)):

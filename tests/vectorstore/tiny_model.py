@@ -2,6 +2,7 @@
 
 import json
 import string
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,12 @@ def write_tiny_model(folder: Path, seed: int = 7) -> Path:
 
 def write_tiny_reranker(folder: Path, scores: int = 1) -> Path:
     """The folder of a cross-encoder that gives so many scores for a pair."""
+    return write_tiny_cross_encoder(folder, [f"LABEL_{number}" for number in range(scores)])
+
+
+def write_tiny_cross_encoder(folder: Path, labels: Sequence[str]) -> Path:
+    """The folder of a cross-encoder with these labels, in the order of its outputs."""
+    scores = len(labels)
     folder.mkdir(parents=True)
     random = np.random.default_rng(11)
     weights = {f"bert.{name}": values for name, values in _weights(random).items()}
@@ -35,9 +42,9 @@ def write_tiny_reranker(folder: Path, scores: int = 1) -> Path:
     weights["classifier.bias"] = np.zeros(scores, np.float32)
     (folder / "vocab.txt").write_text("\n".join(_VOCABULARY))
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    labels = {str(number): f"LABEL_{number}" for number in range(scores)}
-    of_classifier = {"architectures": ["BertForSequenceClassification"], "num_labels": scores, "id2label": labels}
-    ids = {"label2id": {label: int(number) for number, label in labels.items()}}
+    named = {str(number): label for number, label in enumerate(labels)}
+    of_classifier = {"architectures": ["BertForSequenceClassification"], "num_labels": scores, "id2label": named}
+    ids = {"label2id": {label: number for number, label in enumerate(labels)}}
     embedding = _configurations()
     (folder / "config.json").write_text(json.dumps(embedding["config.json"] | of_classifier | ids))
     (folder / "tokenizer_config.json").write_text(json.dumps(embedding["tokenizer_config.json"]))

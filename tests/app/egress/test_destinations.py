@@ -121,7 +121,8 @@ def test_file_stores():
 
 
 def test_the_hub_is_only_for_models_that_have_to_be_fetched(tmp_path):
-    assert HUB.origins(_settings(embedding_model=str(tmp_path))) == frozenset()
+    assert HUB.origins(_settings(embedding_model=str(tmp_path), nli_model=str(tmp_path))) == frozenset()
+    assert HUB.origins(_settings(nli_model="org/model")) == HUB.origins(_settings(rerank_model="org/model"))
     found = HUB.origins(_settings(embedding_model="org/model"))
     assert any(one.covers(Origin("https", "cas-bridge.xethub.hf.co", 443)) for one in found)
     assert not any(one.covers(Origin("https", "hf.co.example", 443)) for one in found)

@@ -12,7 +12,7 @@ from vectorstore.onnx_model import FIELDS, options
 from vectorstore.tokens import sound
 
 
-class OnnxReranker:
+class OnnxCrossEncoder:
     """A loaded cross-encoder, safe to use from several threads."""
 
     def __init__(self, folder: Path) -> None:
@@ -24,12 +24,12 @@ class OnnxReranker:
         self._tokenizer.enable_truncation(self._card.max_tokens)
         self._tokenizer.no_padding()
 
-    def scores(self, question: str, texts: Sequence[str]) -> list[float]:
-        """How well each text answers the question, 0..1; of what is too long together, the longer one is cut."""
-        return [self._score(question, text) for text in texts]
+    def scores(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """The score of each pair, 0..1, in order; of what is too long together, the longer text is cut."""
+        return [self._score(*pair) for pair in pairs]
 
-    def _score(self, question: str, text: str) -> float:
+    def _score(self, one: str, other: str) -> float:
         # One at a time, as texts are embedded: nothing is padded.
-        encoding = self._tokenizer.encode_batch([(sound(question), sound(text))])[0]
+        encoding = self._tokenizer.encode_batch([(sound(one), sound(other))])[0]
         feed = {name: np.array([getattr(encoding, FIELDS[name])]) for name in self._card.inputs}
         return float(self._session.run(None, feed)[0][0])
