@@ -144,11 +144,15 @@ def _orders(text: str, units: Sequence[str], threshold: float) -> list[int]:
 
 
 def _ends_between(text: str, one: str, other: str) -> bool:
-    """Whether a paragraph ends between two of its units: what an order begins with, it goes on with to there."""
-    # By their last and first words, as blanks and line ends within a unit are not those of the text.
-    start = text.find(one.split()[-1], max(text.find(one.split()[0]), 0))
-    end = text.find(other.split()[0], start)
-    return start < 0 or end < 0 or "\n\n" in text[start:end]
+    """Whether the line of a unit ends before the other: what an order begins with, it goes on with to there.
+
+    After a colon it goes on below.
+    """
+    first, last, following = one.split(maxsplit=1)[0], one.rsplit(maxsplit=1)[-1], other.split(maxsplit=1)[0]
+    # By their first and last words, as blanks and line ends within a unit are not those of the text.
+    start = text.find(last, max(text.find(first), 0))
+    end = text.find(following, start)
+    return start < 0 or end < 0 or ("\n\n" if one.endswith(":") else "\n") in text[start:end]
 
 
 def _between(heads: Sequence[int]) -> set[int]:
