@@ -22,8 +22,8 @@ Scores = Mapping[str, float]
 Scorer = Callable[[Sample, Output], Awaitable[Scores]]
 
 _DEEPEST = 10
-# Found by these guardrails, a message is refused for what it is and not for what is known.
-ATTACK_GUARDS = frozenset({"injection", "passage_injection", "abuse", "system_prompt", "other_customer", "promises"})
+# Found by these guardrails, a message is turned away for what it is and not for what is known or was drafted.
+ATTACK_GUARDS = frozenset({"injection", "abuse"})
 _SHINGLE = 8
 _OWN_WORDS = 0.5
 

@@ -4,6 +4,7 @@ Of TikTok no text leaves the conversation that it was written in (DESIGN, promis
 soon, gives no sample either. A sample goes with its conversation, and with each message that it was made of.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -15,10 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.channels.connections import LIVE
 from app.errors import Conflict, Unprocessable
 from app.evaluations import service
-from app.evaluations.masking import masked_text
 from app.models import Connection, Contact, Conversation, Erasure, EvalSample, Message, Turn, VerdictMark
 from evals.datasets import Sample
 from evals.datasets import Turn as Said
+from graphs.support.personal import masked_text
 from vectorstore.words import language_of
 
 _ENDED = ("replied", "handed_off", "rejected", "skipped")
@@ -108,14 +109,17 @@ async def _sampled(session: AsyncSession, dataset_id: UUID, turn_id: UUID) -> Ev
     answer = _answer(talk, asked, turn)
     before = [one for one in talk if one.position < asked[0].position][-_HISTORY:]
     contact = await session.get_one(Contact, conversation.contact_id)
-    names = (contact.name, contact.customer_id)
+    names = [name for name in (contact.name, contact.customer_id) if name]
     question = "\n".join(one.text for one in asked)
+    said = "\n".join(one.text for one in answer)
+    # In a thread: what finds personal data is loaded at its first use.
+    masked = await asyncio.to_thread(_masked, [question, said, *(one.text for one in before)], names)
     cited = [str(one["document_id"]) for one in (turn.record or {}).get("citations", ())]
     sample = Sample(
         id=f"turn-{turn_id}",
-        question=masked_text(question, names),
-        history=tuple(_said(one, names) for one in before),
-        expected=masked_text("\n".join(one.text for one in answer), names) if answer else None,
+        question=masked[0],
+        history=tuple(_said(one, text) for one, text in zip(before, masked[2:], strict=True)),
+        expected=masked[1] or None,
         relevant=tuple(dict.fromkeys(cited)),
         answerable=turn.state == "replied" or await _stopped_in_error(session, turn),
         language=language_of(question),
@@ -172,9 +176,13 @@ async def _stopped_in_error(session: AsyncSession, turn: Turn) -> bool:
     return bool(await session.scalar(select(exists().where(*mine))))
 
 
-def _said(message: Message, names: Sequence[str | None]) -> Said:
+def _masked(texts: Sequence[str], names: Sequence[str]) -> list[str]:
+    return [masked_text(text, names=names) for text in texts]
+
+
+def _said(message: Message, text: str) -> Said:
     role: Literal["customer", "agent"] = "customer" if message.direction == "in" else "agent"
-    return Said(role, masked_text(message.text, names))
+    return Said(role, text)
 
 
 async def _take(session: AsyncSession, dataset_id: UUID, rows: Sequence[EvalSample], left_out: int) -> Taken:

@@ -59,7 +59,7 @@ def mask(text: str, name: str = "", before: Mapping[str, str] | None = None) -> 
     values = dict(before or {})
     marks = {_same(value): mark for mark, value in values.items()}
     parts, at = list[str](), 0
-    for start, end, kind in _spans(text, name):
+    for start, end, kind in _spans(text, [name]):
         value = text[start:end]
         mark = marks.get(_same(value))
         if mark is None:
@@ -71,11 +71,14 @@ def mask(text: str, name: str = "", before: Mapping[str, str] | None = None) -> 
     return Masked(masked, values, frozenset(_PLACEHOLDER.findall(masked)))
 
 
-def masked_text(text: str, languages: Sequence[str] = ()) -> str:
-    """The text with placeholders, for what is kept; `languages` (ISO 639-1) say which regions phones are of."""
+def masked_text(text: str, languages: Sequence[str] = (), names: Sequence[str] = ()) -> str:
+    """The text with placeholders, for what is kept; `languages` (ISO 639-1) say which regions phones are of.
+
+    `names` are those of people who write in it. Takes as long as `mask`.
+    """
     regions = tuple(language.upper().replace("EN", "GB").replace("UK", "UA") for language in languages)
     parts, at, counts = list[str](), 0, dict[str, str]()
-    for start, end, kind in _spans(text, "", (*regions, *_REGIONS)):
+    for start, end, kind in _spans(text, names, (*regions, *_REGIONS)):
         value = _same(text[start:end])
         mark = counts.setdefault(value, f"[{kind}_{1 + sum(one.startswith(f'[{kind}_') for one in counts.values())}]")
         parts += [text[at:start], mark]
@@ -97,12 +100,12 @@ def kinds(masked: Masked) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in sorted(found.items())) or "none"
 
 
-def _spans(text: str, name: str, regions: Sequence[str] = _REGIONS) -> list[_Span]:
+def _spans(text: str, names: Sequence[str], regions: Sequence[str] = _REGIONS) -> list[_Span]:
     """From where to where personal data stands, none over another; the longest wins."""
     found = [(match.start(), match.end(), "EMAIL") for match in _EMAIL.finditer(text)]
     if any(map(str.isdigit, text)):
         found += _recognised(text) + _phones(text, regions)
-    found += _named(text, name)
+    found += [span for name in names for span in _named(text, name)]
     kept: list[_Span] = []
     for start, end, kind in sorted(found, key=lambda span: (-_worth(span), span[0])):
         if all(end <= other[0] or start >= other[1] for other in kept):

@@ -111,9 +111,9 @@ async def test_what_is_hardly_relevant_goes_to_a_person_by_the_agent_s_threshold
 
     told = await tenant.reply(strict, question)
     assert (told["outcome"], told["reason"], told["model"]) == ("handoff", "no_passages", None)
-    (verdict,) = told["verdicts"]
-    assert (verdict["name"], verdict["passed"], verdict["action"]) == ("relevance", False, "handoff")
+    (verdict,) = [verdict for verdict in told["verdicts"] if verdict["name"] == "relevance"]
+    assert (verdict["passed"], verdict["action"]) == (False, "handoff")
     assert 0.5 < verdict["score"] < 1
     told = await tenant.reply(lenient, question)
     assert told["outcome"] == "replied"
-    assert told["verdicts"][0] == {**verdict, "passed": True, "action": "pass"}
+    assert {**verdict, "passed": True, "action": "pass"} in told["verdicts"]
