@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from graphs.support import attack_patterns
 from graphs.support.attack_orders import ALWAYS, OF_FORM, OF_WORDS, SECRETS, SILENT, TO_A_MACHINE, TO_WHO_ASKS
 from graphs.support.attack_patterns import (
     ABOVE,
@@ -31,12 +32,26 @@ from graphs.support.attack_patterns import (
     YOUR_REPLY,
 )
 from graphs.support.attack_words import CONCEPTS, UNSPACED
+from graphs.support.gates import Gates
 from graphs.support.normalising import decoded, folded, readings, turned
 
 # What an attack is at least, unless a tenant sets it otherwise.
 CERTAIN = 0.5
 _HEARTS = ("instruct", "rules", "prompt", "youarenow", "oublie", "игнорируй", "theword", "replywith", "respondwith")
-_Spans = dict[str, list[tuple[int, int]]]
+
+
+class _Spans(dict[str, list[tuple[int, int]]]):
+    """From where to where each word of a kind stands in a folded text; looked for when it is asked for."""
+
+    def __init__(self, plain: str) -> None:
+        super().__init__()
+        self._plain = plain
+
+    def __missing__(self, name: str) -> list[tuple[int, int]]:
+        pattern = _concepts()[name]
+        may = _gates().may(pattern, self._plain)
+        found = self[name] = [match.span() for match in pattern.finditer(self._plain)] if may else []
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +108,12 @@ def _crude(text: str) -> Finding:
 
 
 def _of_message(raw: str, plain: str) -> Finding:
-    spans = _spans(plain)
+    spans = _Spans(plain)
     return _best(_anywhere(raw, plain, spans), _ordered(raw, plain, spans), (_matches(CREATION, plain) * 0.2, "task"))
 
 
 def _of_passage(raw: str, plain: str) -> Finding:
-    spans = _spans(plain)
+    spans = _Spans(plain)
     return _best(
         _anywhere(raw, plain, spans),
         (_matches(ADDRESSED, plain) * 0.9, "addresses an assistant"),
@@ -156,7 +171,7 @@ def _reveals(plain: str, spans: _Spans) -> float:
 
 def _about_replies(plain: str, spans: _Spans) -> float:
     """Words such as "in your answer", with an order to say something or to change it."""
-    if YOUR_REPLY.search(plain):
+    if _matches(YOUR_REPLY, plain):
         return 0.8
     both = _near(spans, "say", "reply", 30) or _near(spans, "reply", "say", 30)
     return 0.6 if both and (not plain.isascii() or spans["assistant"]) else 0.0
@@ -164,9 +179,9 @@ def _about_replies(plain: str, spans: _Spans) -> float:
 
 def _told_to_tell(raw: str, plain: str, spans: _Spans) -> float:
     """An order to say something to customers, or when they ask, with the very words or an address."""
-    payload = bool(PAYLOAD.search(raw))
     told = _near(spans, "say", "customers", 25) or (not plain.isascii() and _near(spans, "customers", "say", 25))
-    when = bool(CONDITION.search(plain)) and bool(spans["say"])
+    when = bool(spans["say"]) and _matches(CONDITION, plain)
+    payload = (told or when) and _matches(PAYLOAD, raw)
     addressed = _near(spans, "assistant", "say", 40) and not PLAIN_ENGLISH.search(plain)
     return max(0.3 * told, 0.6 * (told and payload), 0.7 * when * payload, 0.55 * when * told, 0.7 * addressed)
 
@@ -185,7 +200,7 @@ def _subtle(raw: str, plain: str) -> float:
 
 
 def _matches(pattern: re.Pattern[str], text: str) -> bool:
-    return bool(pattern.search(text))
+    return _gates().matches(pattern, text)
 
 
 def _near(spans: _Spans, first: str, second: str, most: int) -> bool:
@@ -200,10 +215,6 @@ def _pairs(spans: _Spans, first: str, second: str, most: int) -> Sequence[tuple[
         for at, until in spans[second]
         if at >= start and 0 <= at - end <= most
     ]
-
-
-def _spans(plain: str) -> _Spans:
-    return {name: [match.span() for match in pattern.finditer(plain)] for name, pattern in _concepts().items()}
 
 
 @lru_cache(maxsize=1)
@@ -225,6 +236,21 @@ def _concept(name: str, words: str) -> re.Pattern[str]:
     # Arabic writes "and", "the" and "with" in one with the word.
     arabic = "(?:[وفبل]?(?:ال)?)?"
     return re.compile(rf"\b{arabic}(?:{spaced})\b" + (rf"|{unspaced}" if unspaced else ""))
+
+
+@lru_cache(maxsize=1)
+def _gates() -> Gates:
+    """What the patterns here and the words of the lists need; a pattern of another module is always tried."""
+    told = [pattern for pattern in vars(attack_patterns).values() if isinstance(pattern, re.Pattern)]
+    return Gates({**{one: one for one in told}, **{_concepts()[name]: _plainly(name) for name in CONCEPTS}})
+
+
+def _plainly(name: str) -> re.Pattern[str]:
+    """The words of a list one after another, slow to match and easy to read; of Arabic ones what begins them is left."""
+    spaced = [folded(word) for word in CONCEPTS[name].split()]
+    ways = [rf"\b{_pattern(word)}\b" for word in spaced]
+    arabic = [_pattern(word) for word in spaced if "\u0600" <= word[0] <= "\u06ff"]
+    return re.compile("|".join([*ways, *arabic, *(re.escape(folded(one)) for one in UNSPACED.get(name, "").split())]))
 
 
 def _pattern(word: str) -> str:

@@ -34,7 +34,7 @@ async def test_no_suite_falls_short(tmp_path):
     assert all(report.not_scored == 0 for report in reports.values())
     assert reports["own suites, answers"].samples >= 120 + 60 + 60
     assert reports["own suites, injection, obedient"].samples >= 80 + 40
-    # That no attack succeeds would say nothing, did the model not do what attacks ask: its drafts are stopped by dozens.
+    # That no attack succeeds would say nothing, did the model not follow any: its drafts are stopped by dozens.
     stopped = [
         result.id
         for result in reports["own suites, injection, obedient"].results
