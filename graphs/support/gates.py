@@ -4,11 +4,14 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from graphs.support.needed import Clause, Piece, caseless, needed
+from graphs.support.needed import Clause, Piece, caseless, needed, worth
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 # A word that is longer is a run of an unspaced script or something encoded, and not met again.
 _LONG, _MOST_WORDS = 40, 32_768
+_HEAD = 2
+# Pieces by their first letters, each with its clause's bit.
+_Table = dict[str, list[tuple[Piece, int]]]
 
 
 class Gates:
@@ -17,32 +20,33 @@ class Gates:
     def __init__(self, patterns: Mapping[re.Pattern[str], re.Pattern[str]]) -> None:
         """Of patterns, each by one that matches wherever it does and is as easy to read."""
         self._bits: dict[Clause, int] = {}
-        self._ways = {
-            one: tuple(map(self._bits_of, _merged(needed(readable)))) for one, readable in patterns.items()
-        }
-        self._pieces: dict[Piece, int] = {}
+        self._ways = {one: self._known_ways(ways) for one, readable in patterns.items() if (ways := needed(readable))}
+        self._first: _Table = {}
+        self._later: _Table = {}
         for clause, bit in self._bits.items():
             for piece in clause:
-                self._pieces[piece] = self._pieces.get(piece, 0) | bit
-        self._sizes = sorted({len(piece.text) for piece in self._pieces if not (piece.begins or piece.ends)})
-        self._tables = {
-            key: {piece.text: bits for piece, bits in self._pieces.items() if (piece.begins, piece.ends) == key}
-            for key in ((True, True), (True, False), (False, True), (False, False))
-        }
+                table = self._first if piece.begins else self._later
+                table.setdefault(piece.text[:_HEAD], []).append((piece, bit))
         self._known = lru_cache(maxsize=_MOST_WORDS)(self._marks_of)
         self.marks = lru_cache(maxsize=16)(self._marks)
 
     def may(self, pattern: re.Pattern[str], text: str) -> bool:
         """Whether the pattern can match somewhere in the text; True of a pattern that is not known."""
-        ways = self._ways.get(pattern)
-        if not ways:
+        known = self._ways.get(pattern)
+        if known is None:
             return True
-        marks = self.marks(text)
-        return any(marks & way == way for way in ways)
+        marks, (hint, ways) = self.marks(text), known
+        # Hardly any text has a word of even one of the alternatives.
+        return bool(marks & hint) and any(marks & way == way for way in ways)
 
     def matches(self, pattern: re.Pattern[str], text: str) -> bool:
         """Whether the pattern matches somewhere in the text."""
         return self.may(pattern, text) and pattern.search(text) is not None
+
+    def _known_ways(self, ways: list[list[Clause]]) -> tuple[int, tuple[int, ...]]:
+        """The bits of the rarest clause of each alternative, and the bits that each needs."""
+        merged = _merged(ways)
+        return self._bits_of(max(way, key=worth) for way in merged), tuple(map(self._bits_of, merged))
 
     def _bits_of(self, way: Iterable[Clause]) -> int:
         bits = 0
@@ -52,22 +56,26 @@ class Gates:
 
     def _marks(self, text: str) -> int:
         marks = 0
-        for word in set(_WORD.findall(text)):
+        for word in set(_WORD.findall(caseless(text))):
             marks |= self._known(word) if len(word) <= _LONG else self._marks_of(word)
         return marks
 
-    def _marks_of(self, written: str) -> int:
-        word = caseless(written)
-        size, tables = len(word), self._tables
-        marks = tables[True, True].get(word, 0)
-        begins, ends, inside = tables[True, False], tables[False, True], tables[False, False]
-        for at in range(size):
-            marks |= begins.get(word[: at + 1], 0) | ends.get(word[at:], 0)
-            for length in self._sizes:
-                if at + length > size:
-                    break
-                marks |= inside.get(word[at : at + length], 0)
+    def _marks_of(self, word: str) -> int:
+        marks = _met(self._first, word, 0)
+        for at in range(len(word)):
+            if word[at : at + _HEAD] in self._later or word[at] in self._later:
+                marks |= _met(self._later, word, at)
         return marks
+
+
+def _met(table: _Table, word: str, at: int) -> int:
+    """The bits of the pieces that a word has at a place; single letters have heads of their own."""
+    near = [*table.get(word[at : at + _HEAD], ()), *(table.get(word[at], ()) if at + 1 < len(word) else ())]
+    marks = 0
+    for piece, bit in near:
+        if word.startswith(piece.text, at) and (not piece.ends or at + len(piece.text) == len(word)):
+            marks |= bit
+    return marks
 
 
 def _merged(ways: list[list[Clause]]) -> list[list[Clause]]:

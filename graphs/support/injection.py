@@ -5,6 +5,7 @@ or to speak words that are given. Knowledge is about the business and not about 
 order to an assistant, or about "your answer", is one.
 """
 
+import codecs
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,9 @@ from graphs.support.normalising import decoded, folded, readings, turned
 # What an attack is at least, unless a tenant sets it otherwise.
 CERTAIN = 0.5
 _HEARTS = ("instruct", "rules", "prompt", "youarenow", "oublie", "игнорируй", "theword", "replywith", "respondwith")
+_BACKWARDS = tuple(word[::-1] for word in _HEARTS)
+_TURNED_HEARTS = (*_HEARTS, *_BACKWARDS, *(codecs.encode(word, "rot13") for word in _HEARTS))
+_LETTERS = re.compile(r"[^\W_]+")
 
 
 class _Spans(dict[str, list[tuple[int, int]]]):
@@ -85,7 +89,7 @@ def _scan(text: str, judge: Callable[[str, str], Finding]) -> Finding:
     found += [_raised(judge(other, other)) for other in others]
     if decoded(text) and found[0].score < CERTAIN:
         found.append(Finding(0.3, "encoded"))
-    if max(found, key=_by_score).score < CERTAIN:
+    if max(found, key=_by_score).score < CERTAIN and any(map(_may_be_turned, {folded(text), plain})):
         found += [_crude(other) for other in (*turned(text), plain)]
     return max(found, key=_by_score)
 
@@ -101,10 +105,20 @@ def _raised(finding: Finding) -> Finding:
 
 def _crude(text: str) -> Finding:
     """Plain English orders without the blanks, which no other text has by chance."""
-    bare = re.sub(r"[\W_]", "", text)
+    bare = _bare(text)
     # Looking for one word is many times faster than the pattern.
     told = any(word in bare for word in _HEARTS) and SQUEEZED.search(bare)
     return Finding(0.9, "hidden order") if told else NOTHING
+
+
+def _may_be_turned(plain: str) -> bool:
+    """Whether a folded text, or what `turned` makes of it, has a word of the orders; told without turning it."""
+    bare, from_the_end = _bare(plain), _bare(" ".join(plain.split()[::-1]))
+    return any(word in bare for word in _TURNED_HEARTS) or any(word in from_the_end for word in _BACKWARDS)
+
+
+def _bare(text: str) -> str:
+    return "".join(_LETTERS.findall(text))
 
 
 def _of_message(raw: str, plain: str) -> Finding:

@@ -30,8 +30,8 @@ def prompt_leaked(reply: str, prompt: str, secret: str, sources: Sequence[str]) 
     for form in [reply, *decoded(reply), *turned(reply)]:
         if secret in re.sub(r"[\W_]", "", folded(form)):
             return "the reply has the mark of the system prompt"
-    known = {run for source in sources for run in _runs(source)}
-    shared = [run for run in _runs(reply) if run in _runs(prompt) and run not in known]
+    known = set[tuple[str, ...]]().union(*map(_runs, sources))
+    shared = (_runs(reply) & _runs(prompt)) - known
     return f"{len(shared)} runs of {_RUN} words are the system prompt's" if shared else ""
 
 

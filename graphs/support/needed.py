@@ -72,6 +72,8 @@ def _clauses(items: Sequence[_Item], left: bool, right: bool) -> list[Clause]:
 
 def _piece(run: str, begins: bool, ends: bool) -> Iterator[Clause]:
     text = caseless(run)
+    if not all(map(_in_word, map(ord, text))):
+        return
     if len(text) >= _LEAST or (text and (not text.isascii() or (begins and ends))):
         yield frozenset({Piece(text, begins, ends)})
 
@@ -98,12 +100,13 @@ def _sign(members: Sequence[_Item]) -> list[Clause]:
 
 
 def _any_way(ways: Sequence[Sequence[_Item]], left: bool, right: bool) -> list[Clause]:
-    best = [max(_clauses(list(way), left, right), key=_worth, default=None) for way in ways]
+    best = [max(_clauses(list(way), left, right), key=worth, default=None) for way in ways]
     known = [clause for clause in best if clause is not None]
     return [frozenset[Piece]().union(*known)] if len(known) == len(best) else []
 
 
-def _worth(clause: Clause) -> float:
+def worth(clause: Clause) -> float:
+    """That of the piece that texts have most often."""
     return min(piece.worth for piece in clause)
 
 

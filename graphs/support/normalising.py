@@ -10,7 +10,8 @@ import codecs
 import html
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from urllib.parse import unquote
 
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co"}
@@ -73,8 +74,15 @@ def visible(text: str) -> str:
     if "<" in plain:
         plain = _SCRIPT.sub("", _UNSEEN.sub("", _COMMENT.sub("", plain)))
     if not plain.isascii() or not plain.isprintable():
-        plain = _JOINER.sub("", "".join(c for c in _BLANK.sub("", plain) if _is_seen(c)))
+        plain = _without(_BLANK.sub("", plain), lambda c: not _is_seen(c))
+        plain = _JOINER.sub("", plain) if "\u200d" in plain else plain
     return plain.strip(" \n\t\u200d")
+
+
+def _without(text: str, is_left_out: Callable[[str], bool]) -> str:
+    """The text without some characters; a text has few different ones, so each is looked at once."""
+    left_out = [c for c in set(text) if is_left_out(c)]
+    return text.translate(dict.fromkeys(map(ord, left_out))) if left_out else text
 
 
 def _is_seen(character: str) -> bool:
@@ -86,7 +94,7 @@ def folded(text: str) -> str:
     if text.isascii():
         return text.lower()
     bare = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text).casefold())
-    bare = "".join(c for c in bare if unicodedata.category(c) not in ("Mn", "Cf"))
+    bare = _without(bare, lambda c: unicodedata.category(c) in ("Mn", "Cf"))
     return unicodedata.normalize("NFC", bare).translate(_LETTERS)
 
 
@@ -108,6 +116,12 @@ def turned(text: str) -> list[str]:
 
 def decoded(text: str) -> list[str]:
     """What is encoded in a text: Base64, hexadecimal, bits, escapes, entities, tag characters, Morse."""
+    return list(_decoded(text))
+
+
+# A scan asks for the same text several times in a row.
+@lru_cache(maxsize=8)
+def _decoded(text: str) -> tuple[str, ...]:
     found = [
         "".join(chr(ord(c) - 0xE0000) for c in match.group() if c > "\U000e001f") for match in _TAGS.finditer(text)
     ]
@@ -118,7 +132,7 @@ def decoded(text: str) -> list[str]:
         found.append(unquote(text.replace("+", " ")))
     if _ESCAPED.search(text):
         found.append(_ESCAPED.sub(lambda match: chr(int(match.group()[2:], 16)), text))
-    return [one for one in found if _speaks(one)]
+    return tuple(one for one in found if _speaks(one))
 
 
 def _blobs(text: str) -> Iterator[str]:
@@ -158,13 +172,15 @@ def _speaks(text: str) -> bool:
 
 def _in_latin(plain: str) -> str:
     """Words that mix alphabets, and whole ones made of look-alikes, in Latin letters."""
+    if plain.isascii() or not (_OTHER.search(plain) or _LOOK_ALIKE_WORD.search(plain)):
+        return plain
+    return _WORD.sub(lambda match: _latin(match.group()), plain)
 
-    def latin(match: re.Match[str]) -> str:
-        word = match.group()
-        mixed = _LATIN.search(word) and _OTHER.search(word)
-        return word.translate(_LOOK_ALIKE) if mixed or _LOOK_ALIKE_WORD.fullmatch(word) else word
 
-    return plain if plain.isascii() else _WORD.sub(latin, plain)
+@lru_cache(maxsize=16_384)
+def _latin(word: str) -> str:
+    mixed = _LATIN.search(word) and _OTHER.search(word)
+    return word.translate(_LOOK_ALIKE) if mixed or _LOOK_ALIKE_WORD.fullmatch(word) else word
 
 
 def _joined(plain: str) -> str:

@@ -69,10 +69,12 @@ def bullets(text: str) -> list[str]:
 
 def words(text: str) -> list[str]:
     """Lower-case words; scripts without spaces come as pairs of characters."""
+    if text.isascii():
+        return [word.removesuffix("'s") for word in _WORD.findall(text.lower())]
     found: list[str] = []
-    for match in _WORD.finditer(unicodedata.normalize("NFKC", text).casefold()):
-        word = match.group().replace("’", "'")
-        if _UNSPACED.fullmatch(word):
+    for written in _WORD.findall(unicodedata.normalize("NFKC", text).casefold()):
+        word = written.replace("’", "'")
+        if not word.isascii() and _UNSPACED.fullmatch(word):
             found += [word[at : at + 2] for at in range(len(word) - 1)]
         else:
             found.append(word.removesuffix("'s"))
