@@ -20,7 +20,11 @@ class Gates:
     def __init__(self, patterns: Mapping[re.Pattern[str], re.Pattern[str]]) -> None:
         """Of patterns, each by one that matches wherever it does and is as easy to read."""
         self._bits: dict[Clause, int] = {}
-        self._ways = {one: self._known_ways(ways) for one, readable in patterns.items() if (ways := needed(readable))}
+        # By identity: the hash of a pattern is that of all its code, and takes longer than the rest.
+        self._patterns = tuple(patterns)
+        self._ways = {
+            id(one): self._known_ways(ways) for one, readable in patterns.items() if (ways := needed(readable))
+        }
         self._first: _Table = {}
         self._later: _Table = {}
         for clause, bit in self._bits.items():
@@ -32,12 +36,13 @@ class Gates:
 
     def may(self, pattern: re.Pattern[str], text: str) -> bool:
         """Whether the pattern can match somewhere in the text; True of a pattern that is not known."""
-        known = self._ways.get(pattern)
+        known = self._ways.get(id(pattern))
         if known is None:
             return True
         marks, (hint, ways) = self.marks(text), known
-        # Hardly any text has a word of even one of the alternatives.
-        return bool(marks & hint) and any(marks & way == way for way in ways)
+        if not marks & hint:
+            return False
+        return any(marks & way == way for way in ways)
 
     def matches(self, pattern: re.Pattern[str], text: str) -> bool:
         """Whether the pattern matches somewhere in the text."""

@@ -218,7 +218,7 @@ def _matches(pattern: re.Pattern[str], text: str) -> bool:
 
 
 def _near(spans: _Spans, first: str, second: str, most: int) -> bool:
-    return any(True for _ in _pairs(spans, first, second, most))
+    return bool(_pairs(spans, first, second, most))
 
 
 def _pairs(spans: _Spans, first: str, second: str, most: int) -> Sequence[tuple[int, int]]:

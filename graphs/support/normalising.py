@@ -43,12 +43,16 @@ _LOOK_ALIKE_WORD = re.compile(r"[авеіјкмнорсԁтухѕԛԝһӏ]{3,}")
 _WORD = re.compile(r"[^\W_]+")
 _LEET = str.maketrans("013457@$!|+€", "oieastasilte")
 _LEET_WORD = re.compile(r"[\w@$!|+€]*(?:[a-z][0134579@$|€]|[01345@$|][a-z])[\w@$!|+€]*")
+_LEET_SIGN = re.compile(r"[0134579@$|€](?:(?<=[a-z].)|(?=[a-z]))")
 _SPELLED = re.compile(r"(?<!\w)(?:\w[ ._\-*/|·]{1,3}){3,}\w(?!\w)")
 _GAP = re.compile(r" {2,}| ?/ ?| ?\| ?")
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 _HEX = re.compile(r"(?:(?:0x|\\x|%)?[0-9a-fA-F]{2}[ ,:]?){8,}")
+# The same from the first digit on: a pattern that begins with one set of characters is found much sooner.
+_HEX_WITHIN = re.compile(r"[0-9a-fA-F]{2}(?:[ ,:]?(?:0x|\\x|%)?[0-9a-fA-F]{2}){7}")
 _BITS = re.compile(r"(?:[01]{8}\s?){4,}")
+_BYTE = re.compile(r"[01]{8}")
 _ESCAPED = re.compile(r"\\u[0-9a-fA-F]{4}")
 _PERCENT = re.compile(r"(?:%[0-9a-fA-F]{2})")
 _MOST_BLOBS, _MOST = 20, 20_000
@@ -62,6 +66,7 @@ _MORSE = dict(
         strict=True,
     )
 )
+_MORSE_LEAST = 9
 _MORSE_RUN = re.compile(r"(?:[.\-]{1,5}[ /]{1,3}){8,}[.\-]{1,5}")
 
 
@@ -139,11 +144,11 @@ def _blobs(text: str) -> Iterator[str]:
     for count, match in enumerate(_BASE64.finditer(text)):
         if count < _MOST_BLOBS and (plain := _from_base64(match.group())):
             yield plain
-    for match in _HEX.finditer(text):
+    for match in _HEX.finditer(text) if _HEX_WITHIN.search(text) else ():
         yield _from_bytes(bytes.fromhex("".join(re.findall(r"[0-9a-fA-F]{2}", re.sub(r"0x|\\x", "", match.group())))))
-    for match in _BITS.finditer(text):
+    for match in _BITS.finditer(text) if _BYTE.search(text) else ():
         yield _from_bytes(bytes(int(bits, 2) for bits in re.findall(r"[01]{8}", match.group())))
-    for match in _MORSE_RUN.finditer(text):
+    for match in _MORSE_RUN.finditer(text) if text.count(".") + text.count("-") >= _MORSE_LEAST else ():
         yield " ".join(
             "".join(_MORSE.get(one, "") for one in word.split()) for word in re.split("/| {2,}", match.group())
         )
@@ -193,4 +198,6 @@ def _joined(plain: str) -> str:
 
 
 def _without_leet(plain: str) -> str:
+    if not _LEET_SIGN.search(plain):
+        return plain
     return _LEET_WORD.sub(lambda match: match.group().translate(_LEET), plain)

@@ -19,6 +19,8 @@ _URL = re.compile(
     rf"(?P<ip>(?<![\w.])\d{{1,3}}(?:\.\d{{1,3}}){{3}}(?::\d+)?(?:/[^{_STOP}]*)?)",
     re.IGNORECASE,
 )
+# Every address but a mail's has one of these within.
+_WITHIN = re.compile(r"[.．。:][^\s<>\"]")
 _TRAILING = ".,;:!?*_~')]}»”’。，）】」"
 _HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
 _DEVIANT = re.compile("[ßς\u200c\u200d]")  # IDNA 2003 and 2008 send these to different places
@@ -38,6 +40,8 @@ class Address:
 
 def addresses(text: str) -> list[str]:
     """Every web or mail address of a text as it is written, in order."""
+    if "@" not in text and not _WITHIN.search(text):
+        return []
     return [match.group().rstrip(_TRAILING) for match in _URL.finditer(text)]
 
 
