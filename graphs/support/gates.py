@@ -1,7 +1,7 @@
 """Whether a text can match a pattern at all, told by its words alone, a lookup for each; see `graphs.support.needed`."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 
 from graphs.support.needed import Clause, Piece, caseless, needed, worth
@@ -32,7 +32,9 @@ class Gates:
                 table = self._first if piece.begins else self._later
                 table.setdefault(piece.text[:_HEAD], []).append((piece, bit))
         self._known = lru_cache(maxsize=_MOST_WORDS)(self._marks_of)
-        self.marks = lru_cache(maxsize=16)(self._marks)
+        # A text as it was written and folded are often the same without case.
+        self._said = lru_cache(maxsize=16)(self._marks)
+        self.marks = lru_cache(maxsize=16)(lambda text: self._said(caseless(text)))
 
     def may(self, pattern: re.Pattern[str], text: str) -> bool:
         """Whether the pattern can match somewhere in the text; True of a pattern that is not known."""
@@ -43,6 +45,14 @@ class Gates:
         if not marks & hint:
             return False
         return any(marks & way == way for way in ways)
+
+    def any_but(self, few: frozenset[re.Pattern[str]]) -> Callable[[str], bool]:
+        """Whether another pattern than these few can match in a text; True more often than `may` of each."""
+        others = [one for one in self._patterns if one not in few]
+        hints = 0
+        for one in others:
+            hints |= self._ways.get(id(one), (-1, ()))[0]
+        return lambda text: bool(self.marks(text) & hints) or hints < 0
 
     def matches(self, pattern: re.Pattern[str], text: str) -> bool:
         """Whether the pattern matches somewhere in the text."""
@@ -59,9 +69,9 @@ class Gates:
             bits |= self._bits.setdefault(clause, 1 << len(self._bits))
         return bits
 
-    def _marks(self, text: str) -> int:
+    def _marks(self, plain: str) -> int:
         marks = 0
-        for word in set(_WORD.findall(caseless(text))):
+        for word in set(_WORD.findall(plain)):
             marks |= self._known(word) if len(word) <= _LONG else self._marks_of(word)
         return marks
 

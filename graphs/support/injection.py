@@ -39,6 +39,8 @@ from graphs.support.normalising import decoded, folded, readings, turned
 # What an attack is at least, unless a tenant sets it otherwise.
 CERTAIN = 0.5
 _HEARTS = ("instruct", "rules", "prompt", "youarenow", "oublie", "игнорируй", "theword", "replywith", "respondwith")
+# Whoever makes one of these count without another concept or pattern takes it out here.
+_NOTHING_ALONE = ("rules", "before", "reveal", "say")
 _BACKWARDS = tuple(word[::-1] for word in _HEARTS)
 _TURNED_HEARTS = (*_HEARTS, *_BACKWARDS, *(codecs.encode(word, "rot13") for word in _HEARTS))
 _LETTERS = re.compile(r"[^\W_]+")
@@ -122,11 +124,15 @@ def _bare(text: str) -> str:
 
 
 def _of_message(raw: str, plain: str) -> Finding:
+    if not (_telling()(plain) or _telling()(raw)):
+        return NOTHING
     spans = _Spans(plain)
     return _best(_anywhere(raw, plain, spans), _ordered(raw, plain, spans), (_matches(CREATION, plain) * 0.2, "task"))
 
 
 def _of_passage(raw: str, plain: str) -> Finding:
+    if not (_telling()(plain) or _telling()(raw)):
+        return NOTHING
     spans = _Spans(plain)
     return _best(
         _anywhere(raw, plain, spans),
@@ -257,6 +263,13 @@ def _gates() -> Gates:
     """What the patterns here and the words of the lists need; a pattern of another module is always tried."""
     told = [pattern for pattern in vars(attack_patterns).values() if isinstance(pattern, re.Pattern)]
     return Gates({**{one: one for one in told}, **{_concepts()[name]: _plainly(name) for name in CONCEPTS}})
+
+
+@lru_cache(maxsize=1)
+def _telling() -> Callable[[str], bool]:
+    """Whether a text has anything but what is nothing alone, nor with others of its kind: most sentences have not."""
+    concepts = {_concepts()[name] for name in _NOTHING_ALONE}
+    return _gates().any_but(frozenset({PAYLOAD, PLAIN_ENGLISH, MY, *concepts}))
 
 
 def _plainly(name: str) -> re.Pattern[str]:
