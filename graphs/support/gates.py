@@ -1,4 +1,4 @@
-"""Whether a text can match a pattern at all, told by its words alone, a lookup for each; see `graphs.support.needed`."""
+"""Whether a text can match a pattern at all, told by its words, a lookup for each; see `graphs.support.needed`."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping

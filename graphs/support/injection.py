@@ -273,7 +273,7 @@ def _telling() -> Callable[[str], bool]:
 
 
 def _plainly(name: str) -> re.Pattern[str]:
-    """The words of a list one after another, slow to match and easy to read; of Arabic ones what begins them is left."""
+    """The words of a list one after another, slow to match and easy to read; Arabic ones anywhere in a word."""
     spaced = [folded(word) for word in CONCEPTS[name].split()]
     ways = [rf"\b{_pattern(word)}\b" for word in spaced]
     arabic = [_pattern(word) for word in spaced if "\u0600" <= word[0] <= "\u06ff"]

@@ -19,7 +19,7 @@ _Item = tuple[Any, Any]
 
 
 class Piece(NamedTuple):
-    """Letters within one word, caseless, and whether the word begins and ends with them; or one sign such as a colon."""
+    """Letters within one word, caseless, and whether the word begins and ends with them; or one sign."""
 
     text: str
     begins: bool

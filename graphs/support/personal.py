@@ -2,17 +2,15 @@
 
 Presidio (https://microsoft.github.io/presidio) brings patterns with check sums (cards by Luhn, IBAN by mod 97), and
 libphonenumber's matcher. No language model stands behind it, so names are not found; the customer's own is known.
-The recognisers are used directly, without Presidio's engine: that one would load a spaCy pipeline.
+The recognisers are used directly, without Presidio's engine; see `graphs.support.recognisers`.
 """
 
-import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any
 
 from graphs.support.languages import COURTESY, STOP
+from graphs.support.recognisers import recognisers
 
 # Where a phone number without a country code may be from, by what is written around it.
 _REGIONS = ("GB", "US", "DE", "FR", "ES", "IT", "NL", "PT", "PL", "UA", "RU", "TR", "AT", "CH")
@@ -54,7 +52,7 @@ class Masked:
 def mask(text: str, name: str = "", before: Mapping[str, str] | None = None) -> Masked:
     """The text with placeholders such as `[EMAIL_1]`; equal values have equal ones, those of `before` too.
 
-    Takes milliseconds, and seconds at the first call, which loads the recognisers: call it in a thread.
+    Takes milliseconds, and a tenth of a second at the first call, which loads the recognisers: call it in a thread.
     """
     values = dict(before or {})
     marks = {_same(value): mark for mark, value in values.items()}
@@ -121,7 +119,7 @@ def _worth(span: _Span) -> int:
 def _recognised(text: str) -> list[_Span]:
     return [
         (result.start, result.end, kind)
-        for recogniser in _recognisers()
+        for recogniser in recognisers()
         for result in recogniser.analyze(text, recogniser.supported_entities, None)
         if (kind := _KINDS[result.entity_type]) and result.score >= _LEAST.get(kind, 0.5)
     ]
@@ -155,21 +153,3 @@ def _named(text: str, name: str) -> list[_Span]:
 
 def _same(value: str) -> str:
     return re.sub(r"[\s()./-]", "", value).casefold() if any(map(str.isdigit, value)) else value.casefold()
-
-
-@lru_cache(maxsize=1)
-def _recognisers() -> tuple[Any, ...]:
-    """Presidio's recognisers of patterns: they fetch nothing, and their logger says nothing of a text."""
-    from presidio_analyzer import predefined_recognizers as known  # noqa: PLC0415
-
-    logging.getLogger("presidio-analyzer").setLevel(logging.CRITICAL)
-    return (
-        known.IbanRecognizer(),
-        known.CreditCardRecognizer(),
-        known.IpRecognizer(),
-        known.UsSsnRecognizer(),
-        known.NhsRecognizer(),
-        known.EsNifRecognizer(),
-        known.ItFiscalCodeRecognizer(),
-        known.PlPeselRecognizer(),
-    )

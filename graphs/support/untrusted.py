@@ -69,6 +69,11 @@ def without_orders(text: str, threshold: float = CERTAIN) -> tuple[str, int]:
     return ("" if len(orders) > _MOSTLY * len(units) else _without(plain, [units[at] for at in orders])), len(orders)
 
 
+def forget() -> None:
+    """Passages are new again, as for a process that has just begun."""
+    _known.clear()
+
+
 def safe_history(history: Sequence[AnyMessage], threshold: float = CERTAIN) -> list[AnyMessage]:
     """The messages before, made visible; of an attack, which would be obeyed a turn late, a mark is left.
 
