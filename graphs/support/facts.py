@@ -1,6 +1,7 @@
 """Numbers, dates, times, prices and phone numbers: what a reply may only repeat, never make up."""
 
 import re
+from functools import lru_cache
 
 from graphs.support.languages import NUMBER_WORDS
 from graphs.support.urls import addresses
@@ -19,12 +20,19 @@ def invented(sentence: str, sources: str) -> list[str]:
     Web and mail addresses are left to `graphs.support.urls`.
     """
     phones, text = _phones_apart(_without_addresses(sentence))
-    known_phones, rest = _phones_apart(_without_addresses(sources))
-    known = {_digits(phone) for phone in known_phones}
-    values = {value for number in _numbers(rest) for value in _readings(number) | set(_parts(number))}
+    known, values = _given(sources)
     return [phone for phone in phones if _digits(phone) not in known] + [
         number for number in _numbers(text) if not _known(number, values)
     ]
+
+
+# All sentences of a draft are held against the same sources.
+@lru_cache(maxsize=4)
+def _given(sources: str) -> tuple[frozenset[str], set[str]]:
+    """The digits of the phone numbers of the sources, and what their other numbers can be read as."""
+    phones, rest = _phones_apart(_without_addresses(sources))
+    values = {value for number in _numbers(rest) for value in _readings(number) | set(_parts(number))}
+    return frozenset(map(_digits, phones)), values
 
 
 def _without_addresses(text: str) -> str:

@@ -10,6 +10,8 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 # A word that is longer is a run of an unspaced script or something encoded, and not met again.
 _LONG, _MOST_WORDS = 40, 32_768
 _HEAD = 2
+# Of a pattern: bits of which a text has one, and for each alternative the bits of which it has all.
+_Known = tuple[int, tuple[int, ...]]
 # Pieces by their first letters, each with its clause's bit.
 _Table = dict[str, list[tuple[Piece, int]]]
 
@@ -47,18 +49,16 @@ class Gates:
         return any(marks & way == way for way in ways)
 
     def any_but(self, few: frozenset[re.Pattern[str]]) -> Callable[[str], bool]:
-        """Whether another pattern than these few can match in a text; True more often than `may` of each."""
-        others = [one for one in self._patterns if one not in few]
-        hints = 0
-        for one in others:
-            hints |= self._ways.get(id(one), (-1, ()))[0]
-        return lambda text: bool(self.marks(text) & hints) or hints < 0
+        """Whether another pattern than these few can match in a text; always True if one needs nothing."""
+        others = [self._ways.get(id(one)) for one in self._patterns if one not in few]
+        known = [one for one in others if one is not None]
+        return lambda text: len(known) < len(others) or _any_of(known, self.marks(text))
 
     def matches(self, pattern: re.Pattern[str], text: str) -> bool:
         """Whether the pattern matches somewhere in the text."""
         return self.may(pattern, text) and pattern.search(text) is not None
 
-    def _known_ways(self, ways: list[list[Clause]]) -> tuple[int, tuple[int, ...]]:
+    def _known_ways(self, ways: list[list[Clause]]) -> _Known:
         """The bits of the rarest clause of each alternative, and the bits that each needs."""
         merged = _merged(ways)
         return self._bits_of(max(way, key=worth) for way in merged), tuple(map(self._bits_of, merged))
@@ -81,6 +81,13 @@ class Gates:
             if word[at : at + _HEAD] in self._later or word[at] in self._later:
                 marks |= _met(self._later, word, at)
         return marks
+
+
+def _any_of(patterns: Iterable[_Known], marks: int) -> bool:
+    for hint, ways in patterns:
+        if marks & hint and any(marks & way == way for way in ways):
+            return True
+    return False
 
 
 def _met(table: _Table, word: str, at: int) -> int:

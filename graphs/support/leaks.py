@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import sha256
 
 from graphs.support.context import AgentProfile
@@ -31,8 +32,14 @@ def prompt_leaked(reply: str, prompt: str, secret: str, sources: Sequence[str]) 
         if secret in re.sub(r"[\W_]", "", folded(form)):
             return "the reply has the mark of the system prompt"
     known = set[tuple[str, ...]]().union(*map(_runs, sources))
-    shared = (_runs(reply) & _runs(prompt)) - known
+    shared = (_runs(reply) & _runs_of_prompt(prompt)) - known
     return f"{len(shared)} runs of {_RUN} words are the system prompt's" if shared else ""
+
+
+@lru_cache(maxsize=64)
+def _runs_of_prompt(prompt: str) -> frozenset[tuple[str, ...]]:
+    """Those of an agent's prompt, which is the same in every turn."""
+    return frozenset(_runs(prompt))
 
 
 def _runs(text: str) -> set[tuple[str, ...]]:

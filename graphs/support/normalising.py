@@ -96,8 +96,12 @@ def _is_seen(character: str) -> bool:
 
 def folded(text: str) -> str:
     """The text to look for words in: lower case, one form of each letter, no accents; `\\n` and blanks are kept."""
-    if text.isascii():
-        return text.lower()
+    return text.lower() if text.isascii() else _folded(text)
+
+
+# A scan asks for the same text several times in a row.
+@lru_cache(maxsize=8)
+def _folded(text: str) -> str:
     bare = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text).casefold())
     bare = _without(bare, lambda c: unicodedata.category(c) in ("Mn", "Cf"))
     return unicodedata.normalize("NFC", bare).translate(_LETTERS)
@@ -124,7 +128,6 @@ def decoded(text: str) -> list[str]:
     return list(_decoded(text))
 
 
-# A scan asks for the same text several times in a row.
 @lru_cache(maxsize=8)
 def _decoded(text: str) -> tuple[str, ...]:
     found = [

@@ -129,6 +129,8 @@ def _phones(text: str, regions: Sequence[str]) -> list[_Span]:
     import phonenumbers  # noqa: PLC0415
 
     found: list[_Span] = []
+    if not _is_a_number(text):
+        return found
     for region in dict.fromkeys(regions):
         matcher = phonenumbers.PhoneNumberMatcher(text, region, leniency=phonenumbers.Leniency.VALID)
         found += [(match.start, match.end, "PHONE") for match in matcher if _is_a_number(match.raw_string)]

@@ -2,7 +2,9 @@
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
 from itertools import takewhile
 
 from graphs.support.languages import IRREGULAR, NEGATION, STOP, SYNONYMS
@@ -83,12 +85,13 @@ def words(text: str) -> list[str]:
 
 def language_of(text: str) -> str:
     """The language whose stop words are most of the text's words, or an empty string when none of them occurs."""
-    spoken = words(text)[:400]
-    counts = {language: sum(word in stop for word in spoken) for language, stop in STOP.items()}
+    spoken = Counter(words(text)[:400])
+    counts = {language: sum(spoken[word] for word in spoken.keys() & stop) for language, stop in STOP.items()}
     best = max(counts, key=lambda language: counts[language])
     return best if counts[best] else ""
 
 
+@lru_cache(maxsize=32_768)
 def stem(word: str, language: str) -> str:
     """The word's stem; a language without a stemmer keeps its words."""
     if language == "en":

@@ -120,7 +120,9 @@ def _seen(passage: Passage) -> Passage:
 def _label(text: str, threshold: float) -> tuple[str, int]:
     plain = " ".join(visible(text).split())
     clean, count = without_orders(plain, threshold)
-    order = not count and bool(plain) and in_passage(plain).score >= threshold
+    # One of one sentence has been looked at already.
+    several = not count and bool(plain) and _units(plain) != [plain]
+    order = several and in_passage(plain).score >= threshold
     return ("", 1) if order else (clean, count)
 
 

@@ -57,7 +57,7 @@ class _Given:
 
     @classmethod
     def of(cls, text: str, language: str) -> "_Given":
-        said = frozenset(words(text)) | {folded(token) for token in _TOKEN.findall(text)}
+        said = frozenset(words(text)) | {folded(token) for token in set(_TOKEN.findall(text))}
         lines = [frozenset(stem(word, language) for word in words(line)) for line in sentences(text)]
         return cls(said, frozenset(stem(word, language) for word in said), lines)
 
