@@ -84,10 +84,7 @@ class Gates:
 
 
 def _any_of(patterns: Iterable[_Known], marks: int) -> bool:
-    for hint, ways in patterns:
-        if marks & hint and any(marks & way == way for way in ways):
-            return True
-    return False
+    return any(marks & hint and any(marks & way == way for way in ways) for hint, ways in patterns)
 
 
 def _met(table: _Table, word: str, at: int) -> int:

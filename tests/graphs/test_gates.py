@@ -11,10 +11,10 @@ from graphs.support.normalising import folded
 from tests.graphs import attack_sets
 
 PATTERNS = [
-    r"\\b(?:ignore|forget) (?:the )*rules\\b",
+    r"\b(?:ignore|forget) (?:the )*rules\b",
     r"(?i:say) (?=[A-Z]{3})",
-    r"^\\W*(?:write|tell)\\b[^.]{0,9}\\b(?:poem|joke)s?\\b|</?\\s*system\\b",
-    r"jailbr\\w+|prompt|助手[:：]",
+    r"^\W*(?:write|tell)\b[^.]{0,9}\b(?:poem|joke)s?\b|</?\s*system\b",
+    r"jailbr\w+|prompt|助手[:：]",
     r"foo(?!x)bar|[\"“]x",
 ]
 TEXTS = [
@@ -30,12 +30,12 @@ TEXTS = [
 ]
 
 
-@pytest.mark.parametrize(
-    "pattern", [re.compile(one.replace("\\\\", "\\"), flags) for one in PATTERNS for flags in (0, re.I)]
-)
+@pytest.mark.parametrize("pattern", [re.compile(one, flags) for one in PATTERNS for flags in (0, re.I)])
 def test_a_gate_is_open_wherever_its_pattern_matches(pattern: re.Pattern[str]) -> None:
     gates = Gates({pattern: pattern})
-    assert all(gates.may(pattern, text) for text in TEXTS if pattern.search(text))
+    found = [text for text in TEXTS if pattern.search(text)]
+    assert found
+    assert all(gates.may(pattern, text) for text in found)
     assert not gates.may(pattern, "The parcel comes within three days")
 
 
@@ -52,7 +52,7 @@ def _texts() -> list[str]:
 def test_no_pattern_of_attacks_and_no_word_of_theirs_is_lost_by_a_gate() -> None:
     patterns = [one for one in vars(attack_patterns).values() if isinstance(one, re.Pattern)]
     gates = injection._gates()
-    for text in {form for text in _texts() for form in (text, folded(text))}:
+    for text in {form for written in _texts() for form in (written, folded(written))}:
         for pattern in [*patterns, *injection._concepts().values()]:
             assert gates.may(pattern, text) or not pattern.search(text), (pattern.pattern[:60], text)
 
@@ -69,5 +69,5 @@ def test_masking_loads_no_language_model_and_leaves_presidio_to_others() -> None
         "import sys; from graphs.support.personal import mask; print(mask('card 4111 1111 1111 1111').text, "
         "'torch' in sys.modules, 'spacy' in sys.modules, 'presidio_analyzer' in sys.modules)"
     )
-    found = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)  # noqa: S603
+    found = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
     assert found.stdout.split("\n")[0] == "card [CARD_1] False False False"
