@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from graphs.support import attack_patterns
+from graphs.support import attack_orders, attack_patterns
 from graphs.support.attack_orders import ALWAYS, OF_FORM, OF_WORDS, SECRETS, SILENT, TO_A_MACHINE, TO_WHO_ASKS
 from graphs.support.attack_patterns import (
     ABOVE,
@@ -261,7 +261,8 @@ def _concept(name: str, words: str) -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _gates() -> Gates:
     """What the patterns here and the words of the lists need; a pattern of another module is always tried."""
-    told = [pattern for pattern in vars(attack_patterns).values() if isinstance(pattern, re.Pattern)]
+    listed = (*vars(attack_patterns).values(), *vars(attack_orders).values())
+    told = [pattern for pattern in listed if isinstance(pattern, re.Pattern)]
     return Gates({**{one: one for one in told}, **{_concepts()[name]: _plainly(name) for name in CONCEPTS}})
 
 

@@ -8,6 +8,7 @@ The recognisers are used directly, without Presidio's engine; see `graphs.suppor
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from graphs.support.languages import COURTESY, STOP
 from graphs.support.recognisers import recognisers
@@ -57,7 +58,7 @@ def mask(text: str, name: str = "", before: Mapping[str, str] | None = None) -> 
     values = dict(before or {})
     marks = {_same(value): mark for mark, value in values.items()}
     parts, at = list[str](), 0
-    for start, end, kind in _spans(text, [name]):
+    for start, end, kind in _spans(text, (name,)):
         value = text[start:end]
         mark = marks.get(_same(value))
         if mark is None:
@@ -76,7 +77,7 @@ def masked_text(text: str, languages: Sequence[str] = (), names: Sequence[str] =
     """
     regions = tuple(language.upper().replace("EN", "GB").replace("UK", "UA") for language in languages)
     parts, at, counts = list[str](), 0, dict[str, str]()
-    for start, end, kind in _spans(text, names, (*regions, *_REGIONS)):
+    for start, end, kind in _spans(text, tuple(names), (*regions, *_REGIONS)):
         value = _same(text[start:end])
         mark = counts.setdefault(value, f"[{kind}_{1 + sum(one.startswith(f'[{kind}_') for one in counts.values())}]")
         parts += [text[at:start], mark]
@@ -98,7 +99,9 @@ def kinds(masked: Masked) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in sorted(found.items())) or "none"
 
 
-def _spans(text: str, names: Sequence[str], regions: Sequence[str] = _REGIONS) -> list[_Span]:
+# A turn's texts are masked for the question and again for the draft.
+@lru_cache(maxsize=16)
+def _spans(text: str, names: tuple[str, ...], regions: tuple[str, ...] = _REGIONS) -> tuple[_Span, ...]:
     """From where to where personal data stands, none over another; the longest wins."""
     found = [(match.start(), match.end(), "EMAIL") for match in _EMAIL.finditer(text)]
     if any(map(str.isdigit, text)):
@@ -108,7 +111,7 @@ def _spans(text: str, names: Sequence[str], regions: Sequence[str] = _REGIONS) -
     for start, end, kind in sorted(found, key=lambda span: (-_worth(span), span[0])):
         if all(end <= other[0] or start >= other[1] for other in kept):
             kept.append((start, end, kind))
-    return sorted(kept)
+    return tuple(sorted(kept))
 
 
 def _worth(span: _Span) -> int:
