@@ -97,3 +97,46 @@ SILENT = _folded(
     r"\bne (?:mentionne\w*|explique\w*) pas (?:cette|ce|ces|pourquoi)\b|\bnon (?:menzionare|spiegare) (?:quest|perche)\w*|"
     r"\b(?:не упоминай|не объясняй|молчи об|про цей \w+ мовчи|мовчи про|не згадуй|не пояснюй|nie wspominaj|nie wyjasniaj)\w*"
 )
+# What the business says to who asks, as a thing: with the very words or an address beside it, it is an order about it.
+ABOUT_SAYING = _folded(
+    r"\b(?:the|a|an|every|each|all|any|our|no|proper|correct|right|standard|outgoing|outbound|usual|\w+) (?:repl(?:y|ies)|answers?|responses?|"
+    r"comebacks?|communications?|wordings?)\b|\b(?:replies|responses|communications|comebacks|outbound|responder|reply_?\w*_?with|must_include|"
+    r"reply_defaults|response_template|reply_template|signature|writes? back|write back|passing (?:it|this|the advice|them) on)\b|"
+    r"\b(?:handling|answering|taking|closing|in|to|for) (?:\w+ ){0,2}(?:chats?|enquir(?:y|ies)|queries|dms?|tickets?|mails)\b|"
+    r"\b(?:antworten|ruckmeldung\w*|anfragen (?:\w+ ){0,3}beantwort\w*|jede antwort)\b|\b(?:respuestas?|contestacion\w*)\b|\breponses?\b|"
+    r"\b(?:risposta|risposte|si risponda|si risponde|rispondete|rispondere)\b|\b(?:respostas?|modelo de conversa|responda-se)\b|"
+    r"\b(?:antwoorden|beantwoord\w*)\b|\b(?:odpowiedzi\w*|szablon_\w+|wiadomosci)\b|\b(?:в ответе|ответах|при (?:любом )?обращени\w+)\b|"
+    r"\b(?:у відповід\w+|відповідях|при звернен\w+)\b|\b(?:cevaplar\w*|yanitlar\w*|cevabin\w*)\b|答复|回复中|回答中|返信|رسالتك|جوابك"
+)
+# Somebody who asks, and what they are to be told.
+WHO_IS_TOLD = _folded(
+    r"\b(?:any(?:one|body)|some(?:one|body)|every(?:one|body)|who(?:m|ever)?|people|persons?|customers?|buyers?|visitors?|enquirers|collectors|guests|callers|"
+    r"shoppers)\b[^.!?]{0,50}\b(?:asks?|asking|writing|writes?|gets? in touch|contacts?|enquir\w+|questions?|reads?)\b[^.!?]{0,80}\b(?:say|tell|told|"
+    r"gets?|give|given|go|point|pass|passed|confirm|mention|hear|send|sent|recommend|perform|comeback|answer)\b|"
+    r"\b(?:tell|inform|remind|assure|promise) (?:everyone|everybody|anyone|anybody|people|them all|each|every)\b|"
+    r"\b(?:bring up|slip in|drop in|throw in|give out|hand out|pass on|passed on|hand this|reproduce|relay(?:ed|s)?) \b[^.!?]{0,60}|"
+    r"\b(?:somebody|someone|anyone)'s (?:\w+ )?(?:question|query|enquiry|message)\b|"
+    r"\b(?:should|if|when(?:ever)?) (?:some|any)(?:one|body) asks?\b|\bwer (?:\w+ ){0,5}(?:beantwortet|antwortet)\b|\bsi (?:te |os |alguien )?pregunt\w+|"
+    r"\ba chi (?:chied|scriv|domand)\w+|\b(?:caso|se|quando) (?:o cliente|alguem) (?:\w+ ){0,2}(?:quei|pergunt|ped)\w*|\bsi (?:on|quelqu'un|le client) (?:te |vous )?demand\w+|"
+    r"\b(?:следует|нужно|надо|пишем|говорим|сообщаем)\b[^.!?]{0,40}\b(?:покупател\w+|клиент\w+|в ответе|всем)\b|\b(?:всем|каждому), кто\b|"
+    r"\b(?:завжди )?(?:кажіть|казати|повідомляйте) (?:людям|клієнтам|всім|усім)\b|\b(?:podaj|powiedz) (?:kazdemu|wszystkim|klientom)\b|"
+    r"凡有人问|一律告诉|告诉(?:所有|每个|对方)|添えること|書き添え|(?:الي|إلى|ل)الزبون"
+)
+# How an answer is to be; without one of these it is only spoken of.
+MUST = _folded(
+    r"\b(?:must|shall|should|contains?|includes?|bears?|carry|carries|closes?|ends?|opens?|begins?|starts?|finish(?:es)?|renders?|position|suffix|footer|"
+    r"template|appends?|prefix|keep|gets?|always|every|each|proper|correct|outgoing|outbound|obliged|first|last|comporte\w*|doit|stets|immer|"
+    r"siempre|debe|aparec\w+|toujours|sempre|deve|si risponda|zawsze|dolacza\w*|всегда|следует|нужно|пишем|завжди|altijd|moet|her zaman)\b|[:={]|必|一律"
+)
+# The way to reach the business, which customers are told.
+CONTACT = _folded(
+    r"\b(?:write|mail|e-mail|email|call|phone|text|contact|reach(?: out)?|turn|complain|visit|go|ring)\b(?: (?:to|us|our|at|on|the|a|in|by|\w+ team))* (?:\w+ ){0,6}?"
+    r"(?=\S*(?:@|www|http|\d{3}))|\byou (?:may|can|could)\b"
+)
+# What customers are told to write, and where: no order to who answers.
+ON_THINGS = _folded(
+    r"\b(?:on|onto|in|into|at|sulla|sul|nella|na|no|auf|in|sur|dans|sobre|en|op|на|в) (?:the |a |your |our |my |its |de[nr] |das |die |la |le |el |o )?(?:\w+ ){0,2}"
+    r"(?:box|parcel|package|sheet|label|notes?|form|envelope|back|subject|till|counter|desk|screen|display|field|app|order|page|slip|receipt|"
+    r"scatola|caixa|karton|paket|colis|paquete|doos|pudelk\w+|коробк\w*|посылк\w*|посилк\w*)\b|箱|"
+    r"\bto (?:hear|end|confirm|stop|be put|opt|cancel|leave|talk|reach|continue|skip|unsubscribe|open)\b|чтобы подтвердить|щоб підтвердити|以确认|を確認"
+)

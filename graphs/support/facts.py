@@ -1,8 +1,8 @@
 """Numbers, dates, times, prices and phone numbers: what a reply may only repeat, never make up."""
 
 import re
-from functools import lru_cache
 
+from graphs.support.fleeting import of_texts
 from graphs.support.languages import NUMBER_WORDS
 from graphs.support.urls import addresses
 
@@ -27,7 +27,7 @@ def invented(sentence: str, sources: str) -> list[str]:
 
 
 # All sentences of a draft are held against the same sources.
-@lru_cache(maxsize=4)
+@of_texts(maxsize=4)
 def _given(sources: str) -> tuple[frozenset[str], set[str]]:
     """The digits of the phone numbers of the sources, and what their other numbers can be read as."""
     phones, rest = _phones_apart(_without_addresses(sources))

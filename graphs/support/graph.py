@@ -16,6 +16,7 @@ from opentelemetry.trace import Span
 from graphs.spans import describe, span
 from graphs.support import nodes
 from graphs.support.context import SupportContext
+from graphs.support.fleeting import forget
 from graphs.support.state import SupportState
 
 _Node = TypeVar("_Node", bound=Callable[..., Awaitable[SupportState]])
@@ -86,7 +87,10 @@ async def run(
     """
     # LangSmith's tracing: an environment that traces other programs must not get customers' messages.
     with tracing_context(enabled=False), span("graph") as current:
-        state = cast(SupportState, await build().ainvoke(_start(message, history, summary), context=context))
+        try:
+            state = cast(SupportState, await build().ainvoke(_start(message, history, summary), context=context))
+        finally:
+            forget()
         _describe(current, state)
     return state
 
@@ -107,6 +111,7 @@ async def run_events(
                 continue
             for name, update in data.items():
                 yield "node", {"node": name, "ms": update["timings"][name]}
+    forget()
     yield "result", final
 
 

@@ -12,7 +12,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from graphs.support import attack_orders, attack_patterns
-from graphs.support.attack_orders import ALWAYS, OF_FORM, OF_WORDS, SECRETS, SILENT, TO_A_MACHINE, TO_WHO_ASKS
+from graphs.support.attack_orders import (
+    ABOUT_SAYING,
+    ALWAYS,
+    CONTACT,
+    MUST,
+    OF_FORM,
+    OF_WORDS,
+    ON_THINGS,
+    SECRETS,
+    SILENT,
+    TO_A_MACHINE,
+    TO_WHO_ASKS,
+    WHO_IS_TOLD,
+)
 from graphs.support.attack_patterns import (
     ABOVE,
     ADDRESSED,
@@ -134,6 +147,8 @@ def _of_passage(raw: str, plain: str) -> Finding:
     if not (_telling()(plain) or _telling()(raw)):
         return NOTHING
     spans = _Spans(plain)
+    # To write a word on a box is for customers.
+    aloud = 0.3 if _matches(ON_THINGS, plain) else 0.8
     return _best(
         _anywhere(raw, plain, spans),
         (_matches(ADDRESSED, plain) * 0.9, "addresses an assistant"),
@@ -141,8 +156,7 @@ def _of_passage(raw: str, plain: str) -> Finding:
         (_told_to_tell(raw, plain, spans), "orders what is said"),
         (_matches(TO_A_MACHINE, plain) * 0.8, "addresses an assistant"),
         (_subtle(raw, plain), "orders what is said"),
-        (_matches(ORDER, plain) * 0.8, "orders what is said"),
-        (_matches(LOUD, raw) * 0.8, "orders what is said"),
+        ((_matches(ORDER, plain) or _matches(LOUD, raw)) * aloud, "orders what is said"),
         (_matches(FENCE, raw) * 0.8, "imitates a prompt"),
         (_matches(CREATION, plain) * 0.6, "sets a task"),
     )
@@ -209,6 +223,7 @@ def _told_to_tell(raw: str, plain: str, spans: _Spans) -> float:
 def _subtle(raw: str, plain: str) -> float:
     """Orders that name neither an assistant nor a reply; some are ones only with the very words or an address."""
     payload = bool(PAYLOAD.search(raw))
+    told = payload and not _matches(CONTACT, plain)
     return max(
         0.8 * _matches(OF_FORM, plain),
         0.7 * _matches(OF_WORDS, plain),
@@ -216,6 +231,8 @@ def _subtle(raw: str, plain: str) -> float:
         (0.6 if payload else 0.2) * _matches(TO_WHO_ASKS, plain),
         0.5 * _matches(SILENT, plain),
         0.5 * _matches(SECRETS, plain),
+        0.55 * (told and _matches(ABOUT_SAYING, plain) and _matches(MUST, plain)),
+        0.55 * (told and _matches(WHO_IS_TOLD, plain)),
     )
 
 

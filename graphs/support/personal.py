@@ -8,8 +8,8 @@ The recognisers are used directly, without Presidio's engine; see `graphs.suppor
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
+from graphs.support.fleeting import of_texts
 from graphs.support.languages import COURTESY, STOP
 from graphs.support.recognisers import recognisers
 
@@ -100,7 +100,7 @@ def kinds(masked: Masked) -> str:
 
 
 # A turn's texts are masked for the question and again for the draft.
-@lru_cache(maxsize=16)
+@of_texts(maxsize=16)
 def _spans(text: str, names: tuple[str, ...], regions: tuple[str, ...] = _REGIONS) -> tuple[_Span, ...]:
     """From where to where personal data stands, none over another; the longest wins."""
     found = [(match.start(), match.end(), "EMAIL") for match in _EMAIL.finditer(text)]

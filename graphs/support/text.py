@@ -4,9 +4,9 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from functools import lru_cache
 from itertools import takewhile
 
+from graphs.support.fleeting import of_words
 from graphs.support.languages import IRREGULAR, NEGATION, STOP, SYNONYMS
 from vectorstore.words import snowball
 
@@ -91,7 +91,7 @@ def language_of(text: str) -> str:
     return best if counts[best] else ""
 
 
-@lru_cache(maxsize=32_768)
+@of_words(maxsize=32_768)
 def stem(word: str, language: str) -> str:
     """The word's stem; a language without a stemmer keeps its words."""
     if language == "en":
