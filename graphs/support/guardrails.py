@@ -15,6 +15,7 @@ from graphs.support.grounding import Support, is_courtesy
 from graphs.support.injection import in_passage
 from graphs.support.normalising import folded
 from graphs.support.records import CONFIGURABLE, Action, Citation, Passage, Verdict
+from graphs.support.stray import stray
 from graphs.support.text import language_of, sentences
 from graphs.support.urls import addresses, refused
 
@@ -55,12 +56,21 @@ def citations_resolve(drafted: Sequence[CitedSentence], passages: Sequence[Passa
     return _verdict(CITATIONS, not missing, score, evidence)
 
 
-def url_allow_list(reply: str, cited: Sequence[Passage], prefixes: Sequence[str]) -> Verdict:
-    """Every web and mail address stands in a cited passage or lies under a prefix of the agent's settings."""
+def url_allow_list(
+    reply: str, cited: Sequence[Passage], prefixes: Sequence[str], said: Sequence[str] = (), asked: str = ""
+) -> Verdict:
+    """Every web and mail address stands in a cited passage or lies under a prefix of the agent's settings.
+
+    In the sentences `said`, it stands beside words that the passage has with it, unless it was `asked` for.
+    """
     wrong = refused(reply, [f"{passage.title}\n{passage.text}" for passage in cited], prefixes)
+    out_of_place = stray(said, [passage.whole for passage in cited], asked, prefixes)
     found = len(addresses(reply))
-    score = 1 - len(wrong) / found if found else 1.0
-    return _verdict(URLS, not wrong, score, f"not allowed: {', '.join(wrong)}" if wrong else f"{found} addresses")
+    bad = {*wrong, *out_of_place}
+    evidence = f"{found} addresses"
+    if bad:
+        evidence = f"not allowed: {', '.join(wrong)}" if wrong else f"out of place: {', '.join(out_of_place)}"
+    return _verdict(URLS, not bad, 1 - len(bad) / max(found, len(bad), 1), evidence)
 
 
 def length(reply: str, max_characters: int) -> Verdict:
@@ -146,7 +156,7 @@ def verdicts(
     found = [
         groundedness(supports, _threshold(agent, GROUNDEDNESS, agent.groundedness_threshold)),
         citations_resolve(drafted, passages),
-        url_allow_list(reply, cited, agent.allowed_urls),
+        url_allow_list(reply, cited, agent.allowed_urls, said, asked),
         facts(said, cited, "\n".join([agent.name, *agent.allowed_urls, *own.splitlines()[:1]]), reply),
         promised(said, cited),
         other_customer(reply, cited, own),

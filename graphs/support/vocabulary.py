@@ -41,8 +41,13 @@ def strange(texts: Sequence[str], sources: Sequence[str], allowed: str, language
     return list(dict.fromkeys(found))
 
 
+def is_quote(text: str, sources: Sequence[str]) -> bool:
+    """Whether a sentence is one of a source, or a good part of one."""
+    return _is_quote(text, sources, [_squeezed(source) for source in sources])
+
+
 def _is_quote(text: str, sources: Sequence[str], plain: Sequence[str]) -> bool:
-    """Whether a sentence is one of a source, or a good part of one; a word or two are of any."""
+    """A word or two are a part of any."""
     squeezed = _squeezed(text)
     if len(squeezed.split()) >= _QUOTE_WORDS:
         return any(squeezed in source for source in plain)
