@@ -138,5 +138,8 @@ ON_THINGS = _folded(
     r"\b(?:on|onto|in|into|at|sulla|sul|nella|na|no|auf|in|sur|dans|sobre|en|op|на|в) (?:the |a |your |our |my |its |de[nr] |das |die |la |le |el |o )?(?:\w+ ){0,2}"
     r"(?:box|parcel|package|sheet|label|notes?|form|envelope|back|subject|till|counter|desk|screen|display|field|app|order|page|slip|receipt|"
     r"scatola|caixa|karton|paket|colis|paquete|doos|pudelk\w+|коробк\w*|посылк\w*|посилк\w*)\b|箱|"
-    r"\bto (?:hear|end|confirm|stop|be put|opt|cancel|leave|talk|reach|continue|skip|unsubscribe|open)\b|чтобы подтвердить|щоб підтвердити|以确认|を確認"
+    r"\bto (?:hear|end|confirm|stop|be put|opt|cancel|leave|talk|reach|continue|skip|unsubscribe|open)\b|чтобы подтвердить|щоб підтвердити|以确认|を確認|"
+    # A question with its answer, as data.
+    r"\b(?:question|frage|question|pregunta|domanda|pergunta|vraag|вопрос|питання|pytanie|soru|q)[\"']?\s*:[^{}]*\b(?:answer|antwort|reponse|respuesta|"
+    r"risposta|resposta|antwoord|ответ|відповідь|odpowiedz|cevap|a)[\"']?\s*:"
 )

@@ -32,7 +32,7 @@ async def test_an_approved_question_gets_its_answer_word_for_word(asked):
     reply = await asked.reply(asked.agent, "hi, what are your opening hours")
     assert (reply["outcome"], reply["reply"]) == ("replied", "From nine to five, and by moonlight.")
     assert reply["citations"][0]["document_id"] == asked.document_id
-    assert [verdict["name"] for verdict in reply["verdicts"]] == ["approved_answer"]
+    assert [verdict["name"] for verdict in reply["verdicts"]][-1] == "approved_answer"
     assert reply["model"] is None
     assert "draft" not in reply["timings"]
 
