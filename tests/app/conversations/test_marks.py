@@ -58,8 +58,8 @@ async def count(shop, name, **query):
 
 
 def verdict(turn, name):
-    [found] = [one for one in turn["verdicts"] if one["name"] == name]
-    return found
+    """What the guardrail of that name found, or else that it found nothing."""
+    return min((one for one in turn["verdicts"] if one["name"] == name), key=lambda one: one["passed"])
 
 
 async def test_what_is_found_in_shadow_mode_is_shown_and_nothing_follows(shop, run_jobs, telegram, in_shadow):
@@ -96,7 +96,7 @@ async def test_a_summary_tells_what_was_acted_on_and_not_what_was_only_noted(sho
     talk, turn = await turn_of(shop)
     assert {one["name"] for one in turn["verdicts"]} >= {"injection", "promises"}
     findings = (await shop.http.get(f"{talk}/handoff")).json()["findings"]
-    assert findings == ["the message tells the assistant to drop its rules"]
+    assert findings == ["the message drops the rules"]
     assert (await count(shop, "injection"), await count(shop, "promises")) == ((1, 0, 0, 0), (0, 1, 0, 0))
 
 
