@@ -3,14 +3,13 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Protocol
 
 from langchain.messages import AIMessage, AnyMessage, HumanMessage
-from langchain.tools import BaseTool, tool
 
 from evals.datasets import Sample
 from evals.results import NOBODY_ANSWERED, NotScored, Output, Quote
-from graphs.support.context import ChannelInput, SupportContext
+from graphs.support.context import SupportContext, preview_channel
 from graphs.support.graph import run
 from graphs.support.records import Passage, Usage
 from graphs.support.state import SupportState
@@ -37,26 +36,6 @@ class Named:
     title: str
 
 
-class _Channel:
-    """Keeps what it is told to send."""
-
-    def __init__(self) -> None:
-        self.sent = ""
-
-    def tool(self) -> BaseTool:
-        """The tool that the graph calls."""
-
-        @tool("reply", args_schema=ChannelInput)
-        async def reply(
-            text: str, citations: list[dict[str, Any]] | None = None, handoff_reason: str | None = None
-        ) -> str:
-            """Keep the reply."""
-            self.sent = text
-            return "queued"
-
-        return reply
-
-
 class GraphSolver:
     """Runs the graph as a turn does. `names` are the corpus's documents by their ids in the store; None: the same."""
 
@@ -65,19 +44,19 @@ class GraphSolver:
 
     async def __call__(self, sample: Sample, epoch: int) -> Output:
         """What is sent, and what it rests on."""
-        channel, found = _Channel(), list[Passage]()
+        found = list[Passage]()
 
         async def retrieve(question: str) -> Sequence[Passage]:
             found[:] = await self._context.retrieve(question)
             return found
 
-        context = replace(self._context, channel=channel.tool(), retrieve=retrieve)
+        context = replace(self._context, channel=preview_channel(), retrieve=retrieve)
         started = perf_counter()
         state = await run(context, sample.question, history_of(sample))
         milliseconds = (perf_counter() - started) * 1000
         if (reason := state.get("reason")) in NOBODY_ANSWERED:
             raise NotScored(str(reason))
-        return _output(state, channel.sent, found, self._names, milliseconds)
+        return _output(state, found, self._names, milliseconds)
 
 
 class SearchSolver:
@@ -97,9 +76,9 @@ class SearchSolver:
             milliseconds = (perf_counter() - started) * 1000
             return ()  # Without a passage the graph ends here.
 
-        context = replace(self._context, channel=_Channel().tool(), retrieve=retrieve)
+        context = replace(self._context, channel=preview_channel(), retrieve=retrieve)
         state = await run(context, sample.question, history_of(sample))
-        return _output(state, "", found, self._names, milliseconds)
+        return _output({**state, "reply": ""}, found, self._names, milliseconds)
 
 
 async def given(sample: Sample, epoch: int) -> Output:
@@ -113,14 +92,14 @@ def history_of(sample: Sample) -> tuple[AnyMessage, ...]:
 
 
 def _output(
-    state: SupportState, sent: str, found: Sequence[Passage], names: Mapping[str, Named] | None, milliseconds: float
+    state: SupportState, found: Sequence[Passage], names: Mapping[str, Named] | None, milliseconds: float
 ) -> Output:
     passages = state.get("passages") or found
     ranked = (_named(names, passage.document_id, "")[0] for passage in found)
     return Output(
         outcome=state.get("outcome", "handoff"),
         reason=state.get("reason"),
-        reply=sent,
+        reply=state.get("reply", ""),
         citations=tuple(
             Quote(*_named(names, one.document_id, one.title), one.quote, one.heading, one.page)
             for one in state.get("citations", ())

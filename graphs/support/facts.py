@@ -2,9 +2,9 @@
 
 import re
 
-from graphs.support.fleeting import of_texts
+from graphs.support.fleeting import of_a_run
 from graphs.support.languages import NUMBER_WORDS
-from graphs.support.urls import addresses
+from graphs.support.urls import without_addresses
 
 _PHONE = re.compile(r"\+?\d(?:(?:[ \u00a0/.-]|\) ?| ?\()?\d){6,}")
 _DATE = re.compile(r"\d{1,4}([./-])\d{1,2}\1\d{1,4}")
@@ -19,7 +19,7 @@ def invented(sentence: str, sources: str) -> list[str]:
 
     Web and mail addresses are left to `graphs.support.urls`.
     """
-    phones, text = _phones_apart(_without_addresses(sentence))
+    phones, text = phones_apart(without_addresses(sentence))
     known, values = _given(sources)
     return [phone for phone in phones if _digits(phone) not in known] + [
         number for number in _numbers(text) if not _known(number, values)
@@ -27,22 +27,15 @@ def invented(sentence: str, sources: str) -> list[str]:
 
 
 # All sentences of a draft are held against the same sources.
-@of_texts(maxsize=4)
+@of_a_run(maxsize=4)
 def _given(sources: str) -> tuple[frozenset[str], set[str]]:
     """The digits of the phone numbers of the sources, and what their other numbers can be read as."""
-    phones, rest = _phones_apart(_without_addresses(sources))
+    phones, rest = phones_apart(without_addresses(sources))
     values = {value for number in _numbers(rest) for value in _readings(number) | set(_parts(number))}
     return frozenset(map(_digits, phones)), values
 
 
-def _without_addresses(text: str) -> str:
-    for address in sorted(addresses(text), key=len, reverse=True):
-        if not _NUMBER.fullmatch(address):
-            text = text.replace(address, " ")
-    return text
-
-
-def _phones_apart(text: str) -> tuple[list[str], str]:
+def phones_apart(text: str) -> tuple[list[str], str]:
     """The phone numbers of a text, and the text without them."""
     phones = [match.group() for match in _PHONE.finditer(text) if not _DATE.search(match.group())]
     for phone in phones:

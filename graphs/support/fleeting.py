@@ -1,4 +1,4 @@
-"""Caches that hold what people wrote: texts until the run of the graph that needs them is over, words for an hour."""
+"""Caches that hold what people wrote: texts until the run of the graph that needs them is over, the rest an hour."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -6,30 +6,29 @@ from time import monotonic
 from typing import Any, TypeVar
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-_WORDS_SECONDS = 3600.0
-_texts: list[Any] = []
-_words: list[Any] = []
+_SECONDS = 3600.0
+_brief: list[Any] = []
+_lasting: list[Any] = []
 _cleared = [0.0]
 
 
-def of_texts(maxsize: int) -> Callable[[_Function], _Function]:
+def of_a_run(maxsize: int) -> Callable[[_Function], _Function]:
     """Remember the last results of a function of texts, within one run."""
-    return _remembering(_texts, maxsize)
+    return _remembering(_brief, maxsize)
 
 
-def of_words(maxsize: int) -> Callable[[_Function], _Function]:
-    """Remember the results of a function of single words, which other runs will need as well."""
-    return _remembering(_words, maxsize)
+def of_an_hour(maxsize: int) -> Callable[[_Function], _Function]:
+    """Remember the results of a function of single words, or an agent's prompt, which other runs will need as well."""
+    return _remembering(_lasting, maxsize)
 
 
-def forget(now: float | None = None) -> None:
-    """Let go of texts, and of words that may be an hour old. Called at the end of each run."""
-    for cache in _texts:
+def forget() -> None:
+    """Let go of texts, and of the rest once it may be an hour old. Called at the end of each run."""
+    for cache in _brief:
         cache.cache_clear()
-    at = monotonic() if now is None else now
-    if at - _cleared[0] >= _WORDS_SECONDS:
-        _cleared[0] = at
-        for cache in _words:
+    if monotonic() - _cleared[0] >= _SECONDS:
+        _cleared[0] = monotonic()
+        for cache in _lasting:
             cache.cache_clear()
 
 

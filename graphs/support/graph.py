@@ -103,15 +103,18 @@ async def run_events(
     Nothing of a draft is shown before its check has passed, so the reply comes with the result only.
     """
     final: Any = None
-    with tracing_context(enabled=False):
-        stream = build().astream(_start(message, history, ""), context=context, stream_mode=["updates", "values"])
-        async for mode, data in cast(AsyncIterator[tuple[str, Any]], stream):
-            if mode == "values":
-                final = data
-                continue
-            for name, update in data.items():
-                yield "node", {"node": name, "ms": update["timings"][name]}
-    forget()
+    try:
+        with tracing_context(enabled=False):
+            stream = build().astream(_start(message, history, ""), context=context, stream_mode=["updates", "values"])
+            async for mode, data in cast(AsyncIterator[tuple[str, Any]], stream):
+                if mode == "values":
+                    final = data
+                    continue
+                for name, update in data.items():
+                    yield "node", {"node": name, "ms": update["timings"][name]}
+    finally:
+        # Also of a run whose reader went away.
+        forget()
     yield "result", final
 
 

@@ -2,17 +2,17 @@
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 from hashlib import sha256
 
 from graphs.support.context import AgentProfile
+from graphs.support.fleeting import of_an_hour
 from graphs.support.normalising import decoded, folded, turned
 from graphs.support.text import words
 
 _RUN = 6
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _PHONE = re.compile(r"\+?\d(?:[ ()./-]{0,2}\d){6,}")
-_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b")
+IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b")
 _ORDER = re.compile(r"\b(?=[A-Z0-9-]*\d)(?=[A-Z0-9-]*[A-Z])[A-Z0-9]{1,6}(?:-?[A-Z0-9]{3,}){1,4}\b|#\d{4,}\b|\b\d{6,}\b")
 _TITLED = re.compile(
     r"\b(?:Mrs?|Ms|Dr|Herrn?|Frau|Señora?|Sra?|Monsieur|Madame|Mme|Signora?|Sig|Senhora?|Mevrouw|Meneer|Pani?|"
@@ -36,7 +36,7 @@ def prompt_leaked(reply: str, prompt: str, secret: str, sources: Sequence[str]) 
     return f"{len(shared)} runs of {_RUN} words are the system prompt's" if shared else ""
 
 
-@lru_cache(maxsize=64)
+@of_an_hour(maxsize=64)
 def _runs_of_prompt(prompt: str) -> frozenset[tuple[str, ...]]:
     """Those of an agent's prompt, which is the same in every turn."""
     return frozenset(_runs(prompt))
@@ -54,7 +54,7 @@ def foreign(reply: str, sources: Sequence[str], own: str) -> list[str]:
     kinds = (
         ("an e-mail address", _MAIL),
         ("a phone number", _PHONE),
-        ("an account", _IBAN),
+        ("an account", IBAN),
         ("a number of an order", _ORDER),
     )
     found = [

@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from urllib.parse import unquote
 
-from graphs.support.fleeting import of_texts, of_words
+from graphs.support.fleeting import of_a_run, of_an_hour
 
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co"}
 _KEPT = {"\n", "\t", "\u200d"}  # the joiner holds emoji such as families together
@@ -101,7 +101,7 @@ def folded(text: str) -> str:
 
 
 # A scan asks for the same text several times in a row.
-@of_texts(maxsize=8)
+@of_a_run(maxsize=8)
 def _folded(text: str) -> str:
     bare = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text).casefold())
     bare = _without(bare, lambda c: unicodedata.category(c) in ("Mn", "Cf"))
@@ -129,7 +129,7 @@ def decoded(text: str) -> list[str]:
     return list(_decoded(text))
 
 
-@of_texts(maxsize=8)
+@of_a_run(maxsize=8)
 def _decoded(text: str) -> tuple[str, ...]:
     found = [
         "".join(chr(ord(c) - 0xE0000) for c in match.group() if c > "\U000e001f") for match in _TAGS.finditer(text)
@@ -186,7 +186,7 @@ def _in_latin(plain: str) -> str:
     return _WORD.sub(lambda match: _latin(match.group()), plain)
 
 
-@of_words(maxsize=16_384)
+@of_an_hour(maxsize=16_384)
 def _latin(word: str) -> str:
     mixed = _LATIN.search(word) and _OTHER.search(word)
     return word.translate(_LOOK_ALIKE) if mixed or _LOOK_ALIKE_WORD.fullmatch(word) else word

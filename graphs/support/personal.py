@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from graphs.support.fleeting import of_texts
+from graphs.support.fleeting import of_a_run
 from graphs.support.languages import COURTESY, STOP
 from graphs.support.recognisers import recognisers
 
@@ -58,7 +58,7 @@ def mask(text: str, name: str = "", before: Mapping[str, str] | None = None) -> 
     values = dict(before or {})
     marks = {_same(value): mark for mark, value in values.items()}
     parts, at = list[str](), 0
-    for start, end, kind in _spans(text, (name,)):
+    for start, end, kind in _spans_of_run(text, (name,)):
         value = text[start:end]
         mark = marks.get(_same(value))
         if mark is None:
@@ -99,8 +99,6 @@ def kinds(masked: Masked) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in sorted(found.items())) or "none"
 
 
-# A turn's texts are masked for the question and again for the draft.
-@of_texts(maxsize=16)
 def _spans(text: str, names: tuple[str, ...], regions: tuple[str, ...] = _REGIONS) -> tuple[_Span, ...]:
     """From where to where personal data stands, none over another; the longest wins."""
     found = [(match.start(), match.end(), "EMAIL") for match in _EMAIL.finditer(text)]
@@ -112,6 +110,10 @@ def _spans(text: str, names: tuple[str, ...], regions: tuple[str, ...] = _REGION
         if all(end <= other[0] or start >= other[1] for other in kept):
             kept.append((start, end, kind))
     return tuple(sorted(kept))
+
+
+# A turn's texts are masked for the question and again for the draft.
+_spans_of_run = of_a_run(maxsize=16)(_spans)
 
 
 def _worth(span: _Span) -> int:

@@ -2,7 +2,7 @@
 
 import re
 
-from graphs.support.urls import addresses
+from graphs.support.urls import without_addresses
 from vectorstore.words import likely_languages
 
 _TELLING, _SURE = 24, 0.75
@@ -46,7 +46,5 @@ def other(asked: str, reply: str) -> tuple[str, str] | None:
 
 
 def _words(text: str) -> str:
-    for address in addresses(text):
-        text = text.replace(address, " ")
-    text = re.sub(r"[\"“„«]([^\"”»“\n]{1,80})[\"”»“]", " ", text)
+    text = re.sub(r"[\"“„«]([^\"”»“\n]{1,80})[\"”»“]", " ", without_addresses(text))
     return " ".join(re.sub(r"[\d\W_]+", " ", text).split())

@@ -7,12 +7,12 @@ address says what it is for, and so does the passage that has it.
 import re
 from collections.abc import Sequence
 
+from graphs.support.facts import phones_apart
+from graphs.support.leaks import IBAN
 from graphs.support.text import content, language_of, sentences
-from graphs.support.urls import addresses, refused
+from graphs.support.urls import refused, without_addresses
 from graphs.support.vocabulary import is_quote
 
-_PHONE = re.compile(r"\+?\d(?:[ \u00a0()./-]{0,2}\d){6,}|\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{2,4}){3,8}\b")
-_DATE = re.compile(r"\d{1,4}([./-])\d{1,2}\1\d{1,4}")
 _BESIDE = 2
 # Whoever asks for an address gets it, with or without words.
 _ASKED_FOR = re.compile(
@@ -46,16 +46,13 @@ def stray(said: Sequence[str], sources: Sequence[str], asked: str, prefixes: Seq
 
 def _is_quoted(text: str, sources: Sequence[str]) -> bool:
     """Whether the sentence is a quote; an address alone is one of wherever it stands, which says nothing."""
-    bare = text
-    for address in addresses(text):
-        bare = bare.replace(address, " ")
-    return len(re.findall(r"[^\W\d_]+", bare)) > _BESIDE and is_quote(text, sources)
+    return len(re.findall(r"[^\W\d_]+", without_addresses(text))) > _BESIDE and is_quote(text, sources)
 
 
 def _numbers(text: str) -> list[str]:
-    for address in addresses(text):
-        text = text.replace(address, " ")
-    return [match.group() for match in _PHONE.finditer(text) if not _DATE.search(match.group())]
+    """Phone numbers and accounts."""
+    phones, rest = phones_apart(without_addresses(text))
+    return [*phones, *(match.group() for match in IBAN.finditer(rest))]
 
 
 def _belongs(address: str, text: str, sources: Sequence[str], asked: str) -> bool:

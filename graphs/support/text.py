@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from itertools import takewhile
 
-from graphs.support.fleeting import of_words
+from graphs.support.fleeting import of_an_hour
 from graphs.support.languages import IRREGULAR, NEGATION, STOP, SYNONYMS
 from vectorstore.words import snowball
 
@@ -91,7 +91,7 @@ def language_of(text: str) -> str:
     return best if counts[best] else ""
 
 
-@of_words(maxsize=32_768)
+@of_an_hour(maxsize=32_768)
 def stem(word: str, language: str) -> str:
     """The word's stem; a language without a stemmer keeps its words."""
     if language == "en":

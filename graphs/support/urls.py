@@ -21,6 +21,7 @@ _URL = re.compile(
 )
 # Every address but a mail's has one of these within.
 _WITHIN = re.compile(r"[.．。:][^\s<>\"]")
+_NUMBER = re.compile(r"\d+(?:[.,'’:/–-]\d+)*")
 _TRAILING = ".,;:!?*_~')]}»”’。，）】」"
 _HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
 _DEVIANT = re.compile("[ßς\u200c\u200d]")  # IDNA 2003 and 2008 send these to different places
@@ -43,6 +44,14 @@ def addresses(text: str) -> list[str]:
     if "@" not in text and not _WITHIN.search(text):
         return []
     return [match.group().rstrip(_TRAILING) for match in _URL.finditer(text)]
+
+
+def without_addresses(text: str) -> str:
+    """The text with a blank for each of them, but for what is a number only."""
+    for address in sorted(addresses(text), key=len, reverse=True):
+        if not _NUMBER.fullmatch(address):
+            text = text.replace(address, " ")
+    return text
 
 
 def parsed(written: str) -> Address | None:

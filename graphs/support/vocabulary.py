@@ -13,7 +13,7 @@ from functools import lru_cache
 from graphs.support.languages import COURTESY, NUMBER_WORDS, STOP
 from graphs.support.normalising import folded
 from graphs.support.text import content, related, sentences, stem, words
-from graphs.support.urls import addresses
+from graphs.support.urls import without_addresses
 
 _ORDINARY, _ORDINARY_ELSEWHERE = 4.5, 3.6
 _TOKEN = re.compile(r"[^\W_](?:[\w'’-]*[^\W_])?")
@@ -77,9 +77,7 @@ class _Given:
 
 
 def _strange(text: str, given: _Given, language: str, translated: bool) -> list[str]:
-    bare = text
-    for address in addresses(text):
-        bare = bare.replace(address, " ")
+    bare = without_addresses(text)
     quoted = {word for quote in _QUOTED.findall(bare) for word in words(quote)}
     topic = frozenset(one for one in content(bare, language) if not one.isdigit())
     own, free, all_words = list[str](), list[str](), 0
