@@ -1,5 +1,7 @@
 """The job of a run: slice by slice, among the reading of documents; nothing of a sample is in its arguments."""
 
+import asyncio
+import importlib
 import logging
 from uuid import UUID
 
@@ -7,7 +9,6 @@ import procrastinate
 from procrastinate import JobContext
 
 from app.evaluations import states
-from app.evaluations.running import run_evaluation
 from app.evaluations.runs import OPEN, TASK, defer
 from app.health import Stopping
 from app.models import EvalRun
@@ -22,8 +23,10 @@ blueprint = procrastinate.Blueprint()
 async def work(context: JobContext, tenant_id: UUID, eval_run_id: UUID) -> None:
     """Go on with a run for a while; what was asked is not asked again."""
     runtime = of_job(context)
+    # A worker that no tenant asks for an eval never loads what they are run and scored with.
+    running = await asyncio.to_thread(importlib.import_module, "app.evaluations.running")
     try:
-        await run_evaluation(runtime, tenant_id, eval_run_id)
+        await running.run_evaluation(runtime, tenant_id, eval_run_id)
     except Stopping:
         # By a new job: a retry would be counted as an attempt.
         await _hand_on(runtime, tenant_id, eval_run_id)
