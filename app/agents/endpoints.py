@@ -59,7 +59,7 @@ async def delete(agent_id: UUID, session: CurrentSession) -> None:
     await service.delete_agent(session, agent_id)
 
 
-_MAY_BE_NULL = frozenset({"resume_after_minutes", "escalate_after_minutes", "hours", "satisfaction_message"})
+_MAY_BE_NULL = frozenset({"resume_after_minutes", "escalate_after_minutes", "hours", "satisfaction_message", "judge"})
 
 
 def _values(fields: dict[str, Any]) -> dict[str, Any]:
@@ -100,6 +100,7 @@ def _out(agent: Agent) -> AgentOut:
         forbidden_phrases=agent.forbidden_phrases or [],
         guardrails={name: GuardrailSetting(**setting) for name, setting in agent.guardrails.items()},
         mask_personal_data=agent.mask_personal_data,
+        judge=agent.judge,
         mode=agent.mode,
         resume_after_minutes=agent.resume_after_minutes,
     )

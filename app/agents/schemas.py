@@ -24,6 +24,7 @@ Minutes = Annotated[int, Field(ge=1, le=43_200)]
 Threshold = Annotated[float, Field(ge=0, le=1)]
 ContextTokens = Annotated[int, Field(ge=2000, le=200_000)]
 Topics = Annotated[list[Annotated[CleanText, Field(min_length=1, max_length=200)]], Field(max_length=100)]
+ModelName = Annotated[CleanText, Field(min_length=1, max_length=200)]
 Phrases = Annotated[list[Annotated[CleanText, Field(min_length=1, max_length=200)]], Field(max_length=100)]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
@@ -175,6 +176,10 @@ class AgentCreate(BaseModel):
     mask_personal_data: bool = Field(
         False, description="a language model is shown placeholders for e-mail addresses, numbers and the like"
     )
+    judge: ModelName | None = Field(
+        None,
+        description="one of the configured models, asked whether the passages support an answer; never on TikTok",
+    )
     mode: Mode = Field("autopilot", description="copilot: a person approves each answer; off: the agent says nothing")
     resume_after_minutes: Minutes | None = Field(
         720, description="after so long without a word of the person who took over; null: only by hand"
@@ -205,6 +210,7 @@ class AgentUpdate(BaseModel):
     forbidden_phrases: Phrases | None = None
     guardrails: Guardrails | None = None
     mask_personal_data: bool | None = None
+    judge: ModelName | None = None
     mode: Mode | None = None
     resume_after_minutes: Minutes | None = None
 

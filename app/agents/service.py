@@ -102,6 +102,7 @@ def profile_of(
         forbidden_phrases=tuple(agent.forbidden_phrases or ()),
         guardrails={name: Guard(**setting) for name, setting in agent.guardrails.items()},
         mask_personal_data=agent.mask_personal_data,
+        judge=agent.judge or "",
         max_characters=max_characters,
     )
 

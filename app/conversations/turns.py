@@ -1,7 +1,7 @@
 """Turns: which messages they answer, when, and what is known of each."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -132,7 +132,7 @@ async def begin_turn(
             connection.epoch,
             min(item.created_at for item in waiting),
         ),
-        profile=profile_of(agent, capabilities.max_length, conversation.language, now()),
+        profile=_unjudged(profile_of(agent, capabilities.max_length, conversation.language, now()), connection),
         knowledge=knowledge_of(agent),
         vectors=await in_force(session, runtime),
         text=text,
@@ -183,6 +183,11 @@ async def _waiting(session: AsyncSession, message_id: UUID) -> tuple[Message | N
     found = (await session.execute(_WAITING, {"id": message_id})).all()
     message = next((message for message, _ in found if message.id == message_id), None)
     return message, [message for message, waits in found if waits]
+
+
+def _unjudged(profile: AgentProfile, connection: Connection) -> AgentProfile:
+    """What is written on TikTok goes to the model that answers it and to no judge (DESIGN, promise 6)."""
+    return replace(profile, judge="") if connection.channel == "tiktok" else profile
 
 
 async def _turn_for(

@@ -75,5 +75,6 @@ class Agent(TenantScoped):
     forbidden_phrases: Encrypted[list[str] | None] = optional_json("forbidden_phrases_sealed")
     guardrails: Mapped[dict[str, dict[str, Any]]] = mapped_column(JSONB, default=dict, server_default="{}")
     mask_personal_data: Mapped[bool] = mapped_column(default=False, server_default=false())
+    judge: Mapped[str | None] = mapped_column(Text)
     mode: Mapped[str] = mapped_column(Text, default="autopilot", server_default="autopilot")
     resume_after_minutes: Mapped[int | None] = mapped_column(default=720)

@@ -271,6 +271,7 @@ _AGENTS = Table(
     + sealed("labels", "forbidden_phrases")
     + clear("modes and thresholds by names of guardrails of ours", "guardrails")
     + clear("whether a language model is shown placeholders", "mask_personal_data")
+    + clear("the name of a model of ours", "judge")
     + clear("the ids of the documents and sources it may use", "document_ids", "source_ids", erasure="cut")
     + clear("codes of languages", "languages")
     + clear(

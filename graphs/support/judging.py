@@ -1,5 +1,6 @@
 """A model as a judge of a draft, where the tenant has named one: one call with a fixed prompt and an answer in JSON."""
 
+import asyncio
 import json
 import re
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from dataclasses import replace
 from langchain.messages import HumanMessage, SystemMessage
 
 from graphs.models import ModelError
+from graphs.support import personal
 from graphs.support.asking import ask
 from graphs.support.context import LimitReached, SupportContext
 from graphs.support.prompts import defanged, fenced_passages
@@ -24,6 +26,8 @@ Answer with JSON and nothing else: \
 
 async def judged(context: SupportContext, reply: str, passages: Sequence[Passage]) -> tuple[Verdict, Usage]:
     """The judge's verdict and what it took; an answer that cannot be read is no verdict, recorded."""
+    if context.agent.mask_personal_data:
+        reply = (await asyncio.to_thread(personal.mask, reply, context.customer_name)).text
     said = f"{fenced_passages(passages)}\n<message>\n{defanged(reply)}\n</message>"
     asked = replace(context, agent=replace(context.agent, models=(context.agent.judge,)))
     try:

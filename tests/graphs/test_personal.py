@@ -1,9 +1,14 @@
+from dataclasses import replace
+
 import pytest
 
 from graphs.support import abuse, guardrails, judging, leaks, promises, vocabulary
 from graphs.support.context import AgentProfile
+from graphs.support.judging import judged
 from graphs.support.personal import kinds, mask, masked_text
 from graphs.support.records import CONFIGURABLE, GUARDRAILS, Guard, Verdict
+from tests.graphs.fake_openai import Reply
+from tests.graphs.parts import Channel, context
 from tests.graphs.shop import RETURNS, SHOP
 
 SAID = "I am Anna Schmidt, anna@example.com, card 4111 1111 1111 1111, again anna@example.com"
@@ -71,3 +76,12 @@ def test_in_shadow_mode_nothing_follows() -> None:
 def test_nonsense_of_the_judge_is_no_verdict() -> None:
     assert judging.verdict_of("banana").action == "record"
     assert not judging.verdict_of('{"supported": false, "reason": "no"}').passed
+
+
+async def test_a_judge_sees_no_more_than_the_model_did(models, server) -> None:
+    server.default = lambda request: Reply('{"supported": true, "score": 1}')
+    agent = AgentProfile("Ada", judge="openai/model-a", mask_personal_data=True)
+    given = replace(context(models("model-a"), Channel(), agent=agent), customer_name="Grace Hopper")
+    verdict, usage = await judged(given, "Dear Grace Hopper, you have 30 days.", [RETURNS])
+    assert (verdict.passed, usage.calls) == (True, 1)
+    assert "Hopper" not in str(server.requests)

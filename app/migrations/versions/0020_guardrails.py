@@ -17,6 +17,7 @@ _ADDED: tuple[sa.Column[object], ...] = (
     sa.Column("guardrails", postgresql.JSONB(), server_default="{}", nullable=False),
     sa.Column("forbidden_phrases_sealed", sa.LargeBinary(), nullable=True),
     sa.Column("mask_personal_data", sa.Boolean(), server_default=sa.false(), nullable=False),
+    sa.Column("judge", sa.Text(), nullable=True),
 )
 
 

@@ -15,10 +15,11 @@ async def test_an_agent_says_how_its_guardrails_are_set(tenant):
     agent = await tenant.add_agent()
     read = (await tenant.http.get(f"/v1/agents/{agent}")).json()
     assert (read["guardrails"], read["forbidden_phrases"], read["mask_personal_data"]) == ({}, [], False)
-    told = {"guardrails": SET, "forbidden_phrases": ["money back"], "mask_personal_data": True}
+    told = {"guardrails": SET, "forbidden_phrases": ["money back"], "mask_personal_data": True, "judge": "openai/wise"}
     changed = await tenant.http.patch(f"/v1/agents/{agent}", json=told)
     assert changed.status_code == 200, changed.text
     assert {name: changed.json()[name] for name in told} == told
+    assert (await tenant.http.patch(f"/v1/agents/{agent}", json={"judge": None})).json()["judge"] is None
     # They are set as a whole, like labels.
     one = {"abuse": {"mode": "shadow"}}
     changed = (await tenant.http.patch(f"/v1/agents/{agent}", json={"guardrails": one})).json()
