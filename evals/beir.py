@@ -4,7 +4,10 @@ Thakur and others, "BEIR: A Heterogenous Benchmark for Zero-shot Evaluation of I
 """
 
 import csv
+import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 UTF8_BOM = b"\xef\xbb\xbf"
 CORPUS, QUERIES = "corpus.jsonl", "queries.jsonl"
@@ -14,6 +17,18 @@ _FIELDS = 3
 def is_beir(folder: Path) -> bool:
     """Whether a folder holds a corpus in this layout."""
     return (folder / CORPUS).is_file()
+
+
+def objects(data: bytes) -> Iterator[tuple[int, dict[str, Any] | None]]:
+    """The objects of JSON Lines with their numbers, counted from 1; None for a line that is none."""
+    # Only a newline ends a line: JSON may hold the others.
+    for number, line in enumerate(data.removeprefix(UTF8_BOM).split(b"\n"), 1):
+        if line.strip():
+            try:
+                values = json.loads(line)
+            except (ValueError, RecursionError):
+                values = None
+            yield number, values if isinstance(values, dict) else None
 
 
 def judgements(folder: Path) -> dict[str, set[str]]:

@@ -1,12 +1,11 @@
 """What a run of an eval is asked about: a folder of files, JSON Lines of documents, or a folder in BEIR layout."""
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evals.beir import CORPUS, UTF8_BOM, is_beir
+from evals.beir import CORPUS, is_beir, objects
 from evals.datasets import LineError
 
 
@@ -64,18 +63,11 @@ def _hidden(name: Path) -> bool:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, Entry | LineError]]:
-    for number, line in enumerate(path.read_bytes().removeprefix(UTF8_BOM).split(b"\n"), 1):
-        if line.strip():
-            yield number, _entry(number, line)
+    for number, values in objects(path.read_bytes()):
+        yield number, LineError(number, "this is not a JSON object") if values is None else _entry(number, values)
 
 
-def _entry(number: int, line: bytes) -> Entry | LineError:
-    try:
-        values: Any = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        return LineError(number, f"this is not JSON ({type(error).__name__})")
-    if not isinstance(values, dict):
-        return LineError(number, "this is not a JSON object")
+def _entry(number: int, values: dict[str, Any]) -> Entry | LineError:
     name, title, text = values.get("_id"), values.get("title"), values.get("text")
     if isinstance(name, bool) or not isinstance(name, str | int) or name == "":
         return LineError(number, "`_id` is no text")

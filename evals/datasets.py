@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 
-from evals.beir import UTF8_BOM, judgements
+from evals.beir import QUERIES, UTF8_BOM, judgements, objects
 
 Filled = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 _SEVERAL = frozenset({"facts", "relevant", "tags"})
@@ -168,18 +168,11 @@ def _queries(folder: Path) -> Iterator[_Read]:
     Of fields that BEIR does not have, `history`, `answers`, `reference_answer` and `answerability` are understood.
     """
     relevant = judgements(folder)
-    data = (folder / "queries.jsonl").read_bytes().removeprefix(UTF8_BOM)
-    for number, line in enumerate(data.split(b"\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            values = json.loads(line)
-        except (ValueError, RecursionError):
-            values = None
-        if not isinstance(values, dict):
+    for number, values in objects((folder / QUERIES).read_bytes()):
+        if values is None:
             yield number, LineError(number, "this is not a JSON object")
-            continue
-        yield number, _checked(number, _of_query(values, relevant.get(str(values.get("_id")), ())))
+        else:
+            yield number, _checked(number, _of_query(values, relevant.get(str(values.get("_id")), ())))
 
 
 def _of_query(query: dict[str, Any], relevant: Iterable[str]) -> dict[str, Any]:

@@ -200,6 +200,3 @@ def _body(model: str, text: str, prompt_tokens: int) -> dict[str, Any]:
     created = int(time.time())
     body = {"id": "chatcmpl-obedient", "object": "chat.completion", "created": created, "model": model}
     return json.loads(json.dumps({**body, "choices": [choice], "usage": usage}))  # type: ignore[no-any-return]
-
-
-app = create_app()
