@@ -42,7 +42,8 @@ def test_beside_a_running_jobx_and_to_a_server(site, qdrant):
 
     beside = site.run("reindex", tenant, seconds=120)
     assert beside.returncode == 0, beside.stderr
-    count, done = beside.stdout.splitlines()
+    # On a busy machine it says in between how much is left.
+    count, *_, done = beside.stdout.splitlines()
     assert int(count.removesuffix(" documents to index.")) > 10
     assert done == "Done."
     assert _search(up, key) == before

@@ -12,7 +12,7 @@ from app.queue import SOURCES
 def pages(runtime):
     """Lets the runtime read sites on loopback, without a pause between two requests."""
     settings = runtime.settings.model_copy(
-        update={"fetch_allow": (ip_network("127.0.0.0/8"),), "fetch_seconds": 1, "max_page_bytes": 20_000}
+        update={"fetch_allow": (ip_network("127.0.0.0/8"),), "max_page_bytes": 20_000}
     )
     runtime.fetcher, runtime.pace = page_fetcher(settings), Pace(0)
 

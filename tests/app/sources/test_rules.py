@@ -241,7 +241,7 @@ async def test_a_page_that_never_ends_and_a_slow_one_cost_one_page_each(tenant, 
             await writer.drain()
             await asyncio.sleep(1)
 
-    runtime.fetcher._seconds = 0.3
+    runtime.fetcher._seconds = 2
     _site(web, "endless", "slow", "good", endless=endless, slow=slow, good=None)
     _, found = await _run(tenant, run_sources, web)
     assert found["/endless"] == ("failed", "page_too_large")
