@@ -22,6 +22,7 @@ from langchain.messages import AIMessage, AnyMessage, HumanMessage
 from graphs.support import grounding, guardrails, personal, screening, untrusted
 from graphs.support.citations import CitedSentence, cited_sentences
 from graphs.support.context import AgentProfile
+from graphs.support.evidence import evidence
 from graphs.support.prompts import system_prompt
 from graphs.support.records import Passage
 from graphs.support.text import sentences
@@ -100,9 +101,17 @@ def checks(turn: Turn, agent: AgentProfile) -> None:
     clean = untrusted.screened(turn.passages).passages
     # Once more after passages were widened; these are known then.
     untrusted.screened(clean)
-    prompt = system_prompt(agent)
+    grounds = evidence(clean, turn.drafted, turn.message)
     guardrails.verdicts(
-        turn.draft, turn.drafted, turn.supports, clean, agent, asked=turn.message, own=turn.message, prompt=prompt
+        turn.draft,
+        turn.drafted,
+        turn.supports,
+        grounds.passages,
+        agent,
+        asked=turn.message,
+        own=turn.message,
+        prompt=system_prompt(agent),
+        tainted=grounds.tainted,
     )
 
 

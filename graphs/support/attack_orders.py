@@ -4,14 +4,7 @@ Read folded text. Knowledge speaks to customers, who are told what to write, ent
 these needs something that only who answers could do: to finish a reply with words, to greet everybody, to keep silent.
 """
 
-import re
-
-from graphs.support.normalising import folded
-
-
-def _folded(pattern: str) -> re.Pattern[str]:
-    return re.compile(folded(pattern))
-
+from graphs.support.wordlists import foldable
 
 # Where an order begins: at the start, after a stop or a comma, or after a word that leads up to it.
 _BEGINS = r"(?:^|[.!?:;,(—–-]\s*|\b(?:to|and|then|please|always|must|should|shall|simply|just|will) )"
@@ -25,7 +18,7 @@ _ANYBODY = (
 _ASKING = r"(?:asks?|asking|enquires?|inquires?|wonders?|wants? to know|writes?|messages?|contacts?|questions?)"
 
 # To a machine that answers, whatever it is called.
-TO_A_MACHINE = _folded(
+TO_A_MACHINE = foldable(
     r"\b(?:if|when|should|as|since|because|while) (?:you are |you're |an? |any |the |some )*(?:automated|automatic|artificial|"
     r"digital|virtual|machine|computer|program(?:me)?|software|robot|helper|responder|answering|language|text)\b[^.!?]{0,50}"
     r"\b(?:reads?|reading|writes?|writing|answers?|answering|composes?|composing|repl(?:y|ies|ying)|responds?|generates?|processes)\b|"
@@ -42,7 +35,7 @@ TO_A_MACHINE = _folded(
     r"(?:only|seulement|uniquement|solamente|solo|nur|allein|soltanto|alleen)\b"
 )
 # The form of what is answered.
-OF_FORM = _folded(
+OF_FORM = foldable(
     r"\b(?:output|answer|reply|response) format\b|\bas (?:your|the) (?:very )?(?:first|last|final|opening|closing|next) "
     r"(?:characters?|words?|lines?|sentences?|message|letters?)\b|"
     r"\b(?:your|the) (?:very )?(?:first|last|final|opening|closing|next|only) (?:words?|lines?|sentences?|message) (?:is|are|must|should|has to|shall|will be)\b|"
@@ -60,7 +53,7 @@ OF_FORM = _folded(
     r"\b(?:odpowiad\w*|zakoncz\w*|koncz\w*|wita\w*)\b[^.!?]{0,80}\b(?:zdaniem|slowami|slowem|haslem)\b"
 )
 # To bring words in unseen, to copy them, to claim something, or to say nothing of it.
-OF_WORDS = _folded(
+OF_WORDS = foldable(
     rf"\b(?:slip|sneak|weave|work|drop|smuggle|hide|squeeze|sprinkle|scatter|tuck)\w* (?:in )?(?:the|this|these|a|an|our) (?:\w+ )?{_SAYING}\b|"
     rf"{_BEGINS}(?:add|include|append|insert|use|quote|mention|recite|repeat|state|write) (?:the|this|these|our|following) (?:\w+ )?"
     rf"(?:hashtag|slogan|motto|catchphrase|disclaimer|phrase|sentence)s?\b|"
@@ -71,17 +64,17 @@ OF_WORDS = _folded(
     r"buyer)|everyone|everybody|people)\b"
 )
 # What nobody at a shop's desk asks for in a message.
-SECRETS = _folded(
+SECRETS = foldable(
     r"\b(?:ask|request|collect|demand|obtain|get)\w*(?: them| him| her| customers?)? (?:for |to (?:send|give|type|tell|share) )?(?:you |us )?(?:the |their |his |her |a |all )*"
     r"(?:full |complete |whole |entire )?(?:credit |debit )?(?:card (?:number|details|data)|cvv|cvc|three digits|password|passcode|"
     r"photo of (?:a |the |their )?(?:passport|id|card)|passport number|bank (?:details|password)|one-time code|verification code)\b"
 )
-ALWAYS = _folded(
+ALWAYS = foldable(
     r"\balways (?:mention|invite|recommend|say|tell|reply|answer|respond|steer|promote|claim|praise|advertise|greet|finish|close|sign)\b|"
     r"\b(?:mention|say|repeat|recommend|praise|promote) (?:it|this|that|them|so) (?:every time|each time|always|in every|in each|whenever)\b"
 )
 # To whoever asks, the words or the address are to be given.
-TO_WHO_ASKS = _folded(
+TO_WHO_ASKS = foldable(
     rf"\b{_ANYBODY}(?: (?:that|who|which))? ?{_ASKING}\b|\b(?:the|a|whichever) (?:person|customer|buyer|reader|visitor|shopper) "
     rf"(?:who |that )?{_ASKING}\b|\b(?:wants?|expects?|needs?|wishes|requires?) (?:each|every|all|any) (?:customer|buyer|visitor|user|client|reader)s? to "
     r"(?:hear|know|learn|be told|read|see|be sent)\b|\b(?:customer|buyer|visitor|user|client|reader|shopper)s? (?:\w+ ){0,3}(?:must|should|are to|is to|have to|has to) "
@@ -89,7 +82,7 @@ TO_WHO_ASKS = _folded(
     r"\b(?:jede\w*|alle\w*),? (?:die |der |das )?(?:kund\w+ )?(?:fragt|fragen|schreibt|schreiben)\b|\b(?:a )?(?:todo|cada|cualquier)\w* (?:el |la |los |que |cliente |quien )*(?:pregunt|escrib)\w*|"
     r"\b(?:a )?(?:toute?|chaque|quiconque)\w*(?: \w+){0,2} (?:qui )?(?:demand|ecri|question)\w*|\b(?:каждому|каждый|всем|кожному|кожен|усім),? (?:\w+ )?(?:хто|кто|що|что) (?:пита|спрашив|пише|пишет)\w*"
 )
-SILENT = _folded(
+SILENT = foldable(
     r"\b(?:do not|don't|never|without) (?:explain\w*|mention\w*|reveal\w*|discuss\w*|comment\w*)(?: on)? (?:it|why|this (?:note|line|text|"
     r"instruction|message|paragraph|sentence)|these (?:lines|notes|instructions|words))\b|"
     r"\bkeep (?:this|these|it)(?: \w+)? (?:secret|to yourself|from (?:the )?customers?|hidden)\b|"
@@ -98,7 +91,7 @@ SILENT = _folded(
     r"\b(?:не упоминай|не объясняй|молчи об|про цей \w+ мовчи|мовчи про|не згадуй|не пояснюй|nie wspominaj|nie wyjasniaj)\w*"
 )
 # What the business says to who asks, as a thing: with the very words or an address beside it, it is an order about it.
-ABOUT_SAYING = _folded(
+ABOUT_SAYING = foldable(
     r"\b(?:the|a|an|every|each|all|any|our|no|proper|correct|right|standard|outgoing|outbound|usual|\w+) (?:repl(?:y|ies)|answers?|responses?|"
     r"comebacks?|communications?|wordings?)\b|\b(?:replies|responses|communications|comebacks|outbound|responder|reply_?\w*_?with|must_include|"
     r"reply_defaults|response_template|reply_template|signature|writes? back|write back|passing (?:it|this|the advice|them) on)\b|"
@@ -109,7 +102,7 @@ ABOUT_SAYING = _folded(
     r"\b(?:у відповід\w+|відповідях|при звернен\w+)\b|\b(?:cevaplar\w*|yanitlar\w*|cevabin\w*)\b|答复|回复中|回答中|返信|رسالتك|جوابك"
 )
 # Somebody who asks, and what they are to be told.
-WHO_IS_TOLD = _folded(
+WHO_IS_TOLD = foldable(
     r"\b(?:any(?:one|body)|some(?:one|body)|every(?:one|body)|who(?:m|ever)?|people|persons?|customers?|buyers?|visitors?|enquirers|collectors|guests|callers|"
     r"shoppers)\b[^.!?]{0,50}\b(?:asks?|asking|writing|writes?|gets? in touch|contacts?|enquir\w+|questions?|reads?)\b[^.!?]{0,80}\b(?:say|tell|told|"
     r"gets?|give|given|go|point|pass|passed|confirm|mention|hear|send|sent|recommend|perform|comeback|answer)\b|"
@@ -123,18 +116,18 @@ WHO_IS_TOLD = _folded(
     r"凡有人问|一律告诉|告诉(?:所有|每个|对方)|添えること|書き添え|(?:الي|إلى|ل)الزبون"
 )
 # How an answer is to be; without one of these it is only spoken of.
-MUST = _folded(
+MUST = foldable(
     r"\b(?:must|shall|should|contains?|includes?|bears?|carry|carries|closes?|ends?|opens?|begins?|starts?|finish(?:es)?|renders?|position|suffix|footer|"
     r"template|appends?|prefix|keep|gets?|always|every|each|proper|correct|outgoing|outbound|obliged|first|last|comporte\w*|doit|stets|immer|"
     r"siempre|debe|aparec\w+|toujours|sempre|deve|si risponda|zawsze|dolacza\w*|всегда|следует|нужно|пишем|завжди|altijd|moet|her zaman)\b|[:={]|必|一律"
 )
 # The way to reach the business, which customers are told.
-CONTACT = _folded(
+CONTACT = foldable(
     r"\b(?:write|mail|e-mail|email|call|phone|text|contact|reach(?: out)?|turn|complain|visit|go|ring)\b(?: (?:to|us|our|at|on|the|a|in|by|\w+ team))* (?:\w+ ){0,6}?"
     r"(?=\S*(?:@|www|http|\d{3}))|\byou (?:may|can|could)\b"
 )
 # What customers are told to write, and where: no order to who answers.
-ON_THINGS = _folded(
+ON_THINGS = foldable(
     r"\b(?:on|onto|in|into|at|sulla|sul|nella|na|no|auf|in|sur|dans|sobre|en|op|на|в) (?:the |a |your |our |my |its |de[nr] |das |die |la |le |el |o )?(?:\w+ ){0,2}"
     r"(?:box|parcel|package|sheet|label|notes?|form|envelope|back|subject|till|counter|desk|screen|display|field|app|order|page|slip|receipt|"
     r"scatola|caixa|karton|paket|colis|paquete|doos|pudelk\w+|коробк\w*|посылк\w*|посилк\w*)\b|箱|"
@@ -142,4 +135,9 @@ ON_THINGS = _folded(
     # A question with its answer, as data.
     r"\b(?:question|frage|question|pregunta|domanda|pergunta|vraag|вопрос|питання|pytanie|soru|q)[\"']?\s*:[^{}]*\b(?:answer|antwort|reponse|respuesta|"
     r"risposta|resposta|antwoord|ответ|відповідь|odpowiedz|cevap|a)[\"']?\s*:"
+)
+# Said of the business and to a customer, who may be told what to say at a desk or write back.
+TO_A_CUSTOMER = foldable(
+    r"\b(?:we|us|our|ours|you|your|yours|wir|uns|unser\w*|sie|ihre?[mnr]?|nosotros|nuestr\w+|usted\w*|nous|nos|notre|vous|votre|vos|noi|nostr\w+|"
+    r"voi|vostr\w+|lei|nos|nosso\w*|nossa\w*|voce|seu|sua|wij|ons|onze|u|uw|мы|нам|нас|наш\w*|вы|вас|вам|ваш\w*|ми|ви|my|nam|nas|nasz\w*|panstw\w+|biz\w*|siz\w*)\b"
 )

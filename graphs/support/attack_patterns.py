@@ -2,7 +2,7 @@
 
 import re
 
-from graphs.support.normalising import folded
+from graphs.support.wordlists import foldable
 
 _RULES = r"(?:instructions?|rules|guidelines|directives|prompts?|guardrails|restrictions)"
 _WORDS = (
@@ -24,11 +24,7 @@ _ONLY = (
 )
 
 
-def _folded(pattern: str, flags: int = 0) -> re.Pattern[str]:
-    return re.compile(folded(pattern), flags)
-
-
-IGNORE_PLAIN = _folded(
+IGNORE_PLAIN = foldable(
     rf"\b(?:ignore|disregard|forget|bypass|override) (?:about )?(?:the |these |those |all |any |every )*{_RULES}\b"
     r"(?=\s*(?:[,.!:;]|$|and\b|then\b|you\b))|"
     r"\b(?:ignore|disregard|forget) (?:all |everything|anything|what)\w*(?: of)?(?: the| that)?(?: was| were| is| you| i)?"
@@ -40,14 +36,14 @@ IGNORE_PLAIN = _folded(
     r"\boutside (?:of )?your (?:rules|instructions|guidelines)\b"
 )
 # Somebody's own instructions may be forgotten: "please ignore my earlier instructions about the parcel".
-MY = _folded(
+MY = foldable(
     r"\b(?:ai|avons|avez|habe|haben|heb|hebben|my|our|mine|meine[nrms]?|unsere\w*|mis|mes|nos|miei|mie|minhas?|meus|mijn|мои|мой|мої|moje|benim)\b"
 )
-PLAIN_ENGLISH = _folded(
+PLAIN_ENGLISH = foldable(
     r"\b(?:the|of|is|are|to|and|for|with|in|can|you)\b(?!.*\b(?:der|die|das|und|el|la|les|il|het|een)\b)|\bthe\b"
 )
 
-REVEAL_PLAIN = _folded(
+REVEAL_PLAIN = foldable(
     rf"\bwhat (?:are|were|is) (?:your|the) (?:\w+ )?{_RULES}(?: that you (?:follow|have|were given))?\s*(?:[.!?]|$)|"
     r"\bwhat (?:were|are|have) you (?:been )?(?:told|instructed|programmed|asked)\b(?! about my)|"
     rf"\b(?:your|the) (?:initial|original|hidden|secret|internal|system|full|exact|entire|confidential) {_RULES}\b"
@@ -73,14 +69,14 @@ REVEAL_PLAIN = _folded(
     r"\b(?:pokaz|ujawnij|powtorz|wypisz|podaj)\b[^.?!]{0,30}\b(?:swoje|twoje) (?:instrukcje|zasady|polecenia)|"
     r"\btalimatlarini\b[^.?!]{0,20}\b(?:goster|yaz|soyle|acikla|tekrarla)"
 )
-ABOVE = _folded(
+ABOVE = foldable(
     r"\b(?:repeat|print|output|copy|echo|translate|recite|encode|write) (?:\w+ ){0,3}"
     r"(?:everything|all(?: of)?(?: the)?(?: text| words)?|the (?:words|text|sentences?|content|paragraph|lines?)|words|text)"
     r"(?: that (?:is|are|was|stands?))? (?:above|before (?:this|my)|prior to|preceding|at the (?:top|beginning|start))|"
     r"\bstarting with [\"'“]?you are\b|\b(?:first|last) \d+ (?:words|tokens|characters) of (?:your|this|the) "
     r"(?:prompt|conversation|context|instructions)\b|\bwhat (?:is|was|stands) (?:written )?above this (?:line|message)\b"
 )
-PERSONA = _folded(
+PERSONA = foldable(
     r"\byou are (?:now|no longer|from now on) (?:a|an|the|my|dan|in|free|bound|unrestricted|jailbroken|evil|acting|playing)\b(?! (?:customer|member|line))|\bfrom now on,? (?:you (?:are|will (?:act|answer|be|respond|reply|speak)|must|only|answer|speak|respond)|your|every (?:answer|reply)|"
     r"answer|respond|reply|act|speak|end|start)\b|"
     r"\b(?:pretend (?:that )?(?:you|to be)|imagine (?:that )?(?:you are|you're|to be))\b(?! a customer)|"
@@ -103,7 +99,7 @@ PERSONA = _folded(
     r"\b(?:artik|bundan sonra)\b.{0,25}\b(?:sen|bir|cevap|yanit|soyle)|\bgibi davran\b|"
     r"你现在是|从现在开始|假装|扮演|あなたは今|今から(?:あなた|君|すべて)|これからは|のふりをし|انت الان|من الان فصاعدا|تظاهر"
 )
-AUTHORITY = _folded(
+AUTHORITY = foldable(
     r"\b(?:i am|i'm|this is|as) (?:your|the|an?) (?:\w+ ){0,2}(?:developer|creator|programmer|administrator|sysadmin|"
     r"maintainer|prompt engineer)\b.{0,60}\b(?:reveal|password|prompt|instructions|mode|override|disable|"
     r"your (?:\w+ )?(?:key|settings|rules|configuration|memory|setup|set-up|code))\b|"
@@ -125,7 +121,7 @@ MARKUP = re.compile(
     r"(?:^|\n)\s*(?:Human|User|Customer|Q)\s*:.{0,300}\n\s*(?:Assistant|AI|Bot|Agent|A)\s*:.{0,300}\n\s*(?:Human|User|Customer|Q)\s*:",
     re.IGNORECASE,
 )
-ORDER = _folded(
+ORDER = foldable(
     rf"\b{_SPEAK}\b(?: \w+){{0,4}} (?:the |this |these |das |den |diesen |la |le |el |il |lo |o |a |de |het |это |эту |"
     rf"одн\w+ |це |одне |jedno |to |su |tek ){{0,2}}(?:\w+ )?{_WORDS}\b(?=\s*[\"'“«„:]|\s+\w+\s*(?:$|[.!?,])|\s*(?:[a-z]*[0-9_-]))|"
     rf"\b{_SPEAK}\b(?: (?:back|to (?:me|this)|with|mit|con|avec|com|met|auf|darauf))* ?{_ONLY}\b(?! (?:if|when|in case|after|at|by|"
@@ -164,7 +160,7 @@ ORDER = _folded(
     r"とだけ(?:答|言|返|出力|書)|في (?:كل|نهايه|نهاية) (?:رد|اجابه|اجابة)|(?:اختم|انه) (?:كل|ردك)|"
     r"(?:说|输出|回复|回答|写|打印)[\"“「『'][^\"”」』']{1,60}|[「『\"][^」』\"]{1,60}[」』\"]と(?:言|答|返|出力|書|伝え)"
 )
-YOUR_REPLY = _folded(
+YOUR_REPLY = foldable(
     rf"\b(?:in|to|into|of|from|with|within|modify|enhance|augment|alter|change|adjust|make|provide|render|write|give|craft|"
     rf"deliver|present|rearrange|letters in|words in|style|format|reverse|encode|translate|jumble|scramble|combine|remove|keep|"
     rf"shape|phrase|compose|end|start|begin|limit|tailor|use|finish|fill) (?:\w+ ){{0,3}}your (?:\w+ )?{_REPLY}\b"
@@ -180,7 +176,7 @@ _ASSISTANT = (
     r"modelo de lenguaje|modele de langage|modello linguistico|modelo de linguagem|taalmodel|ai-assistent\w*|ии|ии-ассистент\w*|"
     r"ассистент\w*|нейросет\w*|бот\w*|чат-бот\w*|помощник\w*|ші|ші-асистент\w*|помічник\w*|helper|asystent\w*(?: ai)?|model jezykowy|yapay zeka\w*|asistan\w*)"
 )
-ADDRESSED = _folded(
+ADDRESSED = foldable(
     rf"^\W*(?:(?:note|attention|notice|important|instructions?|message|reminder|dear|hey|hello|warning|hinweis|achtung|an|liebe\w*|"
     rf"nota|atencion|aviso|instrucciones|attention|note|consigne\w*|attenzione|istruzioni|atencao|instrucoes|let op|aan|внимание|"
     rf"инструкция|увага|інструкція|uwaga|dikkat|to|para|pour|per|voor|для|dla)[ ,:!-]*){{0,3}}"
@@ -198,7 +194,7 @@ ADDRESSED = _folded(
     r"(?:人工智能|助手|机器人|语言模型|アシスタント|チャットボット|言語モデル)[:：,，、]|"
     r"(?:المساعد|النموذج|الذكاء الاصطناعي)\s*[:،]|على المساعد"
 )
-CONDITION = _folded(
+CONDITION = foldable(
     r"\b(?:when|whenever|if|every time|each time|any time|once|before|after) (?:a |an |the |any |some|your )?"
     r"(?:customers?|users?|someone|somebody|anyone|anybody|people|clients?|visitors?|asked|they|he or she|you are asked|you answer|"
     r"you reply|you respond|answering|replying|responding)\b|\b(?:to|for) (?:any|every|all|each) (?:question|quer|customer|request)\w*|"
@@ -208,7 +204,7 @@ CONDITION = _folded(
     r"\b(?:коли|якщо) (?:клієнт|покуп|користувач|хтось|тебе)|\b(?:gdy|kiedy|jesli) (?:klient|ktos|uzytkownik)|"
     r"\b(?:musteri|biri|kullanici)\w* (?:sor|iste)|(?:当|如果)(?:客户|用户|顾客|有人)|(?:お客様|ユーザー|顧客)が|(?:عندما|اذا) (?:يسال|سال|طلب)"
 )
-CREATION = _folded(
+CREATION = foldable(
     r"^\W*(?:please |now |then |also )*(?:write|compose|draft|create|develop|generate|produce|provide|tell)\b[^.!?\n]{0,25}\b(?:poem|letter to|story|stories|"
     r"essay|speech|song|lyrics|haiku|limerick|joke|fairy tale|novel|script for|introduction for an)\b|"
     r"^\W*(?:please )?(?:translate (?:the following|this|it|everything|that)|how do you say\b|provide the \w+ (?:equivalent|translation)|"

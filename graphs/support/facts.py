@@ -3,7 +3,9 @@
 import re
 
 from graphs.support.fleeting import of_a_run
-from graphs.support.languages import NUMBER_WORDS
+from graphs.support.frequencies import frequency
+from graphs.support.languages import NUMBER_WORDS, NUMBER_WORDS_OF
+from graphs.support.text import language_of
 from graphs.support.urls import without_addresses
 
 _PHONE = re.compile(r"\+?\d(?:(?:[ \u00a0/.-]|\) ?| ?\()?\d){6,}")
@@ -11,6 +13,9 @@ _DATE = re.compile(r"\d{1,4}([./-])\d{1,2}\1\d{1,4}")
 _NUMBER = re.compile(r"\d+(?:[.,'’:/–-]\d+)*")
 _THOUSANDS = re.compile(r"\d{1,3}(?:([.,'’])\d{3})(?:\1\d{3})*")
 _DECIMAL = re.compile(r"(.*)[.,](\d+)")
+# What a list counts its items by.
+_ITEM = re.compile(r"^\s*\d{1,2}[.)](?=\s)|(?<=:\s)1[.)](?=\s|$)", re.MULTILINE)
+_ORDINARY = 4.0
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 
 
@@ -21,8 +26,11 @@ def invented(sentence: str, sources: str) -> list[str]:
     """
     phones, text = phones_apart(without_addresses(sentence))
     known, values = _given(sources)
+    language = language_of(text)
     return [phone for phone in phones if _digits(phone) not in known] + [
-        number for number in _numbers(text) if not _known(number, values)
+        number
+        for number in _numbers(_ITEM.sub(" ", text))
+        if not _known(number, values) and not _is_another_word(number.casefold(), language)
     ]
 
 
@@ -48,8 +56,13 @@ def _digits(text: str) -> str:
 
 
 def _numbers(text: str) -> list[str]:
-    spelled = [word for word in _WORD.findall(text) if word.casefold() in NUMBER_WORDS]
-    return _NUMBER.findall(text) + spelled
+    return _NUMBER.findall(text) + [word for word in _WORD.findall(text) if word.casefold() in NUMBER_WORDS]
+
+
+def _is_another_word(number: str, language: str) -> bool:
+    """Whether a number of one language is an ordinary word of the text's own: "due", "once", "elf"."""
+    own = NUMBER_WORDS_OF.get(language)
+    return own is not None and number in NUMBER_WORDS and number not in own and frequency(number, language) >= _ORDINARY
 
 
 def _known(number: str, known: set[str]) -> bool:

@@ -4,7 +4,7 @@ What is checked before a model is asked is in `graphs.support.screening`.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from graphs.support import leaks, promises, speech, vocabulary
@@ -12,11 +12,11 @@ from graphs.support.citations import CitedSentence, without_markers
 from graphs.support.context import AgentProfile
 from graphs.support.facts import invented
 from graphs.support.grounding import Support, is_courtesy
-from graphs.support.injection import in_passage
+from graphs.support.injection import NO_REPLY, in_passage
 from graphs.support.normalising import folded
 from graphs.support.records import CONFIGURABLE, Action, Citation, Passage, Verdict
 from graphs.support.stray import stray
-from graphs.support.text import language_of, sentences
+from graphs.support.text import content, language_of, sentences
 from graphs.support.urls import addresses, refused
 
 GROUNDEDNESS, CITATIONS, URLS, LENGTH = "groundedness", "citations_resolve", "url_allow_list", "length"
@@ -79,15 +79,26 @@ def length(reply: str, max_characters: int) -> Verdict:
     return _verdict(LENGTH, size <= max_characters, min(1.0, max_characters / max(size, 1)), f"{size} characters")
 
 
-def facts(said: Sequence[str], cited: Sequence[Passage], allowed: str, reply: str) -> Verdict:
-    """No number, date, price, phone, code, name or odd word that the cited passages lack; `allowed` has names."""
+def facts(
+    said: Sequence[str],
+    cited: Sequence[Passage],
+    allowed: str,
+    reply: str,
+    tainted: Collection[str] = (),
+    asked: str = "",
+) -> Verdict:
+    """No number, date, price, phone, code, name or odd word that the cited passages lack; `allowed` has names.
+
+    Nor a word of which the stem is `tainted`: it stands only where the passages say how to answer.
+    """
     sources = [passage.whole for passage in cited]
     whole = "\n".join(sources)
     language, theirs = language_of(reply), language_of(whole)
     stated = [text for text in said if not is_courtesy(text)]
     numbers = [number for text in stated for number in invented(text, f"{whole}\n{allowed}")]
-    odd = vocabulary.strange(said, sources, allowed, language or theirs, language not in ("", theirs))
-    wrong = list(dict.fromkeys([*numbers, *odd]))
+    odd = vocabulary.strange(said, sources, allowed, language or theirs, language not in ("", theirs), asked)
+    ordered = [word for text in said for word in content(text, theirs) if word in tainted] if tainted else []
+    wrong = list(dict.fromkeys([*numbers, *odd, *ordered]))
     evidence = f"not in the passages: {', '.join(wrong[:8])}" if wrong else "nothing of its own"
     return _verdict("facts", not wrong, 1 / (1 + len(wrong)), evidence)
 
@@ -111,9 +122,15 @@ def system_prompt(reply: str, said: Sequence[str], cited: Sequence[Passage], pro
     sources = [passage.whole for passage in cited]
     leaked = leaks.prompt_leaked(reply, prompt, secret, sources)
     known = " ".join(" ".join(sources).split())
-    order = any(in_passage(text).score >= _ORDER and text not in known for text in said)
+    order = any(_is_order(text) and text not in known for text in said)
     evidence = leaked or ("the reply has an order to an assistant" if order else "nothing of the system prompt")
     return _verdict("system_prompt", not leaked and not order, 0.0 if leaked or order else 1.0, evidence)
+
+
+def _is_order(text: str) -> bool:
+    """Whether a sentence addresses an assistant; customers may be told what to say at a desk."""
+    finding = in_passage(text)
+    return finding.score >= _ORDER and finding.family.removeprefix("hidden ") in NO_REPLY
 
 
 def reply_language(asked: str, reply: str, quotes: bool) -> Verdict:
@@ -143,11 +160,13 @@ def verdicts(
     own: str = "",
     prompt: str = "",
     quotes: bool = False,
+    tainted: Collection[str] = (),
 ) -> list[Verdict]:
     """All checks of one draft, as the tenant set them.
 
-    `asked` is the customer's message, `own` what they said of themselves, `prompt` the system prompt, and `quotes` says
-    that the model can only quote.
+    The passages and the stems that are `tainted` are those of `graphs.support.evidence`. `asked` is the customer's
+    message, `own` what they said of themselves, `prompt` the system prompt, and `quotes` says that the model can only
+    quote.
     """
     numbers = {number for sentence in drafted for number in sentence.passages}
     cited = [passage for number, passage in enumerate(passages, 1) if number in numbers]
@@ -157,7 +176,7 @@ def verdicts(
         groundedness(supports, _threshold(agent, GROUNDEDNESS, agent.groundedness_threshold)),
         citations_resolve(drafted, passages),
         url_allow_list(reply, cited, agent.allowed_urls, said, asked),
-        facts(said, cited, "\n".join([agent.name, *agent.allowed_urls, *own.splitlines()[:1]]), reply),
+        facts(said, cited, "\n".join([agent.name, *agent.allowed_urls, *own.splitlines()[:1]]), reply, tainted, asked),
         promised(said, cited),
         other_customer(reply, cited, own),
         system_prompt(reply, said, cited, prompt, leaks.canary(agent)),

@@ -22,6 +22,7 @@ from graphs.support.attack_orders import (
     ON_THINGS,
     SECRETS,
     SILENT,
+    TO_A_CUSTOMER,
     TO_A_MACHINE,
     TO_WHO_ASKS,
     WHO_IS_TOLD,
@@ -48,6 +49,7 @@ from graphs.support.attack_patterns import (
 from graphs.support.attack_words import CONCEPTS, UNSPACED
 from graphs.support.gates import Gates
 from graphs.support.normalising import decoded, folded, readings, turned
+from graphs.support.wordlists import compiled, pattern_of
 
 # What an attack is at least, unless a tenant sets it otherwise.
 CERTAIN = 0.5
@@ -84,6 +86,8 @@ class Finding:
 NOTHING = Finding(0.0, "")
 # What an order begins with: the sentences after it are its body, whatever they say.
 HEADS = frozenset({"addresses an assistant", "imitates a prompt"})
+# What no reply to a customer says.
+NO_REPLY = HEADS | {"drops the rules", "asks for the rules", "gives a role", "is about the answer"}
 
 
 def in_message(text: str) -> Finding:
@@ -147,8 +151,9 @@ def _of_passage(raw: str, plain: str) -> Finding:
     if not (_telling()(plain) or _telling()(raw)):
         return NOTHING
     spans = _Spans(plain)
-    # To write a word on a box is for customers.
-    aloud = 0.3 if _matches(ON_THINGS, plain) else 0.8
+    # To write a word on a box is for customers, and so is what "we" ask of "you", unless it is about replies.
+    to_customers = _matches(ON_THINGS, plain) or (_matches(TO_A_CUSTOMER, plain) and not spans["reply"])
+    aloud = 0.3 if to_customers else 0.8
     return _best(
         _anywhere(raw, plain, spans),
         (_matches(ADDRESSED, plain) * 0.9, "addresses an assistant"),
@@ -256,23 +261,7 @@ def _pairs(spans: _Spans, first: str, second: str, most: int) -> Sequence[tuple[
 
 @lru_cache(maxsize=1)
 def _concepts() -> dict[str, re.Pattern[str]]:
-    return {name: _concept(name, words) for name, words in CONCEPTS.items()}
-
-
-def _concept(name: str, words: str) -> re.Pattern[str]:
-    found = sorted({folded(word) for word in words.split()}, key=len, reverse=True)
-    # By their first letters: the engine tries one branch after another.
-    begun: dict[str, dict[str, list[str]]] = {}
-    for word in found:
-        begun.setdefault(word[0], {}).setdefault(re.escape(word[1:2]), []).append(_pattern(word[2:]))
-    spaced = "|".join(
-        first + "(?:" + "|".join(f"{second}(?:{'|'.join(rest)})" for second, rest in seconds.items()) + ")"
-        for first, seconds in begun.items()
-    )
-    unspaced = "|".join(re.escape(folded(word)) for word in UNSPACED.get(name, "").split())
-    # Arabic writes "and", "the" and "with" in one with the word.
-    arabic = "(?:[وفبل]?(?:ال)?)?"
-    return re.compile(rf"\b{arabic}(?:{spaced})\b" + (rf"|{unspaced}" if unspaced else ""))
+    return {name: compiled(words, UNSPACED.get(name, "")) for name, words in CONCEPTS.items()}
 
 
 @lru_cache(maxsize=1)
@@ -293,12 +282,6 @@ def _telling() -> Callable[[str], bool]:
 def _plainly(name: str) -> re.Pattern[str]:
     """The words of a list one after another, slow to match and easy to read; Arabic ones anywhere in a word."""
     spaced = [folded(word) for word in CONCEPTS[name].split()]
-    ways = [rf"\b{_pattern(word)}\b" for word in spaced]
-    arabic = [_pattern(word) for word in spaced if "\u0600" <= word[0] <= "\u06ff"]
+    ways = [rf"\b{pattern_of(word)}\b" for word in spaced]
+    arabic = [pattern_of(word) for word in spaced if "\u0600" <= word[0] <= "\u06ff"]
     return re.compile("|".join([*ways, *arabic, *(re.escape(folded(one)) for one in UNSPACED.get(name, "").split())]))
-
-
-def _pattern(word: str) -> str:
-    """A word of the lists as a pattern: `*` is the rest of a word, `_` a blank."""
-    written = re.escape(word).replace(r"\*_", r"\w*_").replace("_", r"\s+").replace(r"\*", r"\w*")
-    return written.replace(r"\?", "?")

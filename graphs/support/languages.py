@@ -126,15 +126,15 @@ _NUMBER_WORDS = {
         шестьдесят девяносто сто
     """,
 }
-NUMBER_WORDS = {
-    word: str(number)
-    for block in _NUMBER_WORDS.values()
-    for word, number in zip(block.split(), _NUMBERS, strict=True)
-    if word != "-"
+NUMBER_WORDS_OF = {
+    language: {word: str(number) for word, number in zip(block.split(), _NUMBERS, strict=True) if word != "-"}
+    for language, block in _NUMBER_WORDS.items()
 }
+NUMBER_WORDS = {word: number for known in NUMBER_WORDS_OF.values() for word, number in known.items()}
 
 # What a reply may say of its own accord: greeting, thanks, an offer of more help. Nothing in here states a fact.
 _COURTESY = """
+    apologize apologise confusion confused confusing previous response true incorrect wrong imprecise mistaken correct
     absolutely anything ask assist assistance bye contact course day dear else feel forward further glad good
     great happy hear help helps hello hey hi hope know let message nice okay ok please pleasure question questions
     reach sorry sure team thank thanks today welcome write understand apologies reaching inquiry abend beste bitte

@@ -20,6 +20,7 @@ from graphs.support.asking import ask
 from graphs.support.citations import CitedSentence, cited_sentences, without_markers
 from graphs.support.context import AgentProfile, ChannelInput, LimitReached, SupportContext
 from graphs.support.entailment import entailed
+from graphs.support.evidence import Evidence, evidence
 from graphs.support.grounding import Support, supports
 from graphs.support.injection import in_message
 from graphs.support.judging import judged
@@ -195,21 +196,21 @@ async def check(state: SupportState, runtime: Runtime[SupportContext]) -> Suppor
     """Put the draft through the guardrails: a reply, one more draft, or a handoff."""
     context, passages, before = runtime.context, state["passages"], state.get("verdicts", [])
     quotes = context.llm.is_extractive(context.agent.models)
-    drafted = cited_sentences(state["draft"])
-    supported = await supports(drafted, passages, context.embed)
+    drafted, reply = cited_sentences(state["draft"]), without_markers(state["draft"])
+    grounds = await asyncio.to_thread(evidence, passages, drafted, state["question"])
+    supported = await supports(drafted, grounds.passages, context.embed)
     if context.entails is not None:
-        supported = await entailed(supported, passages, context.entails)
-    found = await asyncio.to_thread(_checked, state, drafted, supported, context, quotes)
+        supported = await entailed(supported, grounds.passages, context.entails)
+    found = await asyncio.to_thread(_checked, state, drafted, supported, context, quotes, grounds)
     usage: SupportState = {}
     if context.agent.judge and not any(map(guardrails.stops, found)):
-        verdict, spent = await judged(context, without_markers(state["draft"]), passages)
+        verdict, spent = await judged(context, reply, grounds.passages)
         found, usage = (
             [*found, guardrails.as_set(verdict, context.agent)],
             {"usage": state.get("usage", Usage()) + spent},
         )
     if not any(map(guardrails.stops, found)):
         citations = guardrails.citations(supported, passages)
-        reply = without_markers(state["draft"])
         return {"verdicts": before + found, "reply": reply, "citations": citations, "outcome": "replied", **usage}
     # A second draft of quotes would be the same quotes.
     if not any(map(guardrails.stops, before)) and not quotes:
@@ -296,17 +297,19 @@ def _checked(
     supported: list[Support],
     context: SupportContext,
     quotes: bool,
+    grounds: Evidence,
 ) -> list[Verdict]:
     found = guardrails.verdicts(
         state["draft"],
         drafted,
         supported,
-        state["passages"],
+        grounds.passages,
         context.agent,
-        asked=state["message"],
+        asked=f"{state['message']}\n{state['question']}",
         own=f"{context.customer_name}\n{state['message']}",
         prompt=system_prompt(context.agent),
         quotes=quotes,
+        tainted=grounds.tainted,
     )
     if context.agent.mask_personal_data and personal.has_placeholder(state["draft"]):
         evidence = "the draft has a placeholder that is not this message's"

@@ -16,7 +16,7 @@ _BULLET = re.compile(r"^\s*(?:[-*•·–]|\d{1,2}[.)])\s+")
 _END = re.compile(r"[.!?…]+[\"'”’)\]*]*(?=\s)|[。！？]+[」』”）]*")
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(])(?:[^\W\d_]|e\.g|i\.e|z\.\s?b|d\.h|u\.a|bzw|ca|dr|mr|mrs|ms|st|no|nr|vs|approx|tel|abs|inkl|p\.ej|sr|sra|"
-    r"т\.е|т\.д|ул|г)\.$",
+    r"dra|prof|mme|mlle|sig|dott|hr|fr|ing|т\.е|т\.д|ул|г|грн|руб)\.$",
     re.IGNORECASE,
 )
 _MONTHS = "Jan|Feb|Mär|Apr|Mai|Jun|Jul|Aug|Sep|Okt|Nov|Dez"

@@ -59,14 +59,14 @@ def without_orders(text: str, threshold: float = CERTAIN) -> tuple[str, int]:
     if (known := _known.get(key)) is not None and not known[1]:
         return visible(text), 0
     plain = visible(text)
-    units = _units(plain)
-    orders = _orders(plain, units, threshold)
+    lines = units(plain)
+    orders = _orders(plain, lines, threshold)
     _known[key] = ("", len(orders))
     while len(_known) > _MOST_KNOWN:
         _known.popitem(last=False)
     if not orders:
         return plain, 0
-    return ("" if len(orders) > _MOSTLY * len(units) else _without(plain, [units[at] for at in orders])), len(orders)
+    return ("" if len(orders) > _MOSTLY * len(lines) else without(plain, [lines[at] for at in orders])), len(orders)
 
 
 def forget() -> None:
@@ -121,31 +121,31 @@ def _label(text: str, threshold: float) -> tuple[str, int]:
     plain = " ".join(visible(text).split())
     clean, count = without_orders(plain, threshold)
     # One of one sentence has been looked at already.
-    several = not count and bool(plain) and _units(plain) != [plain]
+    several = not count and bool(plain) and units(plain) != [plain]
     order = several and in_passage(plain).score >= threshold
     return ("", 1) if order else (clean, count)
 
 
-def _units(text: str) -> list[str]:
+def units(text: str) -> list[str]:
     """Sentences, and the cells of table rows."""
     lines = (line.split("|") if " | " in line or line.startswith("|") else [line] for line in sentences(text))
     return [unit for line in lines for cell in line if (unit := cell.strip())]
 
 
-def _orders(text: str, units: Sequence[str], threshold: float) -> list[int]:
+def _orders(text: str, lines: Sequence[str], threshold: float) -> list[int]:
     """The places of the orders: sentences that are one, pairs that are one together, and what goes on after one."""
-    findings = [in_passage(unit) for unit in units]
+    findings = [in_passage(line) for line in lines]
     found = {at for at, finding in enumerate(findings) if finding.score >= threshold}
-    for at in range(len(units) - 1):
-        short = max(len(units[at].split()), len(units[at + 1].split())) <= _FEW_WORDS
-        if short and not {at, at + 1} & found and in_passage(f"{units[at]} {units[at + 1]}").score >= threshold:
+    for at in range(len(lines) - 1):
+        short = max(len(lines[at].split()), len(lines[at + 1].split())) <= _FEW_WORDS
+        if short and not {at, at + 1} & found and in_passage(f"{lines[at]} {lines[at + 1]}").score >= threshold:
             found |= {at, at + 1}
     heads = {at for at in found if findings[at].family.removeprefix("hidden ") in HEADS}
     for at in sorted(found):
         found |= {
             after
-            for after in range(at + 1, min(at + 1 + _AFTER, len(units)))
-            if findings[after].score >= _BESIDE or (at in heads and not _ends_between(text, units[at], units[after]))
+            for after in range(at + 1, min(at + 1 + _AFTER, len(lines)))
+            if findings[after].score >= _BESIDE or (at in heads and not _ends_between(text, lines[at], lines[after]))
         }
     return sorted(found | _between(sorted(heads)))
 
@@ -167,7 +167,8 @@ def _between(heads: Sequence[int]) -> set[int]:
     return {at for one, other in pairwise(heads) if other - one <= _ENCLOSED for at in range(one + 1, other)}
 
 
-def _without(text: str, orders: Sequence[str]) -> str:
+def without(text: str, orders: Sequence[str]) -> str:
+    """The text without each of the units once."""
     for order in orders:
         pattern = r"\s+".join(re.escape(word) for word in order.split())
         text = re.sub(pattern, " ", text, count=1)

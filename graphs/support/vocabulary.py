@@ -2,33 +2,34 @@
 
 A code, a name or a brand that a text ordered has to come out as a word somewhere, whatever sentence it is put into. So
 a word of a reply stands in the cited passages (or is of one stem with a word there), or is an ordinary one. What is
-ordinary is told by word frequencies (`wordfreq`, Speer 2022; Zipf scale: 4.5 is 30 times in a million words). What
-is stressed (capitals, quotes, digits inside) has to stand there whatever it is.
+ordinary is told by word frequencies. What is stressed (capitals, quotes, digits inside) has to stand there whatever it
+is, but for names that were asked about.
 """
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 
+from graphs.support.frequencies import frequency
 from graphs.support.languages import COURTESY, NUMBER_WORDS, STOP
 from graphs.support.normalising import folded
 from graphs.support.text import content, related, sentences, stem, words
 from graphs.support.urls import without_addresses
 
-_ORDINARY, _ORDINARY_ELSEWHERE = 4.5, 3.6
+_ORDINARY = 3.0
 _TOKEN = re.compile(r"[^\W_](?:[\w'’-]*[^\W_])?")
 _QUOTED = re.compile(r"[\"“”«»„「『]([^\"“”«»„」』\n]{1,80})[\"“”«»」』]")
 _CAPITALS, _LONG, _QUOTE_WORDS, _BESIDE = 3, 30, 4, 2
 _START = re.compile(r"(?:^|[.!?…:;\n(\"“„«]|[-•*·–]\s)\s*$")
-# Of what a passage does not say: the most ordinary words of its own in a sentence, and their share.
-_FREE, _SHARE = 2, 0.34
 _OTHER_MARKS = re.compile(r"[<>{}\\^~`|=]|\[\w|\]\(|[\u2500-\u27bf\U0001f000-\U0001faff]{4,}")
 
 
-def strange(texts: Sequence[str], sources: Sequence[str], allowed: str, language: str, translated: bool) -> list[str]:
+def strange(
+    texts: Sequence[str], sources: Sequence[str], allowed: str, language: str, translated: bool, asked: str = ""
+) -> list[str]:
     """The words of the reply's sentences that nothing accounts for, as written; none of a sentence that is a quote.
 
-    `allowed` has names that may be used; `translated` says that the passages are in another language than the reply.
+    `allowed` has names that may be used, and those of ordinary words may that were `asked` about; `translated` says
+    that the passages are in another language than the reply.
     """
     plain = [_squeezed(source) for source in sources]
     given = _Given.of("\n".join([*sources, allowed]), language)
@@ -36,7 +37,7 @@ def strange(texts: Sequence[str], sources: Sequence[str], allowed: str, language
         word
         for text in texts
         if not _is_quote(text, sources, plain)
-        for word in _strange(text, given, language, translated)
+        for word in _strange(text, given, language, translated, frozenset(words(asked)))
     ]
     return list(dict.fromkeys(found))
 
@@ -76,37 +77,35 @@ class _Given:
         return word in self.said or folded(word) in self.said or one in self.stems or related(one, self.stems) > 0
 
 
-def _strange(text: str, given: _Given, language: str, translated: bool) -> list[str]:
+def _strange(text: str, given: _Given, language: str, translated: bool, asked: frozenset[str]) -> list[str]:
     bare = without_addresses(text)
     quoted = {word for quote in _QUOTED.findall(bare) for word in words(quote)}
     topic = frozenset(one for one in content(bare, language) if not one.isdigit())
-    own, free, all_words = list[str](), list[str](), 0
+    own: list[str] = []
     for match in _TOKEN.finditer(bare):
         token = match.group()
         for word in words(token):
-            all_words += not _says_nothing(word, language)
             if word.isdigit():
                 continue
+            coded = _in_capitals(token) or (any(map(str.isdigit, token)) and any(map(str.isalpha, token)))
             if given.has(word, language):
-                coded = _in_capitals(token) or (any(map(str.isdigit, token)) and any(map(str.isalpha, token)))
                 if coded and not translated and not given.beside(word, topic - set(content(token, language)), language):
                     own.append(token)
                 continue
-            if _stressed(token, bare[: match.start()], word in quoted, language) or not _ordinary(
-                word, language, translated
-            ):
-                own += [token] if not _says_nothing(word, language) or word in quoted or _in_capitals(token) else []
-            elif not _says_nothing(word, language):
-                free.append(token)
-    own += _OTHER_MARKS.findall(bare)
-    return own + (free if len(free) > max(_FREE, _SHARE * all_words) and not translated else [])
+            named = _is_stressed(token, bare[: match.start()], word in quoted, language)
+            if named and word in asked and not coded:
+                named = False
+            silent = _says_nothing(word, language) and word not in quoted and not _in_capitals(token)
+            if not silent and (named or not _is_ordinary(word, language)):
+                own.append(token)
+    return own + _OTHER_MARKS.findall(bare)
 
 
 def _says_nothing(word: str, language: str) -> bool:
     return word in STOP.get(language, ()) or word in COURTESY or word in NUMBER_WORDS
 
 
-def _stressed(token: str, before: str, quoted: bool, language: str) -> bool:
+def _is_stressed(token: str, before: str, quoted: bool, language: str) -> bool:
     """Whether a word stands out: in capitals, in quotes, with digits inside, or as a name within a sentence."""
     named = (
         token[0].isupper()
@@ -121,30 +120,13 @@ def _in_capitals(token: str) -> bool:
     return token.isupper() and len(token) >= _CAPITALS
 
 
-def _ordinary(word: str, language: str, translated: bool) -> bool:
+def _is_ordinary(word: str, language: str) -> bool:
     if _says_nothing(word, language):
         return True
-    least = _ORDINARY_ELSEWHERE if translated else _ORDINARY
     parts = [part for part in re.split(r"['’-]", word) if part]
-    return any(_frequency(word, one) >= least for one in {language, "en"} if one) or (
-        len(parts) > 1 and all(_ordinary(part, language, translated) for part in parts)
+    return any(frequency(word, one) >= _ORDINARY for one in {language, "en"} if one) or (
+        len(parts) > 1 and all(_is_ordinary(part, language) for part in parts)
     )
-
-
-def _frequency(word: str, language: str) -> float:
-    return _frequencies(language).get(word, 0.0)
-
-
-@lru_cache(maxsize=12)
-def _frequencies(language: str) -> dict[str, float]:
-    """The frequencies of a language's words on the Zipf scale; empty where there is no list."""
-    from wordfreq import available_languages, get_frequency_dict  # noqa: PLC0415
-
-    if language not in available_languages("small"):
-        return {}
-    from math import log10  # noqa: PLC0415
-
-    return {word: log10(share) + 9 for word, share in get_frequency_dict(language, "small").items()}
 
 
 def _squeezed(text: str) -> str:

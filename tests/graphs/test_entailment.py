@@ -135,6 +135,7 @@ async def test_the_check_of_a_draft_asks_the_model_of_its_context(likely: float,
     given = replace(context(LanguageModel([ModelConfig(EXTRACTIVE)]), Channel()), entails=Scripted(likely))
     state = {
         "message": "How long?",
+        "question": "How long?",
         "draft": "You have 30 days from delivery to return an item [1].",
         "passages": THREE,
     }

@@ -1,0 +1,153 @@
+"""What a reply may rest on: what passages say to customers, and not what they say of how customers are answered.
+
+An order to say something is no evidence of it. Orders that are told apart by themselves were taken out before a model
+saw them (`graphs.support.untrusted`); in words of everyday they look like sentences to customers ("mention the code at
+the till"). With the reply at hand there is more to go by: one that obeys has the words that were ordered and leaves out
+the order. So a sentence does not support a reply that
+
+- does not repeat its words of telling, answering or asking (`graphs.support.answering_words`), or
+- has what it quotes, or what follows its colon or its "that", and hardly a word of what leads up to it, nor has the
+  question (`graphs.support.quoting`), which goes for all languages and words.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from graphs.support.answering_words import ALL, BEFORE, KINDS, NEXT, OF_ITSELF, OF_THIS_TEXT, ORDERED, TO_STAFF, TO_US
+from graphs.support.citations import CitedSentence
+from graphs.support.fleeting import of_a_run
+from graphs.support.languages import COURTESY
+from graphs.support.normalising import folded
+from graphs.support.quoting import Said, led_up, out_of_context
+from graphs.support.records import Passage
+from graphs.support.text import content, language_of
+from graphs.support.untrusted import units, without
+from graphs.support.wordlists import compiled
+
+# From one word to the other, in characters.
+_NEAR, _APART = 50, 80
+# Two words that begin the same are one.
+_STEM = 4
+# The lines after a colon that may be its list, and the most words of a line that only points to the next one.
+_LIST, _POINTS = 5, 6
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The passages as a reply may rest on them, in their order, and the stems that only what was left out has."""
+
+    passages: list[Passage]
+    tainted: frozenset[str]
+
+
+def evidence(passages: Sequence[Passage], drafted: Sequence[CitedSentence], asked: str = "") -> Evidence:
+    """The passages without the sentences that say how to answer and that the draft does not repeat as such.
+
+    Those that are not cited are left as they are, as nothing rests on them.
+    """
+    reply = " ".join(sentence.text for sentence in drafted)
+    cited = {number for sentence in drafted for number in sentence.passages}
+    kept: list[Passage] = []
+    left_out: list[str] = []
+    for number, passage in enumerate(passages, 1):
+        if number not in cited:
+            kept.append(passage)
+            continue
+        lines, said = units(passage.text), Said.of(reply, asked, passage.whole)
+        out = [lines[at] for at in _left_out(lines, said)]
+        labels = [label for label in (passage.title, passage.heading) if _is_no_support(label, said)]
+        left_out += [*out, *labels]
+        kept.append(
+            replace(
+                passage,
+                text=without(passage.text, out) if out else passage.text,
+                title="" if passage.title in labels else passage.title,
+                heading="" if passage.heading in labels else passage.heading,
+            )
+            if out or labels
+            else passage
+        )
+    if not left_out:
+        return Evidence(list(passages), frozenset())
+    language = language_of("\n".join(passage.text for passage in passages))
+    whole = "\n".join(passage.whole for number, passage in enumerate(kept, 1) if number in cited)
+    known = {*content(whole, language), *content(asked, language), *COURTESY}
+    return Evidence(kept, frozenset(content("\n".join(left_out), language)) - known)
+
+
+def _left_out(lines: Sequence[str], said: Said) -> list[int]:
+    found = {at for at, line in enumerate(lines) if _is_no_support(line, said)}
+    for at in sorted(found):
+        plain = folded(lines[at])
+        if not _is_about_words(plain):
+            continue
+        if NEXT.search(plain):
+            found |= set(_following(lines, at))
+        if BEFORE.search(plain) and at:
+            found.add(at - 1)
+    for at, line in enumerate(lines):
+        if line.endswith(":"):
+            led = {
+                after for after in range(at + 1, min(at + 1 + _LIST, len(lines))) if led_up(line, lines[after], said)
+            }
+            found |= led | ({at} if led else set())
+    return sorted(found)
+
+
+def _following(lines: Sequence[str], at: int) -> Iterator[int]:
+    """The line after, and one more after each that only points on: "It is this one." """
+    for after in range(at + 1, len(lines)):
+        yield after
+        if len(lines[after].split()) > _POINTS or not NEXT.search(folded(lines[after])):
+            return
+
+
+def _is_about_words(plain: str) -> bool:
+    """Whether a line speaks of an answer or of the words of one, which may stand beside it."""
+    about = any(_kind(kind).search(plain) for kind in ("reply", "wording"))
+    return about or any(pattern.search(plain) for pattern in (TO_STAFF, OF_ITSELF))
+
+
+def _is_no_support(line: str, said: Said) -> bool:
+    return any(word[:_STEM] not in said.plain for word in _telling(line)) or out_of_context(line, said)
+
+
+@of_a_run(maxsize=4096)
+def _telling(line: str) -> tuple[str, ...]:
+    """The words by which a line says how to answer; empty if it does not."""
+    plain = TO_US.sub(lambda match: " " * len(match.group()), folded(line))
+    spans = {kind: [(*match.span(), match.group()) for match in _kind(kind).finditer(plain)] for kind in KINDS}
+    found = [
+        *_pairs(spans["tell"], spans["customers"], _NEAR, "first"),
+        *_pairs(spans["reply"], spans["put"], _NEAR, "first"),
+        *_pairs(spans["reply"], spans["tell"], _NEAR, "both"),
+        *_pairs(spans["wording"], spans["put"], _NEAR, "first"),
+        *_pairs(spans["wording"], spans["tell"], _NEAR, "both"),
+        *_pairs(spans["asked"], spans["tell"], _APART, "both"),
+        *_pairs(spans["asked"], spans["reply"], _APART, "both"),
+    ]
+    for match in ORDERED.finditer(plain):
+        found += [word for start, _, word in spans["tell"] if match.start() <= start < match.end()]
+    if any(pattern.search(plain) for pattern in (TO_STAFF, OF_THIS_TEXT, OF_ITSELF)):
+        found.append("\0")
+    found += [match["reply"] for match in ALL.finditer(plain)]
+    return tuple(dict.fromkeys(found))
+
+
+_Span = tuple[int, int, str]
+
+
+def _pairs(first: Sequence[_Span], second: Sequence[_Span], most: int, which: str) -> Iterator[str]:
+    for start, end, word in first:
+        for at, until, other in second:
+            if word != other and (0 <= at - end <= most or 0 <= start - until <= most):
+                yield word
+                if which == "both":
+                    yield other
+
+
+@lru_cache(maxsize=len(KINDS))
+def _kind(name: str) -> re.Pattern[str]:
+    return compiled(*KINDS[name])

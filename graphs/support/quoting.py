@@ -1,0 +1,106 @@
+"""Words of a reply that a passage only quotes: what leads up to them there is neither in the reply nor asked for.
+
+Somebody who wants words to be said has to write them down after something that says so: in quotes, after a colon or a
+"that". Whatever that is, in any language, a reply which obeys has the words and leaves the rest away. A reply that
+tells customers what to say at a desk has the desk, too, or was asked about it.
+"""
+
+import re
+from dataclasses import dataclass
+from itertools import islice
+
+from graphs.support.normalising import folded
+from graphs.support.text import content, language_of, words
+
+_QUOTES = {'"': '"', "“": '”"', "„": '“”"', "«": "»", "»": "«", "「": "」", "『": "』", "‘": "’", "'": "'"}
+_THAT = r"\b(?:that|dass|que|che|dat|что|що|że|ze|diye)\b|\bqu['’]"
+_WORD = (
+    r"\b(?:word|phrase|wort|palabra|frase|mot|parola|palavra|woord|слов[оаом]{1,2}|фраз[аоуы]\w?|słow[oaem]{1,2}|"
+    r"zdanie|kelimesi\w*|sözü\w*)\s+(?=\w)"
+)
+_BEGINS = re.compile(
+    rf"(?P<quote>[\"“„«»「『‘]|(?<!\w)'(?=\w))|(?P<colon>[:：]\s+|→|=>)|\s[–—-]\s|(?P<word>{_WORD})|{_THAT}",
+    re.IGNORECASE,
+)
+_STOPS, _CLAUSES = re.compile(r"[;,]\s"), re.compile(r"[.,;:!?(]\s|\s[–—-]\s")
+# Of the words that lead up to it, the share that a reply and its question have at least.
+_QUOTED, _LED = 0.34, 0.25
+_FEW, _LEAST = 3, 2
+_PART, _CLAUSE = 0.6, 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A reply as it is looked for in a passage: folded, its words and stems, and the stems of its question."""
+
+    plain: str
+    words: str
+    given: frozenset[str]
+    topic: frozenset[str]
+    asked: str
+    language: str
+    whole: str
+
+    @classmethod
+    def of(cls, reply: str, asked: str, whole: str) -> "Said":
+        """Of a reply and its question beside a `whole` passage."""
+        language = language_of(whole)
+        given, topic = frozenset(content(reply, language)), frozenset(content(asked, language))
+        return cls(folded(reply), _joined(reply), given, topic, _joined(asked), language, _joined(whole))
+
+
+def out_of_context(line: str, said: Said) -> bool:
+    """Whether the reply has what a line quotes or leads up to, and not what it is there for."""
+    return any(
+        _is_bare(line[match.end() : end], f"{line[: match.start()]} {line[end:]}", line[: match.start()], least, said)
+        for match in _BEGINS.finditer(line)
+        for least in (_LED if match["colon"] else _QUOTED,)
+        for end in _ends(line, match)
+    )
+
+
+def led_up(line: str, after: str, said: Said) -> bool:
+    """The same of a line that ends in a colon and the one after it."""
+    return _is_bare(after, line, line, _LED, said)
+
+
+def _ends(line: str, match: re.Match[str]) -> list[int]:
+    """Where what begins with a match may end: with its quotes, its word, or its clauses."""
+    start = match.end()
+    if match["quote"]:
+        return [at for one in _QUOTES[match["quote"]] if (at := line.find(one, start)) > start][:1]
+    if match["word"]:
+        return [start + len(line[start:].split(maxsplit=1)[0])]
+    stop = len(line) if match["colon"] else line.find(";", start) % (len(line) + 1)
+    return [stop, *(stop.start() for stop in islice(_STOPS.finditer(line, start), 2))]
+
+
+def _is_bare(quoted: str, rest: str, before: str, least: float, said: Said) -> bool:
+    """Whether the reply has the quoted words, all or most of them in a row, and too little of the rest.
+
+    The clause just `before` is enough: "reply “yes” to keep it".
+    """
+    joined = _joined(quoted)
+    spoken = joined.split()
+    if not spoken or not _has_most(spoken, said.words):
+        return False
+    # A word or two that are met elsewhere are a term.
+    if len(spoken) < _FEW and (joined in said.asked or said.whole.count(joined) > 1):
+        return False
+    own = {*content(quoted, said.language), *said.topic}
+    lead = set(content(rest, said.language)) - own
+    clause = set(content(_CLAUSES.split(before.rstrip(" :：,"))[-1], said.language)) - own
+    return (
+        len(lead) >= _LEAST
+        and len(lead & said.given) < least * len(lead)
+        and not (clause and len(clause & said.given) >= _CLAUSE * len(clause))
+    )
+
+
+def _has_most(spoken: list[str], reply: str) -> bool:
+    run = min(len(spoken), max(_FEW, round(_PART * len(spoken))))
+    return any(f" {' '.join(spoken[at : at + run])} " in reply for at in range(len(spoken) - run + 1))
+
+
+def _joined(text: str) -> str:
+    return f" {' '.join(words(text))} "
