@@ -9,24 +9,24 @@ from graphs.support.wordlists import foldable
 _TELL = """
     say saying tell telling told mention mentioning mentioned state claim pretend assure assured inform informed let
  point_out stress emphasi?e explain remind reminded warn warned urge invite encourage persuade convince advise advised
- recommend suggest promote praise steer steered direct directed refer pass passed relay hand give given
+ recommend suggest promote praise steer steered direct directed refer pass passed relay hand give given adds added withhold withheld conceal concealed leave_out
  quote quoted recite repeat repeated echo describe greet greeted wish congratulate answer answered reply respond write
  know learn learns hear hears answering replying responding add offer offered promise send sent point pointed
     sag* mitteil* teil* erwahn* empfehl* empfiehl* verweis* weis* antwort* beantwort* schreib* nenn* informier* erklar* versicher*
- begruss* hinweis* hingewiesen gesagt mitgeteilt erfahr* hort horen gib geben gebt biet*
+ begruss* hinweis* hingewiesen gesagt mitgeteilt erfahr* hort horen gib geben gebt biet* verschweig* sprich* sprech*
     di diga digan decir dile diles digale digales dicho mencion* recomend* responde* responda* conteste* contesta* escrib* indic*
- informe informen asegur* aclar* recuerd* salud* explic* comunic* sabe* repita* repetir anad* ofrec*
+ informe informen asegur* aclar* recuerd* salud* explic* comunic* sabe* repita* repetir anad* ofrec* entera* enterar* oculta* oye*
     dis dites dire mentionn* recommand* repond* ecri* indiqu* informez assur* rappel* salu* expliqu* precis* sach* appren* repet*
- ajout* conseill* propos*
+ ajout* conseill* propos* annonc* tais* cache*
     di dica dite dire digli menzion* raccomand* consigli* rispond* scriv* indic* informate assicur* ricord* salut* spieg* precis*
- sappia* ripet* aggiung*
+ sappia* ripet* aggiung* raccont*
     diga digam dizer mencion* recomend* respond* escrev* indique* inform* assegur* lembr* cumpriment* expliqu* repit* acrescent*
     zeg* vertel* vermeld* noem* raad* beveel* antwoord* schrijf* schrijv* informeer* verzeker* herinner* begroet* herhaal* verwijs*
- meld* voeg*
+ meld* voeg* voorgehouden voorhoud* verzwijg* hoort horen
     скаж* сказать говор* сообщ* упомя* упомин* рекоменд* совет* ответ* отвеча* напи* пиши* информир* завер* напомн* объясн* знал*
- узнал* узна* повтор* добав* направ*
+ узнал* узна* повтор* добав* направ* слыш* услыш*
     скаж* казати кажіть говор* повідом* згада* згаду* рекоменд* радьте порад* відпов* напи* пиши* інформ* запевн* нагад* поясн* знал*
- дізна* повтор* дода* скеров*
+ дізна* повтор* дода* скеров* почут* чут* чує чують
     powiedz* mow* wspomn* polec* porad* odpowi* odpis* napisz* pisz* poinform* zapewn* przypomn* wyjasn* dowied* powtorz* doda*
  podaj* podawa* przekaz*
     soyle* belirt* oner* yanitla* cevapla* yaz yazin* bildir* hatirlat* acikla* tekrarla* ekle* ilet*
@@ -113,18 +113,19 @@ _WORDING = """
 _ASKED = """
     asks asked who_ask they_ask people_ask customers_ask clients_ask guests_ask buyers_ask anyone_asking someone_asking people_asking
  customers_asking those_asking anybody_asking clients_asking guests_asking who_enquire who_inquire they_enquire people_enquire
- customers_enquire enquires enquiring inquires inquiring wonders wants_to_know want_to_know writes_in writes_to_us
+ customers_enquire enquires enquiring inquires inquiring wonders wants_to_know want_to_know wanted_to_know wants_to_hear want_to_hear wanted_to_hear wishes_to_know curious_about
+  interested_in spoken_of is_mentioned are_mentioned writes_in writes_to_us
  gets_in_touch get_in_touch questions_about question_about question_on questions_on query_about queries_about enquir* raised comes_up
  come_up
-    fragt fragen gefragt nachfrag* erkundig* wissen_will wissen_mochte wissen_wollen anfragt anfragen
-    pregunt* consult* quiera_saber quiere_saber quieran_saber
-    demand* interrog* se_renseign* veut_savoir pose_la_question posent
-    chied* domand* vuole_sapere voglia_sapere
-    pergunt* questiona* quiser_saber quer_saber
-    vraagt vragen gevraagd informeert wil_weten
+    fragt fragen gefragt interessiert interessieren nachfrag* erkundig* wissen_will wissen_mochte wissen_wollen anfragt anfragen
+    pregunt* consult* interes* quiera_saber quiere_saber quieran_saber
+    demand* interrog* s'interess* interesse se_renseign* veut_savoir pose_la_question posent
+    chied* domand* interess* vuole_sapere voglia_sapere
+    pergunt* questiona* interess* quiser_saber quer_saber
+    vraagt vragen gevraagd informeert interesse wil_weten
     спрашив* спрос* спросит* вопрос* интересу*
     пита* запита* спита* питанн* цікав*
-    pyta* zapyta* spyta* dopyt* pytani*
+    pyta* zapyta* interesuj* spyta* dopyt* pytani*
     sor* sorar* soran* sorul* sorarsa
     سال سالك يسال سئلت
 """
