@@ -27,6 +27,9 @@ SOURCE = (
         "Between 3 and 6, that is 3-6",
         "One of us helps you",
         "No number at all",
+        "It is not due to the weather, and once it is over we open",
+        "1. Order it\n2. Pay for it",
+        "These are the steps: 1. Order it",
         "Write to x4711@shop.example or see https://shop.example/4711",
     ],
 )
