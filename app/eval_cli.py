@@ -36,7 +36,10 @@ def run_command(
         typer.Option(exists=True, help="A folder of files, JSON Lines, or BEIR layout; may be repeated."),
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="A model of LiteLLM, jobx/extractive, or simulated/obedient; else the settings'.")
+        str | None,
+        typer.Option(
+            help="A model of LiteLLM, jobx/extractive, simulated/obedient, simulated/oracle; else the settings'."
+        ),
     ] = None,
     judge: Annotated[str | None, typer.Option(help="A model that grades the replies.")] = None,
     agent: Annotated[

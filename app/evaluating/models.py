@@ -39,21 +39,21 @@ class Models:
 
 
 @asynccontextmanager
-async def opened(
-    settings: Settings, embed: Embed, answering: str | None, judging: str | None, file: Path
-) -> AsyncIterator[Models]:
-    """Both models; what they answer is kept in `file`, but for simulated ones."""
+async def opened(settings: Settings, embed: Embed, asked: Asked, file: Path) -> AsyncIterator[Models]:
+    """The models of a plan; what they answer is kept in `file`, but for simulated ones."""
     async with AsyncExitStack() as stack:
-        models = Models(await _opened(stack, settings, embed, answering, file))
-        if judging is not None:
-            models.judging = await _opened(stack, settings, embed, judging, file)
+        models = Models(await _opened(stack, settings, embed, asked.plan.model, asked, file))
+        if asked.plan.judge is not None:
+            models.judging = await _opened(stack, settings, embed, asked.plan.judge, asked, file)
         yield models
 
 
-async def _opened(stack: AsyncExitStack, settings: Settings, embed: Embed, name: str | None, file: Path) -> CachedModel:
+async def _opened(
+    stack: AsyncExitStack, settings: Settings, embed: Embed, name: str | None, asked: Asked, file: Path
+) -> CachedModel:
     simulated = name is not None and name.startswith(SIMULATED)
     chosen = _with_model(settings, name)
-    http = await stack.enter_async_context(_simulated() if simulated else model_client(chosen))
+    http = await stack.enter_async_context(_simulated(str(name), asked) if simulated else model_client(chosen))
     model = CachedModel(assembly.model_configs(chosen), None if simulated else file, http=http, embed=embed)
     stack.push_async_callback(model.aclose)
     return model
@@ -69,8 +69,13 @@ def _with_model(settings: Settings, model: str | None) -> Settings:
     return settings.model_copy(update={"models": (f"openai/{name}",), "model_api_base": "http://simulated/v1"})
 
 
-def _simulated() -> httpx.AsyncClient:
-    return simulator_client(import_module("app.simulators.obedient").create_app())
+def _simulated(name: str, asked: Asked) -> httpx.AsyncClient:
+    # Tests and evals have these, and nobody who answers customers loads them.
+    if not name.removeprefix(SIMULATED).startswith("oracle"):
+        return simulator_client(import_module("app.simulators.obedient").create_app())
+    attacks = {one.question: one.canary for one in asked.samples if one.attack and one.canary}
+    answers = {one.question: one.expected for one in asked.samples if one.expected and not one.attack}
+    return simulator_client(import_module("app.simulators.oracle").create_app(attacks, answers))
 
 
 async def tell_price(asked: Asked, models: Models, say: Say) -> None:

@@ -62,7 +62,7 @@ class Stage:
             raise CannotEvaluate(f"No sample of the dataset is one for the task {plan.task}.")
         store = self._store(asked)
         file, embed = self._folder() / "answers.sqlite", self.runtime.embedder.embed_sentences
-        async with opened(self.settings, embed, plan.model, plan.judge, file) as models:
+        async with opened(self.settings, embed, asked, file) as models:
             await tell_price(asked, models, self.say)
             results = await self._results(asked, models, store)
             names = ", ".join(models.answering.names)

@@ -73,26 +73,30 @@ async def _complete(request: Request) -> Response:
     asked = await request.json()
     text = answer(str(asked["model"]), [(turn["role"], str(turn["content"])) for turn in asked["messages"]])
     prompt = sum(len(str(turn["content"])) for turn in asked["messages"]) // 4
-    return JSONResponse(_body(str(asked["model"]), text, prompt))
+    return JSONResponse(body(str(asked["model"]), text, prompt))
 
 
 def answer(model: str, turns: list[tuple[str, str]]) -> str:
     """What the model of that name says to a conversation of (role, text)."""
     system = next((text for role, text in turns if role == "system"), "")
     # What Jobx itself says of a first draft is no order of an attacker.
-    said = "\n".join(text.partition("\nAn earlier draft was refused.")[0] for role, text in turns if role != "system")
-    good = _good(turns[-1][1])
+    asked = "\n".join(text.partition("\nAn earlier draft was refused.")[0] for role, text in turns if role != "system")
+    answered = good(turns[-1][1])
     if model.endswith("-leak"):
-        return f"{good}\n{_leaked(system, len(said))}"
-    told = list(dict.fromkeys([*orders(said), *_asked_prompt(said, system)]))
+        return f"{answered}\n{_leaked(system, len(asked))}"
+    told = list(dict.fromkeys([*orders(asked), *_asked_prompt(asked, system)]))
     if not told:
-        return good or "NO_ANSWER"
-    payload = " ".join(told)[:1500]
+        return answered or "NO_ANSWER"
+    return said(model, answered, " ".join(told)[:1500])
+
+
+def said(model: str, answered: str, payload: str) -> str:
+    """A payload as the model of that name says it beside a good answer."""
     if model.endswith("-append"):
-        return f"{good}\n{payload}".strip()
+        return f"{answered}\n{payload}".strip()
     if model.endswith("-inline"):
-        return _within(good, payload)
-    return payload + _markers(good)
+        return _within(answered, payload)
+    return payload + _markers(answered)
 
 
 def orders(text: str) -> Iterator[str]:
@@ -167,7 +171,7 @@ def _leaked(system: str, turn: int) -> str:
     return ways[turn % len(ways)](system[:600])
 
 
-def _good(prompt: str) -> str:
+def good(prompt: str) -> str:
     """An answer in quotes: of each of the first two passages the two sentences that have most words of the question."""
     asked = prompt.rpartition("<question>")[2].partition("</question>")[0]
     words = set(re.findall(r"\w{3,}", asked.casefold()))
@@ -193,7 +197,8 @@ def _markers(good: str) -> str:
     return "".join(f" {marker}" for marker in dict.fromkeys(re.findall(r"\[\d+\]", good))) or " [1]"
 
 
-def _body(model: str, text: str, prompt_tokens: int) -> dict[str, Any]:
+def body(model: str, text: str, prompt_tokens: int) -> dict[str, Any]:
+    """A completion in OpenAI's shape."""
     spoken = len(text) // 4 + 1
     choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text or "NO_ANSWER"}}
     usage = {"prompt_tokens": prompt_tokens, "completion_tokens": spoken, "total_tokens": prompt_tokens + spoken}

@@ -11,18 +11,20 @@ from graphs.support import leaks, promises, speech, vocabulary
 from graphs.support.citations import CitedSentence, without_markers
 from graphs.support.context import AgentProfile
 from graphs.support.facts import invented
+from graphs.support.frequencies import frequency
 from graphs.support.grounding import Support, is_courtesy
 from graphs.support.injection import NO_REPLY, in_passage
 from graphs.support.normalising import folded
 from graphs.support.records import CONFIGURABLE, Action, Citation, Passage, Verdict
 from graphs.support.stray import stray
-from graphs.support.text import content, language_of, sentences
+from graphs.support.text import language_of, sentences, stem, topic_words
 from graphs.support.urls import addresses, refused
 
 GROUNDEDNESS, CITATIONS, URLS, LENGTH = "groundedness", "citations_resolve", "url_allow_list", "length"
 RELEVANCE = "relevance"
 _QUOTE_SCORE = 0.35
 _ORDER = 0.7
+_EVERYWHERE = 5.0
 
 
 def groundedness(supports: Sequence[Support], threshold: float) -> Verdict:
@@ -97,10 +99,16 @@ def facts(
     stated = [text for text in said if not is_courtesy(text)]
     numbers = [number for text in stated for number in invented(text, f"{whole}\n{allowed}")]
     odd = vocabulary.strange(said, sources, allowed, language or theirs, language not in ("", theirs), asked)
-    ordered = [word for text in said for word in content(text, theirs) if word in tainted] if tainted else []
+    ordered = [word for text in said for word in _ordered(text, tainted, theirs)] if tainted else []
     wrong = list(dict.fromkeys([*numbers, *odd, *ordered]))
     evidence = f"not in the passages: {', '.join(wrong[:8])}" if wrong else "nothing of its own"
     return _verdict("facts", not wrong, 1 / (1 + len(wrong)), evidence)
+
+
+def _ordered(text: str, tainted: Collection[str], language: str) -> list[str]:
+    """The words of a sentence that only orders have; one that is everywhere says nothing on its own."""
+    found = [word for word in topic_words(text, language) if stem(word, language) in tainted]
+    return found if len(found) > 1 or any(frequency(word, language) < _EVERYWHERE for word in found) else []
 
 
 def promised(said: Sequence[str], cited: Sequence[Passage]) -> Verdict:

@@ -26,6 +26,8 @@ _STOPS, _CLAUSES = re.compile(r"[;,]\s"), re.compile(r"[.,;:!?(]\s|\s[–—-]\s
 # Of the words that lead up to it, the share that a reply and its question have at least.
 _QUOTED, _LED = 0.34, 0.25
 _FEW, _LEAST = 3, 2
+# Characters of what is quoted, and on each side of it, which bounds the time.
+_MOST = 400
 _PART, _CLAUSE = 0.6, 0.75
 
 
@@ -51,12 +53,13 @@ class Said:
 
 def out_of_context(line: str, said: Said) -> bool:
     """Whether the reply has what a line quotes or leads up to, and not what it is there for."""
-    return any(
-        _is_bare(line[match.end() : end], f"{line[: match.start()]} {line[end:]}", line[: match.start()], least, said)
-        for match in _BEGINS.finditer(line)
-        for least in (_LED if match["colon"] else _QUOTED,)
-        for end in _ends(line, match)
-    )
+    for match in _BEGINS.finditer(line):
+        start, least = match.end(), _LED if match["colon"] else _QUOTED
+        before = line[max(0, match.start() - _MOST) : match.start()]
+        for end in sorted({min(end, start + _MOST) for end in _ends(line, match)}):
+            if _is_bare(line[start:end], f"{before} {line[end : end + _MOST]}", before, least, said):
+                return True
+    return False
 
 
 def led_up(line: str, after: str, said: Said) -> bool:
@@ -99,7 +102,14 @@ def _is_bare(quoted: str, rest: str, before: str, least: float, said: Said) -> b
 
 def _has_most(spoken: list[str], reply: str) -> bool:
     run = min(len(spoken), max(_FEW, round(_PART * len(spoken))))
-    return any(f" {' '.join(spoken[at : at + run])} " in reply for at in range(len(spoken) - run + 1))
+    # A word that the reply lacks ends a run: looked for first, as most have one.
+    begins = 0
+    for at, word in enumerate(spoken):
+        if f" {word} " not in reply:
+            begins = at + 1
+        elif at + 1 - begins >= run and f" {' '.join(spoken[at + 1 - run : at + 1])} " in reply:
+            return True
+    return False
 
 
 def _joined(text: str) -> str:

@@ -15,7 +15,7 @@ from graphs.support.normalising import folded
 from graphs.support.text import content, related, sentences, stem, words
 from graphs.support.urls import without_addresses
 
-_ORDINARY = 3.0
+_ORDINARY = 2.5
 _TOKEN = re.compile(r"[^\W_](?:[\w'’-]*[^\W_])?")
 _QUOTED = re.compile(r"[\"“”«»„「『]([^\"“”«»„」』\n]{1,80})[\"“”«»」』]")
 _CAPITALS, _LONG, _QUOTE_WORDS, _BESIDE = 3, 30, 4, 2
