@@ -24,9 +24,9 @@ _TELL = """
     zeg* vertel* vermeld* noem* raad* beveel* antwoord* schrijf* schrijv* informeer* verzeker* herinner* begroet* herhaal* verwijs*
  meld* voeg* voorgehouden voorhoud* verzwijg* hoort horen
     скаж* сказать говор* сообщ* упомя* упомин* рекоменд* совет* ответ* отвеча* напи* пиши* информир* завер* напомн* объясн* знал*
- узнал* узна* повтор* добав* направ* слыш* услыш*
+ узнал* узна* повтор* добав* направ* слыш* услыш* переда*
     скаж* казати кажіть говор* повідом* згада* згаду* рекоменд* радьте порад* відпов* напи* пиши* інформ* запевн* нагад* поясн* знал*
- дізна* повтор* дода* скеров* почут* чут* чує чують
+ дізна* повтор* дода* скеров* почут* чут* чує чують переда*
     powiedz* mow* wspomn* polec* porad* odpowi* odpis* napisz* pisz* poinform* zapewn* przypomn* wyjasn* dowied* powtorz* doda*
  podaj* podawa* przekaz*
     soyle* belirt* oner* yanitla* cevapla* yaz yazin* bildir* hatirlat* acikla* tekrarla* ekle* ilet*
@@ -161,7 +161,7 @@ TO_US = foldable(
     r"\b(?:напиш\w*|пиш\w*|скаж\w*|сообщ\w*|спрос\w*|ответ\w*|повідом\w*|кажіть) нам\b|\b(?:napisz\w*|powiedz\w*|podaj\w*|odpowiedz\w*|zapytaj\w*) (?:do )?na[sm]\b|"
     r"\bbize (?:yaz\w*|soyle\w*|bildir\w*|sor\w*)"
 )
-_THAT = r"(?: \w+){0,3}(?:,? (?:that|so|dass|que|qu'|che|dat|что|що|ze|zeby|diye)\b|: |,? [\"“«„'‘]| with the (?:words?|line|phrase)\b| как\b)"
+_THAT = r"(?: \w+){0,3}(?:,? (?:that|so|dass|que|qu'|che|dat|что|чтобы|що|щоб|ze|zeby|aby|diye)\b|: |,? [\"“«„'‘]| with the (?:words?|line|phrase)\b| как\b)"
 # Told to whoever answers, whatever it is called.
 TO_STAFF = foldable(
     r"\b(?:notes?|reminders?|memos?|instructions?|messages?|hints?|attention|info|guidance|tips?|briefing|hinweis\w*|anweisung\w*|notiz\w*|an|nota|aviso|"

@@ -19,6 +19,11 @@ _ASKING = r"(?:asks?|asking|enquires?|inquires?|wonders?|wants? to know|writes?|
 
 # To a machine that answers, whatever it is called.
 TO_A_MACHINE = foldable(
+    r"\b(?:the|your) (?:original |current |main |next )?(?:task|assignment)s? (?:that )?you (?:were|are|have been) (?:given|assigned)\b|"
+    r"\bbefore (?:you )?(?:solving|can solve|solve|completing|complete|continuing with|continue with) (?:the|your|this) task\b|"
+    r"\b(?:the ai|l'ia|la ia|die ki|l'intelligenza artificiale|a ia|de ai|ии|ші|the bot|the chatbot)\b (?:\w+ ){0,2}(?:indique|repond|dit|ajoute|mentionne|precise|"
+    r"responde|dice|anade|indica|menciona|antwortet|sagt|erwahnt|nennt|risponde|aggiunge|diz|acrescenta|antwoordt|zegt|vermeldt|отвечает|говорит|добавляет|сообщает|"
+    r"відповідає|каже|додає|повідомляє|odpowiada|mowi|dodaje|answers|replies|says|adds|tells|states|mentions) (?:que|that|dass|che|dat|что|що|ze)\b|"
     r"\b(?:if|when|should|as|since|because|while) (?:you are |you're |an? |any |the |some )*(?:automated|automatic|artificial|"
     r"digital|virtual|machine|computer|program(?:me)?|software|robot|helper|responder|answering|language|text)\b[^.!?]{0,50}"
     r"\b(?:reads?|reading|writes?|writing|answers?|answering|composes?|composing|repl(?:y|ies|ying)|responds?|generates?|processes)\b|"
@@ -65,8 +70,8 @@ OF_WORDS = foldable(
 )
 # What nobody at a shop's desk asks for in a message.
 SECRETS = foldable(
-    r"\b(?:ask|request|collect|demand|obtain|get)\w*(?: them| him| her| customers?)? (?:for |to (?:send|give|type|tell|share) )?(?:you |us )?(?:the |their |his |her |a |all )*"
-    r"(?:full |complete |whole |entire )?(?:credit |debit )?(?:card (?:number|details|data)|cvv|cvc|three digits|password|passcode|"
+    r"(?<!never )(?<!not )\b(?:ask|request|collect|demand|obtain|get)\w*(?: them| him| her| customers?| the (?:customer|user|person|caller|client))? (?:for |to (?:send|give|type|tell|share|reply with|confirm|enter) )?(?:you |us )?(?:the |their |his |her |your |a |all )*"
+    r"(?:full |complete |whole |entire )?(?:credit |debit )?(?:card (?:number|details|data)|cvv|cvc|(?:[\\w-]+ )?(?:banking )?pin|three digits|password|passcode|"
     r"photo of (?:a |the |their )?(?:passport|id|card)|passport number|bank (?:details|password)|one-time code|verification code)\b"
 )
 ALWAYS = foldable(

@@ -79,7 +79,7 @@ ABOVE = foldable(
 PERSONA = foldable(
     r"\byou are (?:now|no longer|from now on) (?:a|an|the|my|dan|in|free|bound|unrestricted|jailbroken|evil|acting|playing)\b(?! (?:customer|member|line))|\bfrom now on,? (?:you (?:are|will (?:act|answer|be|respond|reply|speak)|must|only|answer|speak|respond)|your|every (?:answer|reply)|"
     r"answer|respond|reply|act|speak|end|start)\b|"
-    r"\b(?:pretend (?:that )?(?:you|to be)|imagine (?:that )?(?:you are|you're|to be))\b(?! a customer)|"
+    r"(?:^|[.!?:;,]\s*|\b(?:and|please|then|now|just|you|must|should|shall|will|can you|could you) )(?:pretend (?:that )?(?:you|to be))\b(?! (?:a customer|somebody else for))|\b(?:imagine (?:that )?(?:you are|you're|to be))\b(?! a customer)|"
     r"(?:^|[.!?,;:] ?|\bplease |\bnow |\bmust |\byou to )act (?:as if you|as (?:a|an|the|my|if)|like (?:a|an) )"
     r"\b(?!.{0,20}\b(?:gift|backup|guarantee|deposit|shield|power)\b)|"
     r"\b(?:role-?play|let's play a game|we are playing a game|simulate being)\b|"
@@ -180,11 +180,12 @@ ADDRESSED = foldable(
     rf"^\W*(?:(?:note|attention|notice|important|instructions?|message|reminder|dear|hey|hello|warning|hinweis|achtung|an|liebe\w*|"
     rf"nota|atencion|aviso|instrucciones|attention|note|consigne\w*|attenzione|istruzioni|atencao|instrucoes|let op|aan|внимание|"
     rf"инструкция|увага|інструкція|uwaga|dikkat|to|para|pour|per|voor|для|dla)[ ,:!-]*){{0,3}}"
-    rf"(?:(?:to|for|the|all|any|every|an|alle|den|die|das|to:|fur|a|al|la|el|os|o|tous|aux|les|le|l'|il|gli|de|het)[ ,:'-]*){{0,3}}"
+    rf"(?:(?:to|for|the|all|any|every|an|alle|den|die|das|to:|fur|a|al|la|el|os|o|tous|aux|les|le|l'|il|gli|de|het|todos|los|tutti|"
+    rf"всіх|усіх|всех|wszystkich|automat\w+|автомат\w+|virtu\w+|digital\w*)[ ,:'-]*){{0,3}}"
     rf"\b{_ASSISTANT}(?: (?:reading|processing|that reads|who reads|answering|handling|summari[sz]ing)[^:,.]{{0,40}})?\s*[:,!—–-](?:\s|$)|"
     rf"\b(?:note|attention|instructions?|message|reminder|notice|memo|directive)s? (?:to|for) (?:the |any |all |an |every )?{_ASSISTANT}\b|"
     rf"\b(?:if|when|as|since|because) (?:you are|you're|you, the) (?:an? |the )?{_ASSISTANT}\b|\byou,? (?:the |an? )?{_ASSISTANT},? "
-    rf"(?:must|should|shall|will|are|have)\b|\b(?:the |any |all |an |every |our )?{_ASSISTANT} (?:\w+ |(?:that |who |which )?(?:is |are )?(?:read|process|summari[sz]|answer|us|see|handl|index)\w* (?:\w+ ){0, 3})?(?:must|should|shall|"
+    rf"(?:must|should|shall|will|are|have)\b|\b(?:the |any |all |an |every |our )?{_ASSISTANT} (?:\w+ |(?:that |who |which )?(?:is |are )?(?:read|process|summari[sz]|answer|us|see|handl|index)\w* (?:\w+ ){{0,3}})?(?:must|should|shall|"
     r"is to|are to|is required to|are required to|has to|have to|needs to|need to|is instructed|are instructed|muss|mussen|soll|"
     r"sollen|sollte|debe|deben|doit|doivent|deve|devono|devem|moet|moeten|должен|должна|должны|повинен|повинна|повинні|"
     r"powinien|powinni|musi|gerekir|meli)\b (?:\w+ ){0,4}(?:say|tell|reply|respond|answer|mention|include|ignore|output|print|write|"
@@ -236,4 +237,12 @@ SQUEEZED = re.compile(
     r"youarenow(?:dan|in|a|an|the)|(?:say|print|reply|respond|answer|output)(?:back|only)*(?:with|exactly|just)*(?:onl?y|exactly)*theword|"
     r"(?:reply|respond)(?:only)?with(?:only|exactly|theword)|"
     r"ignoriere(?:alle|deine|die)|ignoratodas|ignoraleinstru|oublietoutes|игнорируйвсе"
+)
+# What stands on a thing of the customer's, in quotes.
+REPORTED = re.compile(
+    r"(?:\b(?:labels?|box(?:es)?|screens?|tills?|display|app|error|pop-?up|page|sign|sticker|leaflet|packag\w+|letter|e-?mail|mail|manual|machine|device|terminal|"
+    r"website|site|card|receipt|tag|etikett\w*|karton|bildschirm|kasse|gerät|anzeige|fehler\w*|schild|zettel|brief|pantalla|etiqueta|caja|aviso|cartel|error|"
+    r"écran|étiquette|boîte|notice|schermo|etichetta|scatola|tela|rótulo|scherm|doos)\b|\b(?:екран|етикет|короб|кас|напис|экран|этикет|ошибк|помилк|надпис|ekran|etykiet|pudełk)\w*)"
+    r"[^.!?\"“„«\n]{0,30}[\"“„«][^\"”“»\n]{3,160}[\"”“»]",
+    re.IGNORECASE,
 )

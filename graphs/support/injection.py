@@ -42,6 +42,7 @@ from graphs.support.attack_patterns import (
     PAYLOAD,
     PERSONA,
     PLAIN_ENGLISH,
+    REPORTED,
     REVEAL_PLAIN,
     SQUEEZED,
     YOUR_REPLY,
@@ -53,12 +54,16 @@ from graphs.support.wordlists import compiled, pattern_of
 
 # What an attack is at least, unless a tenant sets it otherwise.
 CERTAIN = 0.5
+_REPORT = 0.4
 _HEARTS = ("instruct", "rules", "prompt", "youarenow", "oublie", "игнорируй", "theword", "replywith", "respondwith")
 # Whoever makes one of these count without another concept or pattern takes it out here.
 _NOTHING_ALONE = ("rules", "before", "reveal", "say")
 _BACKWARDS = tuple(word[::-1] for word in _HEARTS)
 _TURNED_HEARTS = (*_HEARTS, *_BACKWARDS, *(codecs.encode(word, "rot13") for word in _HEARTS))
 _LETTERS = re.compile(r"[^\W_]+")
+_QUOTED = re.compile(r"[\"“„«「『][^\"”“»」』\n]*[\"”“»」』]")
+# How long a word is that says something, and how many of these are about more than the words to be said.
+_LONG, _MANY = 4, 4
 
 
 class _Spans(dict[str, list[tuple[int, int]]]):
@@ -91,8 +96,12 @@ NO_REPLY = HEADS | {"drops the rules", "asks for the rules", "gives a role", "is
 
 
 def in_message(text: str) -> Finding:
-    """What speaks against a customer's message."""
-    return _scan(text, _of_message)
+    """What speaks against a customer's message; what a label or a screen says is not their order."""
+    found = _scan(text, _of_message)
+    if found.score >= CERTAIN and (bare := REPORTED.sub(" ", text)) != text:
+        rest = _scan(bare, _of_message)
+        return rest if rest.score >= CERTAIN else Finding(max(rest.score, _REPORT), f"reported {found.family}")
+    return found
 
 
 def in_passage(text: str) -> Finding:
@@ -105,6 +114,9 @@ def _scan(text: str, judge: Callable[[str, str], Finding]) -> Finding:
         return NOTHING
     plain, *others = readings(text)
     found = [judge(text, plain)]
+    if "_" in plain:
+        # Keys of JSON and YAML are words, too.
+        found.append(judge(text.replace("_", " "), plain.replace("_", " ")))
     found += [_raised(judge(other, other)) for other in others]
     if decoded(text) and found[0].score < CERTAIN:
         found.append(Finding(0.3, "encoded"))
@@ -151,9 +163,7 @@ def _of_passage(raw: str, plain: str) -> Finding:
     if not (_telling()(plain) or _telling()(raw)):
         return NOTHING
     spans = _Spans(plain)
-    # To write a word on a box is for customers, and so is what "we" ask of "you", unless it is about replies.
-    to_customers = _matches(ON_THINGS, plain) or (_matches(TO_A_CUSTOMER, plain) and not spans["reply"])
-    aloud = 0.3 if to_customers else 0.8
+    aloud = 0.3 if _is_to_customers(raw, plain, spans) else 0.8
     return _best(
         _anywhere(raw, plain, spans),
         (_matches(ADDRESSED, plain) * 0.9, "addresses an assistant"),
@@ -164,6 +174,21 @@ def _of_passage(raw: str, plain: str) -> Finding:
         ((_matches(ORDER, plain) or _matches(LOUD, raw)) * aloud, "orders what is said"),
         (_matches(FENCE, raw) * 0.8, "imitates a prompt"),
         (_matches(CREATION, plain) * 0.6, "sets a task"),
+    )
+
+
+def _is_to_customers(raw: str, plain: str, spans: _Spans) -> bool:
+    """Whether words to be said are for customers: on a box, as "we" ask of "you", or among other things to be done.
+
+    What a reply that obeys would have left is looked at once more then (`graphs.support.evidence`).
+    """
+    if _matches(ON_THINGS, plain):
+        return True
+    if spans["reply"] or spans["assistant"]:
+        return False
+    others = [word for word in _LETTERS.findall(_QUOTED.sub(" ", raw)) if len(word) >= _LONG]
+    return _matches(TO_A_CUSTOMER, plain) or (
+        len(others) >= _MANY and not spans["customers"] and not _matches(CONDITION, plain)
     )
 
 

@@ -13,7 +13,7 @@ from graphs.support.normalising import folded
 from graphs.support.text import content, language_of, words
 
 _QUOTES = {'"': '"', "“": '”"', "„": '“”"', "«": "»", "»": "«", "「": "」", "『": "』", "‘": "’", "'": "'"}
-_THAT = r"\b(?:that|dass|que|che|dat|что|що|że|ze|diye)\b|\bqu['’]"
+_THAT = r"\b(?:that|dass|que|che|dat|что|чтобы|що|щоб|że|ze|żeby|aby|diye)\b|\bqu['’]"
 _WORD = (
     r"\b(?:word|phrase|wort|palabra|frase|mot|parola|palavra|woord|слов[оаом]{1,2}|фраз[аоуы]\w?|słow[oaem]{1,2}|"
     r"zdanie|kelimesi\w*|sözü\w*)\s+(?=\w)"
