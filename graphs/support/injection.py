@@ -62,6 +62,7 @@ _BACKWARDS = tuple(word[::-1] for word in _HEARTS)
 _TURNED_HEARTS = (*_HEARTS, *_BACKWARDS, *(codecs.encode(word, "rot13") for word in _HEARTS))
 _LETTERS = re.compile(r"[^\W_]+")
 _QUOTED = re.compile(r"[\"“„«「『][^\"”“»」』\n]*[\"”“»」』]")
+_BIDDEN = re.compile(r"(?:^|[.,;:!?(]\s*|\b(?:and|or|then|please|to|und|oder|bitte|y|o|et|ou|e|и|та|i) )$")
 # How long a word is that says something, and how many of these are about more than the words to be said.
 _LONG, _MANY = 4, 4
 
@@ -184,7 +185,8 @@ def _is_to_customers(raw: str, plain: str, spans: _Spans) -> bool:
     """
     if _matches(ON_THINGS, plain):
         return True
-    if spans["reply"] or spans["assistant"]:
+    # "Reply “yes” to us" is for customers, "in your reply" is not.
+    if spans["assistant"] or any(not _BIDDEN.search(plain[:at]) for at, _ in spans["reply"]):
         return False
     others = [word for word in _LETTERS.findall(_QUOTED.sub(" ", raw)) if len(word) >= _LONG]
     return _matches(TO_A_CUSTOMER, plain) or (
