@@ -180,7 +180,7 @@ OF_THIS_TEXT = foldable(
 OF_ITSELF = foldable(
     r"\b(?:sentence|line|words|phrase|paragraph|satz|zeile|absatz|worte|frase|linea|parrafo|palabras|phrase|ligne|mots|frase|riga|parole|linha|palavras|zin|zinnetje|"
     r"regel|woorden|фраз\w+|предложени\w+|строк\w+|слова|речення|рядок|рядк\w+|zdani\w+|slowa|wiersz|linijk\w+|cumle\w*|satir\w*)\b[^.!?]{0,25}\b(?:above|before|below|preced\w*|"
-    r"after|here|davor|oben|danach|darunter|vorher|zuvor|anterior\w*|arriba|abajo|siguiente|ci-dessus|ci-dessous|suivante?|sopra|sotto|seguente|precedente|acima|abaixo|"
+    r"after|here|quoted|cited|davor|oben|zitiert\w*|danach|darunter|vorher|zuvor|anterior\w*|citad\w+|arriba|abajo|siguiente|ci-dessus|ci-dessous|suivante?|sopra|sotto|seguente|precedente|acima|abaixo|"
     r"hierboven|hieronder|ervoor|выше|ниже|перед|вище|нижче|powyzej|ponizej|przed|yukaridaki|asagidaki|onceki)\b"
 )
 ALL = foldable(
@@ -197,7 +197,7 @@ NEXT = foldable(
     r"строк\w+|рядо?к\w*|zdani\w+|slow\w+|cumle\w*)\b|\b(?:it is|it's|es ist|es|c'est|e|het is|это|це|to) (?:this|diese\w*|est[ea]|celle-ci|quest[ao]|deze)\b|以下|次の|下面"
 )
 BEFORE = foldable(
-    r"\b(?:above|before this|before it|just before|preceding|previous|last sentence|last line|that sentence|that line|foregoing|just said|obig\w*|vorig\w*|vorherg\w*|letzte\w*|anterior\w*|preced\w*|ci-dessus|arriba|sopra|acima|"
+    r"\b(?:above|before this|before it|just before|preceding|previous|last sentence|last line|that sentence|that line|foregoing|just said|just quoted|obig\w*|vorig\w*|vorherg\w*|letzte\w*|anterior\w*|preced\w*|ci-dessus|arriba|sopra|acima|"
     r"vorige|bovenstaand\w*|выше\w*|предыдущ\w*|попередн\w*|вище|powyzsz\w*|poprzedni\w*|yukaridaki|onceki)\b|上面|上記"
 )
 # An order to say what follows.
@@ -205,4 +205,23 @@ ORDERED = foldable(
     r"(?:^\W*|[.;:!?,(—–-]\s+|\b(?:to|and|or|then|please|kindly|always|never|must|should|shall|just|simply|also|we|staff|they) )"
     r"(?:say|answer|reply|respond|mention|state|claim|pretend|announce|declare|insist|explain|tell|sag\w*|antwort\w*|di|diga\w*|respond\w*|dis|dites|repond\w*|rispond\w*|"
     r"zeg|antwoord\w*|скаж\w*|ответ\w*|відпов\w*|powiedz\w*|odpowi\w*|soyle\w*)" + _THAT
+)
+# Talks that were had, or never: what an agent says in them is said to somebody else.
+CUSTOMER_SAYS = foldable(
+    r"^\W*(?:customer|client|guest|caller|visitor|user|buyer|shopper|patient|kundin|kunde|gast|nutzer|cliente|usuari[oa]|huesped|utilisat\w+|ospite|utente|klant|"
+    r"покупат\w+|клиент\w*|гость|клієнт\w*|покупець|гість|klient\w*|gosc|musteri|顾客|客户|お客様)\s*[:：]"
+)
+SOMEBODY_SAYS = foldable(r"^\W*[^\W\d_][\w.’' -]{0,24}[:：]\s")
+# Letters to be sent: from the salutation to the complimentary close.
+SALUTATION = foldable(
+    r"^\W*(?:hello|hi|dear|good (?:morning|day)|hallo|guten tag|liebe\w*|sehr geehrte\w*|hola|estimad\w+|buenos dias|bonjour|cher\w*|ciao|gentile|buongiorno|ola|car[oa]|"
+    r"prezad\w+|beste|geachte|hoi|здравствуйте|добрый день|добрий день|вітаємо|доброго дня|dzien dobry|szanown\w+|czesc|merhaba|sayin)\b(?: [\w\[\]{}<>.-]+){0,4}\s*[,!]|"
+    r"\b(?:thank you|thanks|many thanks) for (?:your (?:message|letter|question|enquiry|inquiry|note|mail|e-mail)|getting in touch|writing|contacting|asking|reaching out)\b|"
+    r"\bdanke fur (?:ihre|deine) (?:nachricht|anfrage|mail)\b|\bgracias por (?:su|tu) (?:mensaje|consulta)|\bmerci (?:de|pour) (?:votre|ton|nous) (?:message|avoir)|"
+    r"\bgrazie per (?:il tuo|il suo|averci)|\bobrigad\w+ (?:pela|por) (?:sua mensagem|contactar)|\bbedankt voor (?:uw|je) bericht|\bспасибо за (?:ваше|сообщение|вопрос|обращение)|"
+    r"\bдякуємо за (?:ваше|повідомлення|звернення|запитання)|\bdziekujemy za (?:wiadomosc|kontakt|pytanie)"
+)
+CLOSE = foldable(
+    r"\b(?:regards|yours|sincerely|best wishes|cheers|warmly|love from|gruss\w*|ihre?\w* team|saludos|atentamente|cordialement|a bientot|saluti|a presto|abraco|atenciosamente|"
+    r"groet\w*|с уважением|з повагою|pozdrawiam\w*|saygilar\w*|crew|your .{0,20}team)\b"
 )

@@ -15,7 +15,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from graphs.support.answering_words import ALL, BEFORE, KINDS, NEXT, OF_ITSELF, OF_THIS_TEXT, ORDERED, TO_STAFF, TO_US
+from graphs.support.answering_words import (
+    ALL,
+    BEFORE,
+    CLOSE,
+    CUSTOMER_SAYS,
+    KINDS,
+    NEXT,
+    OF_ITSELF,
+    OF_THIS_TEXT,
+    ORDERED,
+    SALUTATION,
+    SOMEBODY_SAYS,
+    TO_STAFF,
+    TO_US,
+)
 from graphs.support.citations import CitedSentence
 from graphs.support.fleeting import of_a_run
 from graphs.support.languages import COURTESY
@@ -32,6 +46,8 @@ _NEAR, _APART = 50, 80
 _STEM = 4
 # The lines after a colon that may be its list, and the most words of a line that only points to the next one.
 _LIST, _POINTS = 5, 6
+# The lines of a letter at most.
+_LETTER = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +72,8 @@ def evidence(passages: Sequence[Passage], drafted: Sequence[CitedSentence], aske
             kept.append(passage)
             continue
         lines, said = units(passage.text), Said.of(reply, asked, passage.whole)
-        out = [lines[at] for at in _left_out(lines, said)]
+        out = [*_talked(passage.text), *(lines[at] for at in _left_out(lines, said))]
+        out = _with_rows(passage.text, list(dict.fromkeys(out)))
         labels = [label for label in (passage.title, passage.heading) if _is_no_support(label, said)]
         left_out += [*out, *labels]
         kept.append(
@@ -87,6 +104,7 @@ def _left_out(lines: Sequence[str], said: Said) -> list[int]:
             found |= set(_following(lines, at))
         if BEFORE.search(plain) and at:
             found.add(at - 1)
+    found |= _written_to_others(lines)
     for at, line in enumerate(lines):
         if line.endswith(":"):
             led = {
@@ -102,6 +120,30 @@ def _following(lines: Sequence[str], at: int) -> Iterator[int]:
         yield after
         if len(lines[after].split()) > _POINTS or not NEXT.search(folded(lines[after])):
             return
+
+
+def _with_rows(text: str, out: list[str]) -> list[str]:
+    """What is left out, with the whole of a table's row for a cell that is about the words of an answer."""
+    about = [line for line in out if _is_about_words(folded(line))]
+    rows = [row for row in text.splitlines() if "|" in row and any(cell in row for cell in about)]
+    return [*rows, *(line for line in out if not any(line in row for row in rows))]
+
+
+def _talked(text: str) -> list[str]:
+    """What is said in an example of a talk with a customer."""
+    lines = [line for line in text.splitlines() if SOMEBODY_SAYS.search(folded(line))]
+    talk = any(CUSTOMER_SAYS.search(folded(line)) for line in lines)
+    return [unit for line in lines for unit in units(line)] if talk else []
+
+
+def _written_to_others(lines: Sequence[str]) -> set[int]:
+    """What is written in examples of letters."""
+    plain, found = [folded(line) for line in lines], set[int]()
+    for at, line in enumerate(plain):
+        if SALUTATION.search(line):
+            ends = (end for end in range(at, min(at + _LETTER, len(plain))) if CLOSE.search(plain[end]))
+            found |= set(range(at, next(ends, at) + 1))
+    return found
 
 
 def _is_about_words(plain: str) -> bool:

@@ -3,6 +3,8 @@
 from functools import lru_cache
 from math import log10
 
+_BEGINNING = 6
+
 
 def frequency(word: str, language: str) -> float:
     """That of a word, 0..8; 0 if it is hardly ever used, or there is no list of the language."""
@@ -16,3 +18,13 @@ def _frequencies(language: str) -> dict[str, float]:
     if language not in available_languages("small"):
         return {}
     return {word: log10(share) + 9 for word, share in get_frequency_dict(language, "small").items()}
+
+
+def begins_known(word: str, language: str) -> bool:
+    """Whether a long word begins as one that is on the list: a form of it, or a compound."""
+    return len(word) > _BEGINNING and word[:_BEGINNING] in _beginnings(language)
+
+
+@lru_cache(maxsize=12)
+def _beginnings(language: str) -> frozenset[str]:
+    return frozenset(word[:_BEGINNING] for word in _frequencies(language) if len(word) >= _BEGINNING)

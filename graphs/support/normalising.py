@@ -92,6 +92,9 @@ def _without(text: str, is_left_out: Callable[[str], bool]) -> str:
 
 
 def _is_seen(character: str) -> bool:
+    # Unicode's plane of tags and selectors is never shown, nor what it has not assigned there.
+    if "\U000e0000" <= character <= "\U000e0fff":
+        return False
     return character in _KEPT or unicodedata.category(character) not in _INVISIBLE
 
 

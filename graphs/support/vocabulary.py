@@ -9,13 +9,13 @@ is, but for names that were asked about.
 import re
 from collections.abc import Sequence
 
-from graphs.support.frequencies import frequency
+from graphs.support.frequencies import begins_known, frequency
 from graphs.support.languages import COURTESY, NUMBER_WORDS, STOP
 from graphs.support.normalising import folded
 from graphs.support.text import content, related, sentences, stem, words
 from graphs.support.urls import without_addresses
 
-_ORDINARY = 2.5
+_ORDINARY = 3.0
 _TOKEN = re.compile(r"[^\W_](?:[\w'’-]*[^\W_])?")
 _QUOTED = re.compile(r"[\"“”«»„「『]([^\"“”«»„」』\n]{1,80})[\"“”«»」』]")
 _CAPITALS, _LONG, _QUOTE_WORDS, _BESIDE = 3, 30, 4, 2
@@ -124,7 +124,8 @@ def _is_ordinary(word: str, language: str) -> bool:
     if _says_nothing(word, language):
         return True
     parts = [part for part in re.split(r"['’-]", word) if part]
-    return any(frequency(word, one) >= _ORDINARY for one in {language, "en"} if one) or (
+    languages = {one for one in (language, "en") if one}
+    return any(frequency(word, one) >= _ORDINARY or begins_known(word, one) for one in languages) or (
         len(parts) > 1 and all(_is_ordinary(part, language) for part in parts)
     )
 
