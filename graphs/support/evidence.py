@@ -8,6 +8,8 @@ the order. So a sentence does not support a reply that
 - does not repeat its words of telling, answering or asking (`graphs.support.answering_words`), or
 - has what it quotes, or what follows its colon or its "that", and hardly a word of what leads up to it, nor has the
   question (`graphs.support.quoting`), which goes for all languages and words.
+
+Nor do examples of talks and letters, and what stands beside a line about the words of answers.
 """
 
 import re

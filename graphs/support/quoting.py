@@ -74,8 +74,9 @@ def _ends(line: str, match: re.Match[str]) -> list[int]:
         return [at for one in _QUOTES[match["quote"]] if (at := line.find(one, start)) > start][:1]
     if match["word"]:
         return [start + len(line[start:].split(maxsplit=1)[0])]
-    stop = len(line) if match["colon"] else line.find(";", start) % (len(line) + 1)
-    return [stop, *(stop.start() for stop in islice(_STOPS.finditer(line, start), 2))]
+    semicolon = -1 if match["colon"] else line.find(";", start)
+    whole = len(line) if semicolon < 0 else semicolon
+    return [whole, *(stop.start() for stop in islice(_STOPS.finditer(line, start), 2))]
 
 
 def _is_bare(quoted: str, rest: str, before: str, least: float, said: Said) -> bool:
