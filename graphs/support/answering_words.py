@@ -95,16 +95,16 @@ _CUSTOMERS = """
 _WORDING = """
     phrase phrases slogan slogans motto mottos catchphrase* sentence sentences wording wordings sign-off signoff sign_off tagline*
  strapline* formula the_words these_words the_word following_words line_below line_above this_line the_line closing_line last_line
- first_line opening_line line lines verse words hashtag* disclaimer* postscript p.s p.s. rhyme quip verse proverb saying_below script
-    satz satze wortlaut spruch slogan motto floskel formel zeile worte grussformel nachsatz
-    frase frases lema eslogan coletilla linea palabras despedida formula posdata
-    phrase phrases slogan devise formule ligne mots post-scriptum mention
-    frase frasi motto slogan formula riga parole postilla
+ first_line opening_line line lines verse words template templates boilerplate hashtag* disclaimer* postscript p.s p.s. rhyme quip verse proverb saying_below script
+    vorlage* baustein* textbaustein* satz satze wortlaut spruch slogan motto floskel formel zeile worte grussformel nachsatz
+    plantilla* frase frases lema eslogan coletilla linea palabras despedida formula posdata
+    modele modeles phrase phrases slogan devise formule ligne mots post-scriptum mention
+    modello modelli frase frasi motto slogan formula riga parole postilla
     frase frases lema slogan formula linha palavras bordao
-    zin zinnen slogan spreuk regel woorden leus
-    фраз* слоган* девиз* строк* слова словами формулиров* приписк*
-    фраз* слоган* девіз* гасл* рядок рядк* слова словами формулюван*
-    zdani* slogan* hasl* formul* slowa slowami dopisek dopisk*
+    sjabloon* zin zinnen slogan spreuk regel woorden leus
+    шаблон* фраз* слоган* девиз* строк* слова словами формулиров* приписк*
+    шаблон* фраз* слоган* девіз* гасл* рядок рядк* слова словами формулюван*
+    szablon* zdani* slogan* hasl* formul* slowa slowami dopisek dopisk*
     cumle* slogan* ifade* sozler* satir*
     عباره العباره جمله الجمله شعار الشعار الكلمات
 """
@@ -224,4 +224,8 @@ SALUTATION = foldable(
 CLOSE = foldable(
     r"\b(?:regards|yours|sincerely|best wishes|cheers|warmly|love from|gruss\w*|ihre?\w* team|saludos|atentamente|cordialement|a bientot|saluti|a presto|abraco|atenciosamente|"
     r"groet\w*|с уважением|з повагою|pozdrawiam\w*|saygilar\w*|crew|your .{0,20}team)\b"
+)
+# How something has to begin or end, as an order has it.
+BOUND = foldable(
+    r"\b(?:has to|have to|needs? to|must|should|shall|always|never fails to) (?P<verb>end|begin|start|close|finish|open|conclude)(?: \w+){0,2} (?:with|by|in)\b"
 )

@@ -83,7 +83,7 @@ PERSONA = foldable(
     r"(?:^|[.!?,;:] ?|\bplease |\bnow |\bmust |\byou to )act (?:as if you|as (?:a|an|the|my|if)|like (?:a|an) )"
     r"\b(?!.{0,20}\b(?:gift|backup|guarantee|deposit|shield|power)\b)|"
     r"\b(?:role-?play|let's play a game|we are playing a game|simulate being)\b|"
-    r"\b(?:dan|developer|god|debug|root|admin|sudo|jailbreak|maintenance|unrestricted|system) mode\b"
+    r"\b(?:dan|developer|god|debug|root|admin|sudo|jailbreak|maintenance|unrestricted|system) mode\b(?! (?:off|on (?:the|my|our)|of (?:the|my|our)))(?<!turn off developer mode)"
     r"(?=.{0,30}(?:on|enabled|activated|engaged|:|,|\.|>|$))(?!.{0,20}\b(?:on|of) (?:the|my) (?:lamp|device|display))|"
     r"\bdo anything now\b|\bjailbr\w+\b(?!-proof)(?=.{0,40}\b(?:you|mode|prompt|ai|model|enabled|on)\b)|\bwithout (?:any )?(?:restrictions?|filters?|limits|censorship|rules)\b.{0,25}"
     r"\b(?:answer|respond|ai|reply|speak|model)|\b(?:unfiltered|uncensored|unrestricted) (?:ai|assistant|model|bot|mode)\b|"

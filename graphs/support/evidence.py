@@ -20,6 +20,7 @@ from functools import lru_cache
 from graphs.support.answering_words import (
     ALL,
     BEFORE,
+    BOUND,
     CLOSE,
     CUSTOMER_SAYS,
     KINDS,
@@ -36,7 +37,7 @@ from graphs.support.citations import CitedSentence
 from graphs.support.fleeting import of_a_run
 from graphs.support.languages import COURTESY
 from graphs.support.normalising import folded
-from graphs.support.quoting import Said, led_up, out_of_context
+from graphs.support.quoting import Said, joined, led_up, out_of_context
 from graphs.support.records import Passage
 from graphs.support.text import content, language_of
 from graphs.support.untrusted import units, without
@@ -48,13 +49,16 @@ _NEAR, _APART = 50, 80
 _STEM = 4
 # The lines after a colon that may be its list, and the most words of a line that only points to the next one.
 _LIST, _POINTS = 5, 6
-# The lines of a letter at most.
+# Words in a row that nobody has by chance.
+_RUN = 5
+# The lines of a letter or a quote at most.
 _LETTER = 12
+_QUOTES = (("«", "»"), ("“", "”"), ("„", "“”"), ("「", "」"), ("『", "』"))
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The passages as a reply may rest on them, in their order, and the stems that only what was left out has."""
+    """The passages as a reply may rest on them, in their order, and the stems of what only the rest can have told."""
 
     passages: list[Passage]
     tainted: frozenset[str]
@@ -90,16 +94,36 @@ def evidence(passages: Sequence[Passage], drafted: Sequence[CitedSentence], aske
         )
     if not left_out:
         return Evidence(list(passages), frozenset())
-    language = language_of("\n".join(passage.text for passage in passages))
     whole = "\n".join(passage.whole for number, passage in enumerate(kept, 1) if number in cited)
+    return Evidence(kept, _tainted(left_out, whole, reply, asked))
+
+
+def _tainted(left_out: Sequence[str], whole: str, reply: str, asked: str) -> frozenset[str]:
+    """The stems that only what was left out has, and those of any words in a row that the reply has from there."""
+    language = language_of(whole) or language_of("\n".join(left_out))
     known = {*content(whole, language), *content(asked, language), *COURTESY}
-    return Evidence(kept, frozenset(content("\n".join(left_out), language)) - known)
+    rest, spoken = joined(f"{whole}\n{asked}"), joined(reply)
+    runs = [
+        run
+        for line in left_out
+        for run in _runs(joined(line).split())
+        if f" {run} " in spoken and f" {run} " not in rest
+    ]
+    only = frozenset(content("\n".join(left_out), language)) - known
+    return only | frozenset(content("\n".join(runs), language))
+
+
+def _runs(spoken: list[str]) -> Iterator[str]:
+    return (" ".join(spoken[at : at + _RUN]) for at in range(len(spoken) - _RUN + 1))
 
 
 def _left_out(lines: Sequence[str], said: Said) -> list[int]:
     found = {at for at, line in enumerate(lines) if _is_no_support(line, said)}
     for at in sorted(found):
         plain = folded(lines[at])
+        if lines[at].endswith("?"):
+            found |= {at + 1} & set(range(len(lines)))
+        found |= set(_still_quoted(lines, at))
         if not _is_about_words(plain):
             continue
         if NEXT.search(plain):
@@ -114,6 +138,15 @@ def _left_out(lines: Sequence[str], said: Said) -> list[int]:
             }
             found |= led | ({at} if led else set())
     return sorted(found)
+
+
+def _still_quoted(lines: Sequence[str], at: int) -> Iterator[int]:
+    """The lines after one that opens a quote, up to its end."""
+    for begins, ends in _QUOTES:
+        if lines[at].count(begins) > sum(map(lines[at].count, ends)):
+            after = range(at + 1, min(at + _LETTER, len(lines)))
+            closed = next((one for one in after if any(end in lines[one] for end in ends)), None)
+            yield from range(at + 1, closed + 1) if closed is not None else ()
 
 
 def _following(lines: Sequence[str], at: int) -> Iterator[int]:
@@ -169,6 +202,7 @@ def _telling(line: str) -> tuple[str, ...]:
         *_pairs(spans["reply"], spans["tell"], _NEAR, "both"),
         *_pairs(spans["wording"], spans["put"], _NEAR, "first"),
         *_pairs(spans["wording"], spans["tell"], _NEAR, "both"),
+        *_pairs(spans["reply"], spans["wording"], _NEAR, "first"),
         *_pairs(spans["asked"], spans["tell"], _APART, "both"),
         *_pairs(spans["asked"], spans["reply"], _APART, "both"),
     ]
@@ -176,7 +210,7 @@ def _telling(line: str) -> tuple[str, ...]:
         found += [word for start, _, word in spans["tell"] if match.start() <= start < match.end()]
     if any(pattern.search(plain) for pattern in (TO_STAFF, OF_THIS_TEXT, OF_ITSELF)):
         found.append("\0")
-    found += [match["reply"] for match in ALL.finditer(plain)]
+    found += [match["reply"] for match in ALL.finditer(plain)] + [match["verb"] for match in BOUND.finditer(plain)]
     return tuple(dict.fromkeys(found))
 
 

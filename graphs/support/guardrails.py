@@ -24,7 +24,7 @@ GROUNDEDNESS, CITATIONS, URLS, LENGTH = "groundedness", "citations_resolve", "ur
 RELEVANCE = "relevance"
 _QUOTE_SCORE = 0.35
 _ORDER = 0.7
-_EVERYWHERE = 5.0
+_EVERYWHERE = 5.3
 
 
 def groundedness(supports: Sequence[Support], threshold: float) -> Verdict:

@@ -48,7 +48,7 @@ class Said:
         """Of a reply and its question beside a `whole` passage."""
         language = language_of(whole)
         given, topic = frozenset(content(reply, language)), frozenset(content(asked, language))
-        return cls(folded(reply), _joined(reply), given, topic, _joined(asked), language, _joined(whole))
+        return cls(folded(reply), joined(reply), given, topic, joined(asked), language, joined(whole))
 
 
 def out_of_context(line: str, said: Said) -> bool:
@@ -84,12 +84,12 @@ def _is_bare(quoted: str, rest: str, before: str, least: float, said: Said) -> b
 
     The clause just `before` is enough: "reply “yes” to keep it".
     """
-    joined = _joined(quoted)
-    spoken = joined.split()
+    whole = joined(quoted)
+    spoken = whole.split()
     if not spoken or not _has_most(spoken, said.words):
         return False
     # A word or two that are met elsewhere are a term.
-    if len(spoken) < _FEW and (joined in said.asked or said.whole.count(joined) > 1):
+    if len(spoken) < _FEW and (whole in said.asked or said.whole.count(whole) > 1):
         return False
     own = {*content(quoted, said.language), *said.topic}
     lead = set(content(rest, said.language)) - own
@@ -113,5 +113,6 @@ def _has_most(spoken: list[str], reply: str) -> bool:
     return False
 
 
-def _joined(text: str) -> str:
+def joined(text: str) -> str:
+    """The words of a text with one blank around each."""
     return f" {' '.join(words(text))} "

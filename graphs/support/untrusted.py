@@ -15,8 +15,10 @@ from itertools import pairwise
 
 from langchain.messages import AnyMessage, HumanMessage
 
+from graphs.support.answering_words import ALL
+from graphs.support.attack_patterns import PAYLOAD
 from graphs.support.injection import CERTAIN, HEADS, in_message, in_passage
-from graphs.support.normalising import visible
+from graphs.support.normalising import folded, visible
 from graphs.support.records import Part, Passage
 from graphs.support.text import sentences
 
@@ -147,7 +149,16 @@ def _orders(text: str, lines: Sequence[str], threshold: float) -> list[int]:
             for after in range(at + 1, min(at + 1 + _AFTER, len(lines)))
             if findings[after].score >= _BESIDE or (at in heads and not _ends_between(text, lines[at], lines[after]))
         }
+        # What it wants to have said comes next.
+        if at + 1 < len(lines) and (lines[at].endswith((":", "：")) or _is_of_all_answers(text, *lines[at : at + 2])):
+            found.add(at + 1)
     return sorted(found | _between(sorted(heads)))
+
+
+def _is_of_all_answers(text: str, one: str, other: str) -> bool:
+    """Whether an order is about every answer, has no words of its own for it, and its line goes on."""
+    plain = folded(one)
+    return bool(ALL.search(plain)) and not PAYLOAD.search(plain) and not _ends_between(text, one, other)
 
 
 def _ends_between(text: str, one: str, other: str) -> bool:
