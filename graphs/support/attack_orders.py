@@ -19,6 +19,13 @@ _ASKING = r"(?:asks?|asking|enquires?|inquires?|wonders?|wants? to know|writes?|
 
 # To a machine that answers, whatever it is called.
 TO_A_MACHINE = foldable(
+    r"\b(?:agents?|staff|operators?|advisers?|advisors?|assistants?|systems?),? (?:both )?(?:human or|human and|people or) (?:automat\w+|artificial|machines?|bots?|ai)\b|"
+    r"\b(?:responding|answering|replying) (?:system|agent|party|assistant)s?\b|"
+    r"\b(?:question|message|enquiry|inquiry|request|query|anfrage|frage|nachricht|pregunta|consulta|mensaje|domanda|richiesta|pergunta|vraag|bericht|вопрос\w*|сообщени\w*|"
+    r"запит\w*|повідомленн\w*|pytani\w*|wiadomosc\w*)s? (?:contains?|mentions?|includes?|has|enthalt|contiene|menciona|contient|mentionne|contem|bevat|содержит\w*|упомина\w*|"
+    r"містить|згаду\w*|zawiera) (?:the |das |die |den |la |las |le |les |il |lo |o |a |het |de )?(?:words?|terms?|wort|worte|begriff\w*|palabras?|mots?|parol\w+|palavras?|woord\w*|"
+    r"слов\w*|slow\w*)\b|\bin (?:der|einer|ihrer) (?:anfrage|frage|nachricht) (?:das wort|die worter|der begriff)\b|\b(?:must|shall|are to|is to|have to|has to) (?:tell|inform|advise|"
+    r"remind|answer|notify) (?:every|each|all|any) (?:\w+ )?(?:customer|client|caller|visitor|user|guest|person|buyer|shopper|reader)s?\b|"
     r"\b(?:the|your) (?:original |current |main |next )?(?:task|assignment)s? (?:that )?you (?:were|are|have been) (?:given|assigned)\b|"
     r"\bbefore (?:you )?(?:solving|can solve|solve|completing|complete|continuing with|continue with) (?:the|your|this) task\b|"
     r"\b(?:the ai|l'ia|la ia|die ki|l'intelligenza artificiale|a ia|de ai|ии|ші|the bot|the chatbot)\b (?:\w+ ){0,2}(?:indique|repond|dit|ajoute|mentionne|precise|"

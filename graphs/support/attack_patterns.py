@@ -174,12 +174,14 @@ _ASSISTANT = (
     r"ai (?:model|agent|system)s?|gpt|chatgpt|the model|automated (?:agent|assistant|system)s?|large language models?|"
     r"support (?:ai|bot)s?|ki|ki-assistent\w*|ki-modell\w*|ki-system\w*|sprachmodell\w*|ia|asistente(?: virtual| de ia)?|"
     r"modelo de lenguaje|modele de langage|modello linguistico|modelo de linguagem|taalmodel|ai-assistent\w*|ии|ии-ассистент\w*|"
-    r"ассистент\w*|нейросет\w*|бот\w*|чат-бот\w*|помощник\w*|ші|ші-асистент\w*|помічник\w*|helper|asystent\w*(?: ai)?|model jezykowy|yapay zeka\w*|asistan\w*)"
+    r"ассистент\w*|нейросет\w*|бот\w*|чат-бот\w*|помощник\w*|ші|ші-асистент\w*|помічник\w*|helper|asystent\w*(?: ai)?|model jezykowy|yapay zeka\w*|asistan\w*|"
+    r"artificial intelligences?|kunstliche intelligenz|inteligencia artificial|intelligence artificielle|intelligenza artificiale|"
+    r"искусственн\w+ интеллект\w*|штучн\w+ інтелект\w*|sztuczn\w+ inteligencj\w*)"
 )
 ADDRESSED = foldable(
     rf"^\W*(?:(?:note|attention|notice|important|instructions?|message|reminder|dear|hey|hello|warning|hinweis|achtung|an|liebe\w*|"
     rf"nota|atencion|aviso|instrucciones|attention|note|consigne\w*|attenzione|istruzioni|atencao|instrucoes|let op|aan|внимание|"
-    rf"инструкция|увага|інструкція|uwaga|dikkat|to|para|pour|per|voor|для|dla)[ ,:!-]*){{0,3}}"
+    rf"инструкция|увага|інструкція|uwaga|dikkat|уважаем\w*|дорог\w*|шановн\w*|любий|querid\w*|estimad\w*|cher\w*|car[oa]|lieber|szanown\w*|drog\w*|sayin|to|para|pour|per|voor|для|dla)[ ,:!-]*){{0,3}}"
     rf"(?:(?:to|for|the|all|any|every|an|alle|den|die|das|to:|fur|a|al|la|el|os|o|tous|aux|les|le|l'|il|gli|de|het|todos|los|tutti|"
     rf"всіх|усіх|всех|wszystkich|automat\w+|автомат\w+|virtu\w+|digital\w*)[ ,:'-]*){{0,3}}"
     rf"\b{_ASSISTANT}(?: (?:reading|processing|that reads|who reads|answering|handling|summari[sz]ing)[^:,.]{{0,40}})?\s*[:,!—–-](?:\s|$)|"
