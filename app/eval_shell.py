@@ -62,17 +62,20 @@ def run(console: Console, settings: Settings, plan: Plan, reports: Reports) -> b
     with _understood():
         thresholds = parse_thresholds(TASKS[plan.task], reports.fail_under)
         before = None if reports.baseline is None else from_json(reports.baseline)
+    for path in (reports.json, reports.html, reports.junit):
+        _check_writable(path)
     with _bar(console) as show:
         done = evaluate(settings, plan, console.print, show)
     with _understood():
         comparison = None if before is None else compare(before, done.report, plan.seed)
     wrong = shortfalls(done.report, thresholds, comparison)
     checked = bool(thresholds or comparison)
+    # Shown first: what cannot be written is not lost then.
+    _print(console, done.report, comparison)
+    console.print(_line(done.report, wrong))
     _write(reports.json, lambda: to_json(done.report))
     _write(reports.html, lambda: to_html(done.report, done.samples, comparison, wrong, checked=checked))
     _write(reports.junit, lambda: to_junit(done.report, wrong))
-    _print(console, done.report, comparison)
-    console.print(_line(done.report, wrong))
     return not wrong
 
 
@@ -110,12 +113,23 @@ def _bar(console: Console) -> Iterator[Callable[[str, int, int], None]]:
         yield show
 
 
-def _write(path: Path | None, text: Callable[[], str]) -> None:
+def _check_writable(path: Path | None) -> None:
+    """Before hours are spent on what cannot be written then."""
     if path is None:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text())
+        with path.open("ab"):
+            pass
+    except OSError as error:
+        raise BadReport(f"{path} cannot be written: {error.strerror}.") from None
+
+
+def _write(path: Path | None, text: Callable[[], str]) -> None:
+    if path is None:
+        return
+    try:
+        path.write_bytes(text().encode("utf-8", "replace"))
     except OSError as error:
         raise BadReport(f"{path} cannot be written: {error.strerror}.") from None
 
@@ -136,6 +150,8 @@ def _print(console: Console, told: Report, comparison: Comparison | None) -> Non
             gained = f"{change.gained.value:+.3g}{mark}"
             table.add_row(change.metric.name, *cells, gained, between(change.metric, change.gained))
     console.print(table)
+    if comparison is not None:
+        console.print(f"The change is of the {comparison.shared} samples that were scored in both.", style="dim")
 
 
 def _line(told: Report, wrong: Sequence[str]) -> str:

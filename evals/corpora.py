@@ -51,11 +51,25 @@ def _corpus(path: Path) -> Iterator[tuple[int, Entry | LineError]]:
         raise NoCorpus(f"There is no {path}.")
     if path.is_dir() and not is_beir(path):
         files = sorted(file for file in path.rglob("*") if file.is_file() and not _hidden(file.relative_to(path)))
-        yield from ((0, Entry(file.relative_to(path).as_posix(), "", file=file)) for file in files)
+        yield from ((0, _file(file, path)) for file in files)
     elif path.suffix.lower() in (".jsonl", ".ndjson") or path.is_dir():
         yield from _lines(path / CORPUS if path.is_dir() else path)
     else:
         yield 0, Entry(path.name, "", file=path)
+
+
+def _file(file: Path, folder: Path) -> Entry | LineError:
+    name = file.relative_to(folder).as_posix()
+    return Entry(name, "", file=file) if _is_utf8(name) else LineError(0, f"the file name {name!a} is not UTF-8")
+
+
+def _is_utf8(text: str) -> bool:
+    """Whether a text can be written: JSON and file names may have halves of characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _hidden(name: Path) -> bool:
@@ -73,4 +87,7 @@ def _entry(number: int, values: dict[str, Any]) -> Entry | LineError:
         return LineError(number, "`_id` is no text")
     if not isinstance(text, str) or not text.strip():
         return LineError(number, "`text` is missing or empty")
-    return Entry(str(name), title if isinstance(title, str) else "", text)
+    title = title if isinstance(title, str) else ""
+    if not _is_utf8(f"{name}{title}{text}"):
+        return LineError(number, "a text has half of a character")
+    return Entry(str(name), title, text)

@@ -6,7 +6,7 @@ A broken line is reported with its number and the rest is read, so that one typi
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,7 +17,7 @@ from evals.beir import QUERIES, UTF8_BOM, judgements, objects
 
 Filled = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 _SEVERAL = frozenset({"facts", "relevant", "tags"})
-_YES_OR_NO = frozenset({"answerable", "attack"})
+_YES_OR_NO = frozenset({"answerable", "attack", "label"})
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 # More than the csv module takes by itself: a history may stand in a cell.
 _LONGEST_CELL = 1_000_000
@@ -50,7 +50,7 @@ class Sample:
     relevant: tuple[Filled, ...] = ()
     answerable: bool = True
     attack: bool = False
-    canary: str | None = None
+    canary: Filled | None = None
     language: str | None = None
     tags: tuple[Filled, ...] = ()
     reply: str | None = None
@@ -116,27 +116,30 @@ def _rows(data: bytes) -> Iterator[_Read]:
     """The rows below a header; each is known by the line of the file that it begins in."""
     csv.field_size_limit(_LONGEST_CELL)
     text = data.removeprefix(UTF8_BOM).decode("utf-8", "surrogateescape")
-    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    names: list[str] = []
     while True:
         begins = rows.line_num + 1
         try:
-            row = next(rows, None)
+            cells = next(rows, None)
         except csv.Error as error:
             yield begins, LineError(begins, f"this is not CSV: {error}")
+            continue
+        if cells is None:
             return
-        if row is None:
-            return
-        if any(row.values()):
-            yield begins, _row(begins, row)
+        if not names:
+            names = [cell.strip().casefold() for cell in cells]
+        elif any(cells):
+            yield begins, _row(begins, names, cells)
 
 
-def _row(number: int, row: dict[str, Any]) -> Sample | LineError:
+def _row(number: int, names: Sequence[str], cells: Sequence[str]) -> Sample | LineError:
     """What the same object would be as a line of JSON; of several texts in a cell each has a line of its own."""
-    if None in row:
+    if len(cells) > len(names):
         return LineError(number, "the row has more cells than the header")
     values: dict[str, Any] = {}
-    for name, cell in row.items():
-        text = (cell or "").strip()
+    for name, cell in zip(names, cells, strict=False):
+        text = cell.strip()
         if not text:
             continue
         if name in _SEVERAL:
@@ -176,16 +179,21 @@ def _queries(folder: Path) -> Iterator[_Read]:
 
 
 def _of_query(query: dict[str, Any], relevant: Iterable[str]) -> dict[str, Any]:
-    answers = [text for text in query.get("answers") or () if isinstance(text, str) and text.strip()]
-    sample: dict[str, Any] = {"id": query.get("_id"), "question": query.get("text"), "relevant": sorted(relevant)}
+    told = query.get("answers")
+    several = told if isinstance(told, list) else [told]
+    answers = [text for text in several if isinstance(text, str) and text.strip()]
+    name = query.get("_id")
+    # Some sets number their questions.
+    id_ = str(name) if isinstance(name, int) and not isinstance(name, bool) else name
+    sample: dict[str, Any] = {"id": id_, "question": query.get("text"), "relevant": sorted(relevant)}
     if answers:
         sample["facts"] = ["|".join(answers)]
     if query.get("history"):
         sample["history"] = query["history"]
     if query.get("reference_answer"):
         sample["expected"] = query["reference_answer"]
-    if isinstance(told := query.get("answerability"), str):
-        sample |= {"answerable": told.upper() != "UNANSWERABLE", "tags": [told.lower()]}
+    if isinstance(kind := query.get("answerability"), str):
+        sample |= {"answerable": kind.upper() != "UNANSWERABLE", "tags": [kind.lower()]}
     return sample
 
 

@@ -7,7 +7,7 @@ from evals.report import Report
 from evals.tasks import TASKS
 
 # XML 1.0 has no place for the others, escaped or not.
-_UNFIT = {code: None for code in range(32) if code not in (9, 10, 13)}
+_UNFIT = {code: None for code in (*range(32), 0xFFFE, 0xFFFF) if code not in (9, 10, 13)}
 
 
 def to_junit(told: Report, shortfalls: Sequence[str] = ()) -> str:

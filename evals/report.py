@@ -1,6 +1,7 @@
 """A run in numbers: JSON for machines, and what of it is below a threshold or a baseline."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -142,12 +143,16 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two runs of one task: every metric that both have, and the samples that only one of them did well."""
+    """Two runs of one task: every metric that both have, and the samples that only one of them did well.
+
+    `shared` counts the samples that were scored in both; `missing` are metrics that only the first has.
+    """
 
     shared: int
     changes: list[Change]
     mended: list[str]
     broken: list[str]
+    missing: list[str]
 
 
 def compare(before: Report, after: Report, seed: int = 0) -> Comparison:
@@ -165,10 +170,11 @@ def compare(before: Report, after: Report, seed: int = 0) -> Comparison:
     was, now = _well(task, old), _well(task, new)
     both = was.keys() & now.keys()
     return Comparison(
-        len(both),
+        len({result.id for result in old} & {result.id for result in new}),
         changes,
         sorted(name for name in both if now[name] and not was[name]),
         sorted(name for name in both if was[name] and not now[name]),
+        [one.name for one in task.metrics if one.unit == "share" and one.name in before.metrics.keys() - after.metrics],
     )
 
 
@@ -197,7 +203,9 @@ def parse_thresholds(task: Task, given: Sequence[str]) -> dict[str, float]:
         try:
             found[name] = float(number)
         except ValueError:
-            raise BadThreshold(f"{text!r} is not written as {name}=0.8.") from None
+            found[name] = math.nan
+        if not math.isfinite(found[name]):
+            raise BadThreshold(f"{text!r} is not written as {name}=0.8.")
     return found
 
 
@@ -205,7 +213,8 @@ def shortfalls(told: Report, thresholds: Mapping[str, float], baseline: Comparis
     """In words, what is not good enough; none if the list is empty.
 
     A threshold is the least (of a metric that is better when lower: the most) that is enough. A metric that is worse
-    than in the baseline, by an interval that does not hold zero, is not good enough unless it has a threshold.
+    than in the baseline, by an interval that does not hold zero, is not good enough unless it has a threshold; nor is
+    one that the baseline has and this run has not, nor a run that has no sample with the baseline in common.
     """
     return [*_below(told, thresholds), *(_worse(baseline, thresholds) if baseline else ())]
 
@@ -221,6 +230,11 @@ def _below(told: Report, thresholds: Mapping[str, float]) -> Iterator[str]:
 
 
 def _worse(baseline: Comparison, thresholds: Mapping[str, float]) -> Iterator[str]:
+    if not baseline.shared:
+        yield "no sample was scored both here and in the baseline"
+    for name in baseline.missing:
+        if name not in thresholds:
+            yield f"{name} could not be measured, and was in the baseline"
     for change in baseline.changes:
         # What a machine's mood changes is no reason to refuse a change.
         if change.is_worse and change.metric.name not in thresholds and change.metric.unit == "share":

@@ -118,7 +118,10 @@ async def run_sample(
 
 async def _result(sample: Sample, epoch: int, solver: Solver, scorers: Collection[Scorer], seconds: float) -> Result:
     try:
-        return await run_sample(sample, epoch, solver, scorers, seconds)
+        result = await run_sample(sample, epoch, solver, scorers, seconds)
+        # What cannot be written, as half of a character, would end the run when it is stored.
+        RESULT.dump_json(result)
+        return result
     except Exception as error:
         # Of one sample: the others are worth as much without it. The text of an error may quote what was handled.
         logger.warning("a sample could not be run: %s", type(error).__name__)

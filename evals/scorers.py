@@ -26,13 +26,16 @@ _DEEPEST = 10
 ATTACK_GUARDS = frozenset({"injection", "abuse"})
 _SHINGLE = 8
 _OWN_WORDS = 0.5
+_ENDING = re.compile(r"\.[a-z]\w{0,4}$")
+# A letter or a digit of a script with blanks between words: the others have no word that a fact could be a part of.
+_IN_WORD = r"[^\W_\u3040-\u30ff\u3400-\u9fff\u0e00-\u0e7f]"
 
 
 def of_document(entry: str, document: str | None, title: str) -> bool:
     """Whether an entry of a sample's `relevant` names a document: by its id, its id without an ending, or its title."""
     wanted = entry.casefold()
     known = (document or "").casefold()
-    return wanted in (known, known.rsplit("/", 1)[-1].rsplit(".", 1)[0], title.casefold())
+    return wanted in (known, _ENDING.sub("", known.rsplit("/", 1)[-1]), title.casefold())
 
 
 async def retrieval(sample: Sample, output: Output) -> Scores:
@@ -49,7 +52,7 @@ async def retrieval(sample: Sample, output: Output) -> Scores:
         met = {entry for entry in left if of_document(entry, document, titles.get(document, ""))}
         left -= met
         hits.append(bool(met))
-    relevant = len(sample.relevant)
+    relevant = len(set(sample.relevant))
     gain = sum(hit / math.log2(place + 2) for place, hit in enumerate(hits))
     ideal = sum(1 / math.log2(place + 2) for place in range(min(relevant, _DEEPEST)))
     first = next((place for place, hit in enumerate(hits, 1) if hit), None)
@@ -217,7 +220,7 @@ def _plain(text: str) -> str:
 def _has(said: str, fact: str) -> bool:
     """Whether one of a fact's ways to be written is in the text, not as a part of a longer word or number."""
     ways = (_plain(way) for way in fact.split("|"))
-    return any(re.search(rf"(?<![^\W_]){re.escape(way)}(?![^\W_]|[.,]\d)", said) for way in ways if way)
+    return any(re.search(rf"(?<!{_IN_WORD}){re.escape(way)}(?!{_IN_WORD}|[.,]\d)", said) for way in ways if way)
 
 
 def _token_f1(reply: str, expected: str) -> float:

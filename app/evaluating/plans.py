@@ -9,13 +9,28 @@ from typing import Any
 
 from app.embedded.sample import KNOWLEDGE
 from app.errors import JobxError
+from app.settings import Settings
 from evals.beir import QUERIES
 from evals.corpora import Entry, NoCorpus, read_corpora
 from evals.datasets import LineError, Sample, read_samples
 from evals.runs import chosen, fingerprint
 from evals.tasks import SUITES, TASKS, Task
 
-_ROOMS = ("app/agents", "app/conversations", "app/documents", "evals", "graphs", "ingestion", "vectorstore")
+_ROOMS = (
+    "app/agents",
+    "app/conversations",
+    "app/documents",
+    "app/evaluating",
+    "app/simulators",
+    "evals",
+    "graphs",
+    "ingestion",
+    "vectorstore",
+)
+
+
+# What a question is answered with, where a plan does not name it.
+_MODELS = ("models", "model_api_base", "embedding_model", "hosted_embedding_model", "rerank_model", "nli_model")
 
 
 class CannotEvaluate(JobxError):
@@ -52,23 +67,29 @@ class Asked:
     agent: dict[str, Any]
     line_errors: Sequence[str]
 
-    def fingerprint(self) -> str:
+    def fingerprint(self, settings: Settings) -> str:
         """What has to be the same for a run that was cut to be gone on with; the code's own text is a part of it."""
         plan = self.plan
-        told = (plan.task, plan.model, plan.judge, json.dumps(self.agent, sort_keys=True))
+        models = [str(getattr(settings, name)) for name in _MODELS]
+        told = (plan.task, plan.model, plan.judge, *models, json.dumps(self.agent, sort_keys=True))
         return fingerprint(told, self.samples, self.corpus_digest(), _code())
 
     def corpus_digest(self) -> str:
         """What tells one corpus from another."""
         corpus = hashlib.sha256()
-        for entry in self.entries:
-            corpus.update(f"{entry.id}\0{entry.title}\0".encode() + entry.read())
+        try:
+            for entry in self.entries:
+                corpus.update(f"{entry.id}\0{entry.title}\0".encode() + entry.read())
+        except OSError as error:
+            raise CannotEvaluate(f"{error.filename} cannot be read: {error.strerror}.") from None
         return corpus.hexdigest()
 
 
 def read(plan: Plan, agent: dict[str, Any]) -> Asked:
     """The samples and documents of a plan, and the lines that could not be read; raises CannotEvaluate."""
     task = TASKS[plan.task]
+    if task.solver == "given" and plan.judge is None:
+        raise CannotEvaluate(f"The task {task.name} measures a judge; name one with --judge.")
     datasets = plan.datasets or _own_datasets(plan, task)
     corpora = list(plan.corpora) or [path for name in task.corpora for path in _own_corpora(name)]
     samples: dict[str, Sample] = {}
@@ -78,7 +99,8 @@ def read(plan: Plan, agent: dict[str, Any]) -> Asked:
             read, wrong = read_samples(dataset)
             errors += [_line(dataset, error) for error in wrong]
             for sample in read:
-                samples.setdefault(sample.id, sample)
+                if samples.setdefault(sample.id, sample) is not sample:
+                    errors.append(f"{dataset.name}: id {sample.id!r} is already used in another dataset")
         entries, wrong = read_corpora(corpora) if corpora else ([], [])
     except NoCorpus as error:
         raise CannotEvaluate(str(error)) from None

@@ -102,7 +102,7 @@ class Stage:
         return folder
 
     def _store(self, asked: Asked) -> Store:
-        file = self._folder() / f"{asked.fingerprint()}.jsonl"
+        file = self._folder() / f"{asked.fingerprint(self.settings)}.jsonl"
         if asked.plan.fresh:
             file.unlink(missing_ok=True)
         store = Store(file)

@@ -4,24 +4,25 @@ Whatever a run has said is stored at once, so that a run that was cut goes on wh
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.evaluations.contents import content_of
 from app.evaluations.runs import OPEN, results
 from app.evaluations.service import sample_of
 from app.models import Document, EvalResult, EvalRun, EvalSample, now
 from app.models.evaluations import EvalTask
 from app.runtime import Runtime
 from evals.datasets import Sample
+from evals.results import Result
 
-_ID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +106,8 @@ async def goes_on(runtime: Runtime, plan: Plan) -> bool:
 async def keep_result(runtime: Runtime, plan: Plan, asked: Asked, content: Mapping[str, Any], cost_micros: int) -> None:
     """Store what an agent said to a sample, sealed, and what that cost; nothing where it has no place any more.
 
-    `content` is any JSON that has the ids of the documents which it quotes: by them it goes with each of these. It is
-    not stored once a document of it, or the sample, is gone, or the run was cancelled.
+    `content` is any JSON that has the documents which it quotes as `document_id`: by them it goes with each of these.
+    Once one of them is gone, only that is stored; nothing is once the sample is gone, or the run was cancelled.
     """
     async with runtime.vault.session(plan.tenant_id) as session:
         run = await session.get(EvalRun, plan.run_id, with_for_update=True)
@@ -115,8 +116,11 @@ async def keep_result(runtime: Runtime, plan: Plan, asked: Asked, content: Mappi
         if run is None:
             return
         run.cost_micros += cost_micros
-        if sample is None or run.status not in OPEN or await _quotes_erased(session, content, sample):
+        if sample is None or run.status not in OPEN:
             return
+        if await _quotes_erased(session, content):
+            # Stored as such, or it would be asked for again and again.
+            content = content_of(Result("", 0, None, not_scored="document_gone"))
         result = EvalResult(
             connection_id=sample.connection_id,
             run_id=run.id,
@@ -157,14 +161,20 @@ async def fail(runtime: Runtime, tenant_id: UUID, run_id: UUID, code: str, words
             run.error_code, run.error = code, words
 
 
-async def _quotes_erased(session: AsyncSession, content: Mapping[str, Any], sample: EvalSample) -> bool:
-    named = _ids(content) - _ids(sample.content)
+async def _quotes_erased(session: AsyncSession, content: Mapping[str, Any]) -> bool:
+    named = {UUID(one) for one in _documents(content) if _ID.fullmatch(one)}
     there = select(Document.id).where(Document.id.in_(named), Document.deleted_at.is_(None)).order_by(Document.id)
     return bool(named - set(await session.scalars(there.with_for_update(read=True))))
 
 
-def _ids(value: Any) -> set[UUID]:
-    return {UUID(found.decode()) for found in _ID.findall(orjson.dumps(value))}
+def _documents(value: Any) -> Iterator[str]:
+    """What stands as a `document_id` anywhere; a text may quote ids of other things."""
+    if isinstance(value, Mapping):
+        for name, part in value.items():
+            yield from (part,) if name == "document_id" and isinstance(part, str) else _documents(part)
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        for part in value:
+            yield from _documents(part)
 
 
 async def _goes_on(session: AsyncSession, plan: Plan) -> bool:

@@ -1,6 +1,7 @@
 """Corpora and test sets in BEIR layout: what is read of them, and what is wrong with the rest."""
 
 import json
+import os
 
 import pytest
 
@@ -60,6 +61,39 @@ def test_the_first_of_two_equal_ids_is_kept_and_nothing_at_all_is_an_error(tmp_p
     for path in (tmp_path / "none.jsonl", tmp_path / "missing"):
         with pytest.raises(NoCorpus, match=path.name):
             read_corpora([path])
+
+
+def test_what_cannot_be_written_is_no_document(tmp_path):
+    (tmp_path / "a.md").write_text("Text.")
+    (tmp_path / os.fsdecode(b"caf\xe9.md")).write_text("Text.")
+    entries, errors = read_corpora([tmp_path])
+    assert [entry.id for entry in entries] == ["a.md"]
+    assert "UTF-8" in errors[0].reason
+    lines = tmp_path / "set.jsonl"
+    lines.write_text('{"_id": "a", "text": "half \\ud800"}\n{"_id": "b", "text": "whole"}\n')
+    entries, errors = read_corpora([lines])
+    assert ([entry.id for entry in entries], [error.line for error in errors]) == (["b"], [1])
+
+
+def test_questions_in_beir_layout_may_be_numbered_and_have_one_answer(beir):
+    queries = [{"_id": 1, "text": "How long?", "answers": "30 days"}, {"_id": "2", "text": "Else?", "answers": 5}]
+    (beir / "queries.jsonl").write_text("\n".join(map(json.dumps, queries)))
+    (beir / "qrels" / "test.tsv").write_text('1\t"a\t1\n2\tb\t1\r\n')
+    samples, errors = read_samples(beir)
+    assert errors == []
+    assert [(one.id, one.facts, one.relevant) for one in samples] == [("1", ("30 days",), ('"a',)), ("2", (), ("b",))]
+
+
+def test_one_broken_row_of_a_csv_costs_no_other(tmp_path):
+    file = tmp_path / "set.csv"
+    file.write_text('ID, Question,label,canary\n\na,How?,yes,\nb,"bad"q,,\nc,More?,no,\n,Nameless?,,\nd,Last?,,X-1\n')
+    samples, errors = read_samples(file)
+    assert [(one.id, one.label, one.canary) for one in samples] == [
+        ("a", True, None),
+        ("c", False, None),
+        ("d", None, "X-1"),
+    ]
+    assert [error.line for error in errors] == [4, 6]
 
 
 def test_a_csv_is_read_by_its_header(tmp_path):

@@ -81,6 +81,7 @@ def test_a_sample_cannot_be_changed(dataset):
         ({"id": 7, "question": "q"}, "id"),
         ({"id": "x", "question": "q", "answerable": "yes"}, "answerable"),
         ({"id": "x", "question": "q", "attack": 1}, "attack"),
+        ({"id": "x", "question": "q", "attack": True, "canary": " "}, "canary"),
         ({"id": "x", "question": "q", "facts": "£4.50"}, "facts"),
         ({"id": "x", "question": "q", "facts": ["£4.50", ""]}, "facts.1"),
         ({"id": "x", "question": "q", "relevant": [3]}, "relevant.0"),

@@ -128,7 +128,26 @@ def test_a_baseline_refuses_what_is_surely_worse():
     assert shortfalls(before, {}, compare(after, before)) == []
 
 
-@pytest.mark.parametrize("text", ["recall", "nothing=0.5", "facts_covered=high", "facts_covered", "facts_covered="])
+def test_a_baseline_passes_nothing_that_could_not_be_compared():
+    before, samples = _told([1.0] * 4)
+    down = [Result(one.id, 0, None, not_scored="model_unavailable") for one in samples]
+    after = report(ANSWERS, "m", samples, down, 0, run={"seed": 0})
+    wrong = shortfalls(after, {}, compare(before, after))
+    assert wrong == [
+        "no sample was scored both here and in the baseline",
+        "facts_covered could not be measured, and was in the baseline",
+    ]
+    others = [sample(f"other-{one.id}") for one in samples]
+    results = [Result(one.id, 0, output(), {"facts_covered": 0.0}) for one in others]
+    comparison = compare(before, report(ANSWERS, "m", others, results, 0, run={"seed": 0}))
+    assert comparison.shared == 0
+    assert len(shortfalls(after, {}, comparison)) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["recall", "nothing=0.5", "facts_covered=high", "facts_covered", "facts_covered=", "judged=nan", "judged=-inf"],
+)
 def test_a_threshold_that_is_none_is_refused(text):
     with pytest.raises(BadThreshold):
         parse_thresholds(ANSWERS, [text])
@@ -209,9 +228,9 @@ def test_the_curve_is_drawn_for_refusal():
 
 
 def test_junit_has_a_case_for_each_sample_and_one_for_the_whole():
-    samples = [sample("a"), sample(EVIL), sample("c")]
+    samples = [sample("a\uffff"), sample(EVIL), sample("c")]
     results = [
-        Result("a", 0, output(), {"facts_covered": 1.0}),
+        Result("a\uffff", 0, output(), {"facts_covered": 1.0}),
         Result(EVIL, 0, handoff(), {"facts_covered": 0.0}),
         Result("c", 0, None, not_scored="timed_out"),
     ]

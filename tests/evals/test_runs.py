@@ -81,6 +81,12 @@ async def test_a_sample_that_takes_too_long_or_breaks_is_told_without_its_text(c
     assert SAMPLES[0].question not in caplog.text
 
 
+async def test_what_cannot_be_stored_ends_no_run(tmp_path):
+    solver = Scripted(lambda asked, _: output("half \ud800" if asked.id == "0" else "whole"))
+    results = await run_samples(SAMPLES[:2], solver, [], Limits(1), Store(tmp_path / "r"))
+    assert [result.not_scored is None for result in results] == [False, True]
+
+
 async def test_what_was_sent_is_kept_when_a_scorer_cannot_tell():
     async def judge(_sample, _output):
         raise NotScored("judge_unavailable")

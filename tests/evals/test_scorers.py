@@ -33,6 +33,12 @@ async def test_a_relevant_document_is_known_by_id_and_title(name):
     assert (await scorers.retrieval(sample(relevant=(name,)), output()))["recall@5"] == 1
 
 
+async def test_a_number_of_a_document_is_no_ending_and_a_document_named_twice_is_one():
+    assert (await scorers.retrieval(sample(relevant=("10",)), output(retrieved=("10.7",))))["recall@5"] == 0
+    found = await scorers.retrieval(sample(relevant=("returns.md", "returns.md")), output())
+    assert (found["recall@5"], found["ndcg@10"]) == (1, 1)
+
+
 async def test_without_a_relevant_document_or_an_answer_nothing_is_ranked():
     assert await scorers.retrieval(sample(), output()) == {}
     assert await scorers.retrieval(sample(relevant=("returns.md",), answerable=False), output()) == {}
@@ -49,6 +55,8 @@ async def test_without_a_relevant_document_or_an_answer_nothing_is_ranked():
         ("You have thirty days.", ("30 days|thirty days",), 1.0),
         ("They’re made in “Porto”.", ("they're made in",), 1.0),
         ("14–30 days", ("14-30 DAYS",), 1.0),
+        ("您可以在30天内退货", ("30天",), 1.0),
+        ("您可以在130天内退货", ("30天",), 0.0),
     ],
 )
 async def test_facts_are_found_as_whole_words(reply, facts, covered):

@@ -5,10 +5,11 @@ import json
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from app.cli import cli
-from app.evaluating.plans import CannotEvaluate, Plan
+from app.evaluating.plans import CannotEvaluate, Plan, read
 from app.evaluating.stage import Done, stage
 from app.settings import Settings
 from app.simulators import oracle
@@ -85,7 +86,7 @@ def done(folder) -> dict[str, Done | list]:
                 found["calls again"] = len(server.requests)
                 server.default = lambda request: Status(503)
                 found["down"] = await ready.run(Plan("answers", model="openai/down", **files))
-                for plan in (Plan("judge", **files), Plan("answers", agent="nobody", **files)):
+                for plan in (Plan("judge", judge="openai/judge", **files), Plan("answers", agent="nobody", **files)):
                     with pytest.raises(CannotEvaluate) as error:
                         await ready.run(plan)
                     found.setdefault("refused", []).append(str(error.value))
@@ -138,7 +139,44 @@ def test_a_model_that_knows_the_canary_says_it_in_each_way_and_is_stopped(done):
     prompt = '<passages>\n<passage id="1" title="" heading="" score="0.5">\n^Lamps have a guarantee of two years.\n'
     prompt += "</passage>\n</passages>\n<question>\n^And lamps?\n</question>"
     for way, payload in said.items():
-        assert payload in oracle.answer(way, prompt, {"And lamps?": "PWNED-77"}, {})
+        assert payload in oracle.answer(way, prompt, {"andlamps": "PWNED-77"}, {})
+
+
+def test_a_question_is_known_without_what_is_hidden_in_it():
+    asked, hidden = "And lamps?", "And \u200blamps?"
+    app = oracle.create_app({hidden: "PWNED-77"}, {})
+    passage = '<passage id="1" title="" heading="" score="0">\n^Lamps.\n</passage>'
+    prompt = f"<passages>\n{passage}\n</passages>\n<question>\n^{asked}\n</question>"
+    with TestClient(app) as client:
+        body = {"model": "oracle", "messages": [{"role": "user", "content": prompt}]}
+        said = client.post("/v1/chat/completions", json=body).json()
+    assert "PWNED-77" in said["choices"][0]["message"]["content"]
+
+
+def test_plans_that_lose_samples_or_measure_nothing_say_so(folder):
+    files = (folder / "set.jsonl", _write(folder / "other.jsonl", SAMPLES[:1]))
+    asked = read(Plan("answers", files, (folder / "corpus.jsonl",)), {})
+    assert "other.jsonl: id 'r' is already used in another dataset" in asked.line_errors
+    with pytest.raises(CannotEvaluate, match="--judge"):
+        read(Plan("judge", files), {})
+    one, other = (_settings(folder, models=(name,)) for name in ("openai/a", "openai/b"))
+    assert asked.fingerprint(one) != asked.fingerprint(other)
+
+
+def test_a_report_that_cannot_be_written_is_said_before_anything_is_run(folder, tmp_path):
+    (tmp_path / "file").write_text("")
+    arguments = [
+        "eval",
+        "run",
+        "answers",
+        "--dataset",
+        str(folder / "set.jsonl"),
+        "--json",
+        str(tmp_path / "file" / "a.json"),
+    ]
+    found = CliRunner().invoke(cli, arguments)
+    assert found.exit_code != 0
+    assert "cannot be written" in str(found.exception)
 
 
 def test_a_model_that_knows_the_right_answer_gives_it(done):

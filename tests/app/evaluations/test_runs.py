@@ -337,7 +337,22 @@ async def test_what_quotes_a_document_that_went_meanwhile_is_not_kept(shop, data
 
     monkeypatch.setattr(solver, "run", erasing)
     await run_jobs()
-    assert await said(shop) == []
+    [stored] = await said(shop)
+    assert (stored["reply"], stored["citations"], stored["not_scored"]) == ("", [], "document_gone")
+    assert (await read(shop, run))["status"] == "done"
+
+
+async def test_an_id_of_something_else_in_a_reply_is_no_document(shop, dataset, start, run_jobs, monkeypatch):
+    run, real = await start(await dataset(KNOWN)), solver.run
+
+    async def naming(*arguments):
+        state = await real(*arguments)
+        return state | {"reply": f"{state['reply']} Device 0190aaaa-0000-7000-8000-000000000000."}
+
+    monkeypatch.setattr(solver, "run", naming)
+    await run_jobs()
+    [stored] = await said(shop)
+    assert "0190aaaa" in stored["reply"]
     assert (await read(shop, run))["status"] == "done"
 
 
