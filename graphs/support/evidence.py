@@ -132,7 +132,8 @@ def _left_out(lines: Sequence[str], said: Said) -> list[int]:
             found.add(at - 1)
     found |= _written_to_others(lines)
     for at, line in enumerate(lines):
-        if line.endswith(":"):
+        # Lists for customers have such a line before them, too.
+        if line.endswith(":") and (_telling(line) or _is_about_words(folded(line))):
             led = {
                 after for after in range(at + 1, min(at + 1 + _LIST, len(lines))) if led_up(line, lines[after], said)
             }
