@@ -114,22 +114,29 @@ def _bar(console: Console) -> Iterator[Callable[[str, int, int], None]]:
 
 
 def _check_writable(path: Path | None) -> None:
-    """Before hours are spent on what cannot be written then."""
+    """Before hours are spent on what cannot be written then; leaves no empty report behind."""
     if path is None:
         return
-    try:
+    with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not path.exists()
         with path.open("ab"):
             pass
-    except OSError as error:
-        raise BadReport(f"{path} cannot be written: {error.strerror}.") from None
+        if is_new:
+            path.unlink()
 
 
 def _write(path: Path | None, text: Callable[[], str]) -> None:
     if path is None:
         return
-    try:
+    with _writing(path):
         path.write_bytes(text().encode("utf-8", "replace"))
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise BadReport(f"{path} cannot be written: {error.strerror}.") from None
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
 
 from evals import cache
 from evals.datasets import Sample
@@ -30,13 +31,18 @@ class Store:
         self.results = {(result.id, result.epoch): result for result in self._read()}
 
     def add(self, result: Result) -> None:
-        """Keep a result."""
+        """Keep a result; one that cannot be written, as with half of a character, counts as not scored."""
+        try:
+            line = RESULT.dump_json(result)
+        except PydanticSerializationError:
+            result = Result(result.id, result.epoch, None, not_scored="failed: its text cannot be written")
+            line = RESULT.dump_json(result)
         self.results[result.id, result.epoch] = result
         if self._path is not None:
             self._path.touch(_OWNER_ONLY)
             with self._path.open("ab") as file:
                 # A line of its own even after one that was cut in the middle.
-                file.write(b"\n" + RESULT.dump_json(result))
+                file.write(b"\n" + line)
 
     def forget(self) -> None:
         """Remove the file: the run is over."""
@@ -118,10 +124,7 @@ async def run_sample(
 
 async def _result(sample: Sample, epoch: int, solver: Solver, scorers: Collection[Scorer], seconds: float) -> Result:
     try:
-        result = await run_sample(sample, epoch, solver, scorers, seconds)
-        # What cannot be written, as half of a character, would end the run when it is stored.
-        RESULT.dump_json(result)
-        return result
+        return await run_sample(sample, epoch, solver, scorers, seconds)
     except Exception as error:
         # Of one sample: the others are worth as much without it. The text of an error may quote what was handled.
         logger.warning("a sample could not be run: %s", type(error).__name__)

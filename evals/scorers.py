@@ -16,7 +16,7 @@ from itertools import chain
 from evals.datasets import Sample
 from evals.results import Output
 from graphs.support.context import Embed
-from graphs.support.text import content, cosine, coverage, language_of, sentences, words
+from graphs.support.text import UNSPACED, content, cosine, coverage, language_of, sentences, words
 
 Scores = Mapping[str, float]
 Scorer = Callable[[Sample, Output], Awaitable[Scores]]
@@ -28,7 +28,7 @@ _SHINGLE = 8
 _OWN_WORDS = 0.5
 _ENDING = re.compile(r"\.[a-z]\w{0,4}$")
 # A letter or a digit of a script with blanks between words: the others have no word that a fact could be a part of.
-_IN_WORD = r"[^\W_\u3040-\u30ff\u3400-\u9fff\u0e00-\u0e7f]"
+_IN_WORD = rf"[^\W_{UNSPACED}]"
 
 
 def of_document(entry: str, document: str | None, title: str) -> bool:

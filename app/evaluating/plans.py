@@ -27,8 +27,6 @@ _ROOMS = (
     "ingestion",
     "vectorstore",
 )
-
-
 # What a question is answered with, where a plan does not name it.
 _MODELS = ("models", "model_api_base", "embedding_model", "hosted_embedding_model", "rerank_model", "nli_model")
 

@@ -134,7 +134,7 @@ NUMBER_WORDS = {word: number for known in NUMBER_WORDS_OF.values() for word, num
 
 # What a reply may say of its own accord: greeting, thanks, an offer of more help. Nothing in here states a fact.
 _COURTESY = """
-    apologize apologise confusion confused confusing previous response true incorrect wrong imprecise mistaken correct
+    apologize apologise confusion confused confusing
     absolutely anything ask assist assistance bye contact course day dear else feel forward further glad good
     great happy hear help helps hello hey hi hope know let message nice okay ok please pleasure question questions
     reach sorry sure team thank thanks today welcome write understand apologies reaching inquiry abend beste bitte

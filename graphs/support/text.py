@@ -11,7 +11,9 @@ from graphs.support.languages import IRREGULAR, NEGATION, STOP, SYNONYMS
 from vectorstore.words import snowball
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
-_UNSPACED = re.compile(r"[぀-ヿ㐀-鿿฀-๿]{2,}")
+# Scripts without blanks between words, as a part of a character class.
+UNSPACED = "぀-ヿ㐀-鿿฀-๿"
+_UNSPACED = re.compile(rf"[{UNSPACED}]{{2,}}")
 _BULLET = re.compile(r"^\s*(?:[-*•·–]|\d{1,2}[.)])\s+")
 _END = re.compile(r"[.!?…]+[\"'”’)\]*]*(?=\s)|[。！？]+[」』”）]*")
 _ABBREVIATION = re.compile(

@@ -92,9 +92,8 @@ def _strange(text: str, given: _Given, language: str, translated: bool, asked: f
                 if coded and not translated and not given.beside(word, topic - set(content(token, language)), language):
                     own.append(token)
                 continue
-            named = _is_stressed(token, bare[: match.start()], word in quoted, language)
-            if named and word in asked and not coded:
-                named = False
+            asked_about = word in asked and not coded
+            named = not asked_about and _is_stressed(token, bare[: match.start()], word in quoted, language)
             silent = _says_nothing(word, language) and word not in quoted and not _in_capitals(token)
             if not silent and (named or not _is_ordinary(word, language)):
                 own.append(token)

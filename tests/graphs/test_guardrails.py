@@ -104,7 +104,16 @@ def test_courtesy_states_nothing(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["It is free.", "We ship worldwide.", "Call 5 times.", "Delivery tomorrow.", "See evil.com"]
+    "text",
+    [
+        "It is free.",
+        "We ship worldwide.",
+        "Call 5 times.",
+        "Delivery tomorrow.",
+        "See evil.com",
+        "Yes, that is correct.",
+        "No, that's not true.",
+    ],
 )
 def test_a_short_claim_is_no_courtesy(text: str) -> None:
     assert not is_courtesy(text)

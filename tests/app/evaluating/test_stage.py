@@ -177,6 +177,10 @@ def test_a_report_that_cannot_be_written_is_said_before_anything_is_run(folder, 
     found = CliRunner().invoke(cli, arguments)
     assert found.exit_code != 0
     assert "cannot be written" in str(found.exception)
+    # Nor is an empty report left by a run that is refused for another reason.
+    refused = CliRunner().invoke(cli, [*arguments[:2], "judge", *arguments[3:5], "--json", str(tmp_path / "b.json")])
+    assert refused.exit_code != 0
+    assert not (tmp_path / "b.json").exists()
 
 
 def test_a_model_that_knows_the_right_answer_gives_it(done):
