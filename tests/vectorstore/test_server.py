@@ -35,8 +35,11 @@ WORDS = SparseVector((7,), (1.0,))
 KEY, PASSWORD = "key-of-the-server", "password-in-the-url"
 ALWAYS = 1_000_000
 
-# Enough tries for every fault that passes, and soon over for one that stays.
-BRIEF = Patience(read=3.0, read_try=0.4, write=3.0, write_try=0.4, failures=1000, pause=0.2)
+# A machine that stands still for seconds fails no test whose subject is not time.
+PATIENT = Patience(read=60.0, read_try=20.0, write=60.0, write_try=20.0, failures=1000, pause=0.2)
+# Soon done with an answer that is slow, and time for many tries.
+BRIEF = Patience(read=60.0, read_try=1.0, write=60.0, write_try=1.0, failures=1000, pause=0.2)
+# Soon over for a fault that stays.
 HASTY = Patience(read=0.4, read_try=0.2, write=0.4, write_try=0.2, failures=1000, pause=0.2)
 
 ANSWER_LOST: dict[str, Fault] = {
@@ -44,7 +47,7 @@ ANSWER_LOST: dict[str, Fault] = {
     "503": failed(503, "not ready", retry_after="0"),
     "429": failed(429, "Rate limit exceeded", retry_after="0"),
     "429 until a date": failed(429, "Rate limit exceeded", retry_after="Wed, 21 Oct 2015 07:28:00 GMT"),
-    "slow": Slow(0.6),
+    "slow": Slow(1.5),
     "cut before": Cut(executed=False),
     "cut after": Cut(executed=True),
     "half a body": Half(),
@@ -60,7 +63,7 @@ def chunks(count: int, first: int = 1000) -> list[ChunkVectors]:
     ]
 
 
-def client(url: str, patience: Patience = BRIEF, **options: Any) -> ServerIndex:
+def client(url: str, patience: Patience = PATIENT, **options: Any) -> ServerIndex:
     return ServerIndex(url, 4, transport=httpx.AsyncHTTPTransport(), patience=patience, **options)
 
 
@@ -69,7 +72,7 @@ async def connect(qdrant_url: str) -> AsyncIterator[Callable[..., ServerIndex]]:
     """Make clients of the server."""
     made: list[ServerIndex] = []
 
-    def make(patience: Patience = BRIEF, **options: Any) -> ServerIndex:
+    def make(patience: Patience = PATIENT, **options: Any) -> ServerIndex:
         made.append(client(qdrant_url, patience, **options))
         return made[-1]
 
@@ -107,7 +110,10 @@ async def stored(index: ServerIndex) -> None:
 
 
 @pytest.mark.parametrize("fault", ANSWER_LOST)
-async def test_fault_that_passes_is_not_noticed(index: ServerIndex, qdrant: FakeQdrant, fault: str) -> None:
+async def test_fault_that_passes_is_not_noticed(
+    connect: Callable[..., ServerIndex], qdrant: FakeQdrant, fault: str
+) -> None:
+    index = connect(BRIEF)
     await stored(index)
     for name, call in CALLS.items():
         requests = len(qdrant.requests)
@@ -212,8 +218,9 @@ async def test_write_that_is_not_applied_yet_is_done_again(index: ServerIndex, q
 @pytest.mark.parametrize("after", ["100", "Fri, 31 Dec 2049 23:59:59 GMT"])
 @pytest.mark.parametrize("status", [429, 503])
 async def test_longer_pause_than_there_is_time_for_is_not_cut_short(
-    index: ServerIndex, qdrant: FakeQdrant, status: int, after: str
+    connect: Callable[..., ServerIndex], qdrant: FakeQdrant, status: int, after: str
 ) -> None:
+    index = connect(Patience(read=3.0, read_try=3.0))
     qdrant.fault(failed(status, "Rate limit exceeded", retry_after=after), times=ALWAYS)
 
     with pytest.raises(VectorStoreUnavailable):
@@ -432,7 +439,7 @@ async def test_page_that_is_not_qdrant_s_is_no_empty_collection(index: ServerInd
 
 async def test_model_of_another_dimension_is_told_apart(qdrant_url: str, index: ServerIndex) -> None:
     await stored(index)
-    other = ServerIndex(qdrant_url, 3, transport=httpx.AsyncHTTPTransport(), patience=BRIEF)
+    other = ServerIndex(qdrant_url, 3, transport=httpx.AsyncHTTPTransport(), patience=PATIENT)
 
     assert await index.usable(TENANT)
     assert await other.usable(OTHER_TENANT)
@@ -451,7 +458,7 @@ async def test_model_of_another_dimension_is_told_apart(qdrant_url: str, index: 
 async def test_check_names_what_is_wrong(
     connect: Callable[..., ServerIndex], qdrant: FakeQdrant, caplog: pytest.LogCaptureFixture
 ) -> None:
-    index = connect()
+    index = connect(BRIEF)
     assert await index.check() is None
 
     qdrant.version = "1.9.7"
@@ -469,7 +476,7 @@ async def test_check_names_what_is_wrong(
         assert "Something other than a Qdrant server" in (await index.check() or "")
     for fault, said in (
         (failed(500, "x"), "(error 500)"),
-        (Slow(1), "(no answer in time)"),
+        (Slow(1.5), "(no answer in time)"),
         (Cut(executed=False), "(no connection)"),
     ):
         qdrant.fault(fault)
