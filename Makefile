@@ -83,6 +83,9 @@ bench-search: $(VENV)/.dev ## Measure how fast a search is as chunks and tenants
 bench-guardrails: $(VENV)/.dev ## Measure what the guardrails add to a turn: OUT=file takes the JSON
 	@$(PYTHON) -m bench.guardrails $(OUT)
 
+bench-grounding: $(VENV)/.dev ## Measure which right and wrong answers groundedness lets through: OUT=file takes the JSON
+	@$(PYTHON) -m bench.grounding $(OUT)
+
 evals: $(VENV)/.dev ## Measure answers, refusals and attacks on the fixed suites: OUT=file takes the JSON, DATA=folder adds public sets, LIMIT=20 is a short run
 	@$(PYTHON) -m bench.evals $(OUT) $(if $(DATA),--data "$(DATA)") $(if $(LIMIT),--limit $(LIMIT))
 

@@ -172,7 +172,7 @@ YOUR_REPLY = foldable(
 _ASSISTANT = (
     r"(?:ai|a\.i\.|ais|ai assistants?|assistants?|virtual assistants?|chat ?bots?|bots?|llms?|language models?|"
     r"ai (?:model|agent|system)s?|gpt|chatgpt|the model|automated (?:agent|assistant|system)s?|large language models?|"
-    r"support (?:ai|bot)s?|ki|ki-assistent\w*|ki-modell\w*|ki-system\w*|sprachmodell\w*|ia|asistente(?: virtual| de ia)?|"
+    r"support (?:ai|bot)s?|ki|ki-assistent\w*|ki-modell\w*|ki-system\w*|sprachmodell\w*|ia|asistente(?: virtual| de ia)?|assistente(?: virtual\w*)?|assistenten?|"
     r"modelo de lenguaje|modele de langage|modello linguistico|modelo de linguagem|taalmodel|ai-assistent\w*|ии|ии-ассистент\w*|"
     r"ассистент\w*|нейросет\w*|бот\w*|чат-бот\w*|помощник\w*|ші|ші-асистент\w*|помічник\w*|helper|asystent\w*(?: ai)?|model jezykowy|yapay zeka\w*|asistan\w*|"
     r"artificial intelligences?|kunstliche intelligenz|inteligencia artificial|intelligence artificielle|intelligenza artificiale|"
@@ -184,7 +184,8 @@ ADDRESSED = foldable(
     rf"инструкция|увага|інструкція|uwaga|dikkat|уважаем\w*|дорог\w*|шановн\w*|любий|querid\w*|estimad\w*|cher\w*|car[oa]|lieber|szanown\w*|drog\w*|sayin|to|para|pour|per|voor|для|dla)[ ,:!-]*){{0,3}}"
     rf"(?:(?:to|for|the|all|any|every|an|alle|den|die|das|to:|fur|a|al|la|el|os|o|tous|aux|les|le|l'|il|gli|de|het|todos|los|tutti|"
     rf"всіх|усіх|всех|wszystkich|automat\w+|автомат\w+|virtu\w+|digital\w*)[ ,:'-]*){{0,3}}"
-    rf"\b{_ASSISTANT}(?: (?:reading|processing|that reads|who reads|answering|handling|summari[sz]ing)[^:,.]{{0,40}})?\s*[:,!—–-](?:\s|$)|"
+    rf"\b{_ASSISTANT}(?:,? (?:reading|processing|that reads|who reads|answering|handling|summari[sz]ing|que|qui|che|der|die|ktor\w+|которы\w+|який|що)\b[^:,.]{{0,40}})?"
+    r"\s*(?:[:!—–-]|,(?! (?:que|qui|che|der|die)\b))(?:\s|$)|"
     rf"\b(?:note|attention|instructions?|message|reminder|notice|memo|directive)s? (?:to|for) (?:the |any |all |an |every )?{_ASSISTANT}\b|"
     rf"\b(?:if|when|as|since|because) (?:you are|you're|you, the) (?:an? |the )?{_ASSISTANT}\b|\byou,? (?:the |an? )?{_ASSISTANT},? "
     rf"(?:must|should|shall|will|are|have)\b|\b(?:the |any |all |an |every |our )?{_ASSISTANT} (?:\w+ |(?:that |who |which )?(?:is |are )?(?:read|process|summari[sz]|answer|us|see|handl|index)\w* (?:\w+ ){{0,3}})?(?:must|should|shall|"

@@ -13,6 +13,7 @@ Nor do examples of talks and letters, and what stands beside a line about the wo
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -78,8 +79,9 @@ def evidence(passages: Sequence[Passage], drafted: Sequence[CitedSentence], aske
             kept.append(passage)
             continue
         lines, said = units(passage.text), Said.of(reply, asked, passage.whole)
-        out = [*_talked(passage.text), *(lines[at] for at in _left_out(lines, said))]
-        out = _with_rows(passage.text, list(dict.fromkeys(out)))
+        # As often as one of the two finds it: a closing that all examples have stands there again and again.
+        out = list((Counter(_talked(passage.text)) | Counter(lines[at] for at in _left_out(lines, said))).elements())
+        out = _with_rows(passage.text, out)
         labels = [label for label in (passage.title, passage.heading) if _is_no_support(label, said)]
         left_out += [*out, *labels]
         kept.append(

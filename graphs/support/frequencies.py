@@ -20,6 +20,11 @@ def _frequencies(language: str) -> dict[str, float]:
     return {word: log10(share) + 9 for word, share in get_frequency_dict(language, "small").items()}
 
 
+def is_listed(language: str) -> bool:
+    """Whether the frequencies of a language's words are known."""
+    return bool(_frequencies(language))
+
+
 def begins_known(word: str, language: str) -> bool:
     """Whether a long word begins as one that is on the list: a form of it, or a compound."""
     return len(word) > _BEGINNING and word[:_BEGINNING] in _beginnings(language)

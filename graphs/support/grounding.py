@@ -1,16 +1,27 @@
-"""How well passages support a reply: by shared words and by the closeness of sentence vectors, sentence by sentence."""
+"""How well passages support a reply, sentence by sentence: by what a sentence says beyond them, and by vectors.
+
+The score is the probability that all of a sentence is in the passages, by a logistic model of two features: the
+`graphs.support.novelty` of its words, and the cosine of its vector and that of the sentence it is closest to there.
+`make bench-grounding` fits the model, and tells how well it tells right answers from others. Words and vectors know
+little of who does what to whom: what is turned around in words of the passages' own is only found in a near copy. An
+NLI model or a judge is for that.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import exp
 
 from graphs.support.citations import CitedSentence
 from graphs.support.context import Embed
 from graphs.support.facts import invented
 from graphs.support.languages import COURTESY
+from graphs.support.novelty import novelty
 from graphs.support.records import Passage
 from graphs.support.text import content, cosine, coverage, language_of, negated, sentences, topic_words
 
 Vectors = Mapping[str, Sequence[float]]
+# Of the logistic model; the default embedding model's cosines.
+BIAS, NOVELTY, CLOSENESS = -0.252, -0.268, 2.901
 _COPIED = 0.75
 _FLIPPED = 0.2
 _ROUNDING = 1e-6
@@ -18,12 +29,17 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """What stands behind one sentence: a score in 0..1, what it makes up, and its best source by passage number."""
+    """What stands behind one sentence: a score in 0..1, what it makes up, and its best source by passage number.
+
+    `novelty` and `closeness` are what the score was told by; there is no novelty if words cannot be compared.
+    """
 
     sentence: CitedSentence
     score: float
     quotes: dict[int, tuple[float, str]]
     invented: list[str]
+    novelty: float | None = None
+    closeness: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +51,20 @@ class _Claim:
     language: str
     sources: Mapping[int, Sequence[tuple[str, float]]]
     whole: str
+    novelty: float | None
 
     def alike(self, source: str, shared: float, vectors: Vectors) -> float:
         """How much a source says the same, by words and meaning; by meaning alone if no word can be shared."""
-        close = max(0.0, cosine(vectors[self.sentence.text], vectors[source]))
+        close = self.closeness(source, vectors)
         return (shared + close) / 2 if self.needed else close
+
+    def closeness(self, source: str, vectors: Vectors) -> float:
+        """The cosine of the claim and a source, 0..1."""
+        return max(0.0, cosine(vectors[self.sentence.text], vectors[source]))
+
+    def probability(self, close: float) -> float:
+        """That it is all in the passages, if the closest source is so `close`; by meaning alone as in `alike`."""
+        return close if self.novelty is None else 1 / (1 + exp(-(BIAS + NOVELTY * self.novelty + CLOSENESS * close)))
 
     def at_most(self, shared: float) -> float:
         """What `alike` cannot exceed, whatever the source means."""
@@ -71,8 +96,9 @@ def _claims(drafted: Sequence[CitedSentence], passages: Sequence[Passage]) -> li
 
 def _claim(sentence: CitedSentence, cited: Sequence[int], passages: Sequence[Passage], language: str) -> _Claim:
     own = {number: passages[number - 1] for number in _own(sentence, cited)}
+    text = sentence.text
     # Across languages words do not meet; a multilingual embedder's vectors do.
-    needed = [] if language_of(sentence.text) not in ("", language) else content(sentence.text, language)
+    needed = [] if language_of(text) not in ("", language) else content(text, language)
     sources = {
         number: [
             (source, coverage(needed, content(source, language)))
@@ -81,7 +107,9 @@ def _claim(sentence: CitedSentence, cited: Sequence[int], passages: Sequence[Pas
         ]
         for number, passage in own.items()
     }
-    return _Claim(sentence, needed, language, sources, "\n".join(_whole(passage) for passage in own.values()))
+    whole = "\n".join(passage.whole for passage in own.values())
+    new = novelty(text, whole, language) if needed else None
+    return _Claim(sentence, needed, language, sources, whole, new)
 
 
 def _undecided(claim: _Claim, vectors: Vectors) -> Iterator[str]:
@@ -113,16 +141,19 @@ def _own(sentence: CitedSentence, cited: Sequence[int]) -> list[int]:
 
 def _support(claim: _Claim, vectors: Vectors) -> Support:
     best = {number: _best(claim, sources, vectors) for number, sources in claim.sources.items()}
-    score = max((score for score, _ in best.values()), default=0.0)
-    # The root leaves a good paraphrase alone and still sinks a sentence with a subject the passages do not have.
-    score *= coverage(claim.needed, content(claim.whole, claim.language)) ** 0.5
-    return Support(claim.sentence, score, best, invented(claim.sentence.text, claim.whole))
+    quotes = {number: (score, source) for number, (score, source, _) in best.items()}
+    _, source, turned = max(best.values(), key=lambda found: found[0], default=(0.0, "", False))
+    close = claim.closeness(source, vectors) if source else 0.0
+    score = 0.0 if not source else _FLIPPED if turned else claim.probability(close)
+    return Support(claim.sentence, score, quotes, invented(claim.sentence.text, claim.whole), claim.novelty, close)
 
 
-def _best(claim: _Claim, sources: Sequence[tuple[str, float]], vectors: Vectors) -> tuple[float, str]:
+def _best(claim: _Claim, sources: Sequence[tuple[str, float]], vectors: Vectors) -> tuple[float, str, bool]:
+    """The source that is most alike: how much, its text, and whether it says the opposite."""
     scored = [(claim.alike(*source, vectors), source[0]) for source in sources if _is_known(claim, source[0], vectors)]
     score, best = max(scored, key=lambda pair: pair[0], default=(0.0, ""))
-    return (_FLIPPED if _turned(claim.needed, claim.sentence.text, best, claim.language) else score), best
+    turned = _turned(claim.needed, claim.sentence.text, best, claim.language)
+    return (_FLIPPED if turned else score), best, turned
 
 
 def _turned(needed: Sequence[str], text: str, source: str, language: str) -> bool:
@@ -130,7 +161,3 @@ def _turned(needed: Sequence[str], text: str, source: str, language: str) -> boo
     given = content(source, language)
     copied = bool(needed) and min(coverage(needed, given), coverage(given, needed)) >= _COPIED
     return copied and negated(text, language) != negated(source, language)
-
-
-def _whole(passage: Passage) -> str:
-    return f"{passage.title}\n{passage.heading}\n{passage.text}"

@@ -166,6 +166,20 @@ _NEGATION = {
 }
 NEGATION = {language: frozenset(block.split()) for language, block in _NEGATION.items()}
 
+# Words that make a statement go for every case, which is a promise where the source does not.
+_SWEEPING = """
+    always anytime anybody anyone anywhere every everybody everyone everywhere whatever whenever wherever whichever
+    guarantee guaranteed guarantees automatically regardless unlimited instantly free
+    immer jederzeit überall beliebig beliebige garantiert automatisch unbegrenzt kostenlos gratis egal sofort
+    siempre cualquier cualquiera garantizado automáticamente ilimitado toujours chaque partout n'importe garanti
+    automatiquement illimité gratuit gratuitement sempre qualsiasi ogni ovunque garantito automaticamente illimitato
+    gratuito gratuitamente qualquer garantido ilimitado grátis altijd elke elk iedere ieder overal gegarandeerd
+    onbeperkt всегда любой любое любые каждый везде бесплатно гарантируем автоматически завжди будь-який кожен всюди
+    безкоштовно гарантуємо автоматично zawsze każdy każda każde każdego wszędzie gwarantujemy automatycznie bezpłatnie
+    her zaman herkes ücretsiz otomatik sınırsız
+"""
+SWEEPING = frozenset(_SWEEPING.split())
+
 # English words that customers and help pages use for the same thing, as stems; the first stands for all.
 _SYNONYMS = """
     refund reimburs

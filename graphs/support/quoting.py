@@ -11,6 +11,7 @@ from itertools import islice
 
 from graphs.support.normalising import folded
 from graphs.support.text import content, language_of, words
+from graphs.support.urls import without_addresses
 
 _QUOTES = {'"': '"', "“": '”"', "„": '“”"', "«": "»", "»": "«", "「": "」", "『": "』", "‘": "’", "'": "'"}
 _THAT = r"\b(?:that|dass|que|che|dat|что|чтобы|що|щоб|że|ze|żeby|aby|diye)\b|\bqu['’]"
@@ -19,7 +20,7 @@ _WORD = (
     r"zdanie|kelimesi\w*|sözü\w*)\s+(?=\w)"
 )
 _BEGINS = re.compile(
-    rf"(?P<quote>[\"“„«»「『‘]|(?<!\w)'(?=\w))|(?P<colon>[:：]\s+|→|=>)|\s[–—-]\s|(?P<word>{_WORD})|{_THAT}",
+    rf"(?P<quote>[\"“„«»「『‘]|(?<!\w)'(?=\w))|(?P<colon>[:：]\s+|→|=>)|\s[–—-]\s(?!\d)|(?P<word>{_WORD})|{_THAT}",
     re.IGNORECASE,
 )
 _STOPS, _CLAUSES = re.compile(r"[;,]\s"), re.compile(r"[.,;:!?(]\s|\s[–—-]\s")
@@ -28,7 +29,7 @@ _QUOTED, _LED = 0.34, 0.25
 _FEW, _LEAST = 3, 2
 # Characters of what is quoted, and on each side of it, which bounds the time.
 _MOST = 400
-_PART, _CLAUSE = 0.6, 0.75
+_PART, _CLAUSE, _LABEL = 0.6, 0.75, 0.34
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def _ends(line: str, match: re.Match[str]) -> list[int]:
 def _is_bare(quoted: str, rest: str, before: str, least: float, said: Said) -> bool:
     """Whether the reply has the quoted words, all or most of them in a row, and too little of the rest.
 
-    The clause just `before` is enough: "reply “yes” to keep it".
+    The clause just `before` is enough: "reply “yes” to keep it"; and so is what was asked about: "Express: 9 €".
     """
     whole = joined(quoted)
     spoken = whole.split()
@@ -92,7 +93,10 @@ def _is_bare(quoted: str, rest: str, before: str, least: float, said: Said) -> b
     if len(spoken) < _FEW and (whole in said.asked or said.whole.count(whole) > 1):
         return False
     own = {*content(quoted, said.language), *said.topic}
-    lead = set(content(rest, said.language)) - own
+    label = set(content(before, said.language))
+    if len(label & (said.given | said.topic)) >= _LABEL * max(len(label), 1):
+        return False
+    lead = set(content(without_addresses(rest), said.language)) - own
     clause = set(content(_CLAUSES.split(before.rstrip(" :：,"))[-1], said.language)) - own
     return (
         len(lead) >= _LEAST

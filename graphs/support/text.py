@@ -17,10 +17,13 @@ _UNSPACED = re.compile(rf"[{UNSPACED}]{{2,}}")
 _BULLET = re.compile(r"^\s*(?:[-*•·–]|\d{1,2}[.)])\s+")
 _END = re.compile(r"[.!?…]+[\"'”’)\]*]*(?=\s)|[。！？]+[」』”）]*")
 _ABBREVIATION = re.compile(
-    r"(?:^|[\s(])(?:[^\W\d_]|e\.g|i\.e|z\.\s?b|d\.h|u\.a|bzw|ca|dr|mr|mrs|ms|st|no|nr|vs|approx|tel|abs|inkl|p\.ej|sr|sra|"
+    r"(?:^|[\s(])(?:[^\W\d_]|e\.g|i\.e|z\.\s?b|d\.h|u\.a|bzw|ca|dr|mr|mrs|ms|st|nr|vs|approx|tel|abs|inkl|p\.ej|sr|sra|"
     r"dra|prof|mme|mlle|sig|dott|hr|fr|ing|т\.е|т\.д|ул|г|грн|руб)\.$",
     re.IGNORECASE,
 )
+# "No. 5" has a number after it; "Sadly no." is an answer.
+_NUMBER = re.compile(r"(?:^|[\s(])no\.$", re.IGNORECASE)
+_DIGIT = re.compile(r"\s*\d").match
 _MONTHS = "Jan|Feb|Mär|Apr|Mai|Jun|Jul|Aug|Sep|Okt|Nov|Dez"
 _WRAP = 60
 _SHARED, _KIN = 5, 0.8
@@ -33,12 +36,17 @@ def sentences(text: str) -> list[str]:
         start = 0
         for end in _END.finditer(block):
             piece = block[start : end.end()].strip()
-            if end.group() == "." and (_ABBREVIATION.search(piece) or _ordinal(piece, block[end.end() :])):
+            if end.group() == "." and _is_within(piece, block[end.end() :]):
                 continue
             found.append(piece)
             start = end.end()
         found.append(block[start:].strip())
     return [piece for piece in found if piece]
+
+
+def _is_within(before: str, after: str) -> bool:
+    """Whether a full stop is not the end of a sentence, but that of an abbreviation or an ordinal."""
+    return bool(_ABBREVIATION.search(before) or _ordinal(before, after) or (_NUMBER.search(before) and _DIGIT(after)))
 
 
 def _ordinal(before: str, after: str) -> bool:
@@ -135,7 +143,8 @@ def related(stem: str, given: Collection[str]) -> float:
         return 1.0
     if len(stem) < _SHARED or any(map(str.isdigit, stem)):
         return 0.0
-    return _KIN if any(_akin(stem, other) for other in given) else 0.0
+    head = stem[:_SHARED]
+    return _KIN if any(other.startswith(head) and _akin(stem, other) for other in given) else 0.0
 
 
 def _akin(one: str, other: str) -> bool:

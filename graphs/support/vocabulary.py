@@ -19,7 +19,10 @@ _ORDINARY = 3.0
 _TOKEN = re.compile(r"[^\W_](?:[\w'’-]*[^\W_])?")
 _QUOTED = re.compile(r"[\"“”«»„「『]([^\"“”«»„」』\n]{1,80})[\"“”«»」』]")
 _CAPITALS, _LONG, _QUOTE_WORDS, _BESIDE = 3, 30, 4, 2
-_START = re.compile(r"(?:^|[.!?…:;\n(\"“„«]|[-•*·–]\s)\s*$")
+_FIRST_PERSON = re.compile(r"I(?:['’][a-z]{1,2})?")
+# "12-year-old": `graphs.support.facts` looks after its number.
+_COUNTED = re.compile(r"\d{1,3}(?:-[a-z]+){1,2}")
+_START = re.compile(r"(?:^|[.!?¡¿…:;\n(\"“„«]|[-•*·–]\s)\s*$")
 _OTHER_MARKS = re.compile(r"[<>{}\\^~`|=]|\[\w|\]\(|[\u2500-\u27bf\U0001f000-\U0001faff]{4,}")
 
 
@@ -87,7 +90,7 @@ def _strange(text: str, given: _Given, language: str, translated: bool, asked: f
         for word in words(token):
             if word.isdigit():
                 continue
-            coded = _in_capitals(token) or (any(map(str.isdigit, token)) and any(map(str.isalpha, token)))
+            coded = _in_capitals(token) or (_has_digits(token) and any(map(str.isalpha, token)))
             if given.has(word, language):
                 if coded and not translated and not given.beside(word, topic - set(content(token, language)), language):
                     own.append(token)
@@ -106,13 +109,12 @@ def _says_nothing(word: str, language: str) -> bool:
 
 def _is_stressed(token: str, before: str, quoted: bool, language: str) -> bool:
     """Whether a word stands out: in capitals, in quotes, with digits inside, or as a name within a sentence."""
-    named = (
-        token[0].isupper()
-        and language != "de"
-        and token not in ("I", "I'm", "I’m", "I'll")
-        and not _START.search(before)
-    )
-    return named or quoted or _in_capitals(token) or any(map(str.isdigit, token)) or len(token) > _LONG
+    named = token[0].isupper() and language != "de" and not _FIRST_PERSON.fullmatch(token) and not _START.search(before)
+    return named or quoted or _in_capitals(token) or _has_digits(token) or len(token) > _LONG
+
+
+def _has_digits(token: str) -> bool:
+    return any(map(str.isdigit, token)) and not _COUNTED.fullmatch(token)
 
 
 def _in_capitals(token: str) -> bool:

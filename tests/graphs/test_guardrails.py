@@ -48,10 +48,11 @@ async def test_what_the_passages_say_is_grounded(draft: str) -> None:
     [
         "You can return any item within 60 days of delivery [1].",
         "You cannot return any item within 30 days of delivery [1].",
-        "We refund the money to your PayPal account at once [3].",
+        "Refunds are sent to your PayPal account through our partner bank in Dublin [3].",
         "We pay refunds within four working days [3].",
         "Delivery is always free for new customers [2].",
-        "We offer same-day delivery in Paris [2].",
+        "A courier brings your order by bicycle, even in the mountains [2].",
+        "Returns are always free [1].",
         "Our founder was born in Vienna and likes chocolate [1].",
         "Standard delivery costs £4.50 [4].",
         "Standard delivery costs £4.50 [2]. Call us on +44 20 7946 0999 [2].",

@@ -37,6 +37,13 @@ def test_odd_words_codes_and_what_stands_out_do(reply: str, odd: list[str]) -> N
     assert _found(reply) == odd
 
 
+def test_short_forms_ages_and_a_spanish_beginning_are_no_names_and_no_codes() -> None:
+    assert _found("For breakage I'd bring the receipt to the shop.") == []
+    assert _found("A 12-year-old needs the receipt.") == []
+    assert _found("Frames have a guarantee of two years, 12-zorblax.") == ["12-zorblax"]
+    assert strange(["¡Claro que sí!"], ["El envío cuesta 3 euros."], "", "es", False) == []
+
+
 def test_a_name_that_was_asked_about_may_be_repeated_but_not_a_code_or_an_odd_word() -> None:
     assert _found("In Edinburgh the receipt is enough.", "I live in Edinburgh, do you repair frames?") == []
     assert _found("In Edinburgh the receipt is enough.") == ["Edinburgh"]
