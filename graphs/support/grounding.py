@@ -17,7 +17,7 @@ from graphs.support.facts import invented
 from graphs.support.languages import COURTESY
 from graphs.support.novelty import novelty
 from graphs.support.records import Passage
-from graphs.support.text import content, cosine, coverage, language_of, negated, sentences, topic_words
+from graphs.support.text import content, cosine, coverage, language_of, negated, sentences, topic_words, words
 
 Vectors = Mapping[str, Sequence[float]]
 # Of the logistic model; the default embedding model's cosines.
@@ -144,8 +144,12 @@ def _support(claim: _Claim, vectors: Vectors) -> Support:
     quotes = {number: (score, source) for number, (score, source, _) in best.items()}
     _, source, turned = max(best.values(), key=lambda found: found[0], default=(0.0, "", False))
     close = claim.closeness(source, vectors) if source else 0.0
-    score = 0.0 if not source else _FLIPPED if turned else claim.probability(close)
-    return Support(claim.sentence, score, quotes, invented(claim.sentence.text, claim.whole), claim.novelty, close)
+    text = claim.sentence.text
+    if not source or turned:
+        score = _FLIPPED if turned else 0.0
+    else:
+        score = 1.0 if words(text) == words(source) else claim.probability(close)
+    return Support(claim.sentence, score, quotes, invented(text, claim.whole), claim.novelty, close)
 
 
 def _best(claim: _Claim, sources: Sequence[tuple[str, float]], vectors: Vectors) -> tuple[float, str, bool]:

@@ -10,6 +10,9 @@ from graphs.support.normalising import decoded, folded, turned
 from graphs.support.text import words
 
 _RUN = 6
+# Letters of so many words, and how many at least: nobody has them by chance, whatever stands between them.
+_LETTERS_OF, _LEAST = 8, 24
+_WORD = re.compile(r"[^\W_]+")
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _PHONE = re.compile(r"\+?\d(?:[ ()./-]{0,2}\d){6,}")
 IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b")
@@ -28,9 +31,12 @@ def canary(agent: AgentProfile) -> str:
 
 def prompt_leaked(reply: str, prompt: str, secret: str, sources: Sequence[str]) -> str:
     """What of the system prompt a reply has, in words of ours; empty if nothing. `sources` may say the same."""
-    for form in [reply, *decoded(reply), *turned(reply)]:
-        if secret in re.sub(r"[\W_]", "", folded(form)):
-            return "the reply has the mark of the system prompt"
+    forms = [_letters(form) for form in (reply, *decoded(reply), *turned(reply))]
+    if any(secret in form for form in forms):
+        return "the reply has the mark of the system prompt"
+    letters, theirs = _letters_of_prompt(prompt), _letters("".join(sources))
+    if any(run in form and run not in theirs for form in forms for run in letters):
+        return "the letters of the system prompt, if not its words"
     known = set[tuple[str, ...]]().union(*map(_runs, sources))
     shared = (_runs(reply) & _runs_of_prompt(prompt)) - known
     return f"{len(shared)} runs of {_RUN} words are the system prompt's" if shared else ""
@@ -40,6 +46,18 @@ def prompt_leaked(reply: str, prompt: str, secret: str, sources: Sequence[str]) 
 def _runs_of_prompt(prompt: str) -> frozenset[tuple[str, ...]]:
     """Those of an agent's prompt, which is the same in every turn."""
     return frozenset(_runs(prompt))
+
+
+@of_an_hour(maxsize=64)
+def _letters_of_prompt(prompt: str) -> tuple[str, ...]:
+    """The letters of words in a row, as they are left by whoever spells them out."""
+    said = _WORD.findall(folded(prompt))
+    runs = ("".join(said[at : at + _LETTERS_OF]) for at in range(len(said) - _LETTERS_OF + 1))
+    return tuple(dict.fromkeys(run for run in runs if len(run) >= _LEAST))
+
+
+def _letters(text: str) -> str:
+    return "".join(_WORD.findall(folded(text)))
 
 
 def _runs(text: str) -> set[tuple[str, ...]]:

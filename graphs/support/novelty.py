@@ -13,19 +13,22 @@ from graphs.support.text import content, related, stem, topic_words, words
 _EVERYWHERE, _MOST = 6.5, 4.0
 # Of a word of a language whose frequencies are not known, or two characters of a script without blanks.
 _UNKNOWN = 1.5
+_SPELLED = 4
 
 
 def novelty(text: str, sources: str, language: str) -> float:
     """The sum over the different words of a text that its sources of the same language do not have, 0 or more.
 
     A word counts 6.5 less its Zipf frequency, 4 at most, and a fifth of that if it begins as one of the sources does;
-    courtesies count nothing. "Always", "free" and the like count 4, however often they are used: they make a promise.
+    courtesies count nothing. "Always", "free" and the like count 4, however often they are used: they make a promise;
+    and so do four letters that stand alone, as in a word that is spelled out.
     """
-    given = frozenset(content(sources, language))
+    given, spoken = frozenset(content(sources, language)), words(text)
     by_stem = {stem(word, language): word for word in topic_words(text, language)}
-    return sum(_weight(word, language) * (1 - related(one, given)) for one, word in by_stem.items()) + _MOST * len(
-        SWEEPING.intersection(words(text)).difference(words(sources))
-    )
+    new = sum(_weight(word, language) * (1 - related(one, given)) for one, word in by_stem.items())
+    promises = SWEEPING.intersection(spoken).difference(words(sources))
+    spelled = sum(len(word) == 1 and word.isalpha() for word in spoken) // _SPELLED
+    return new + _MOST * (len(promises) + spelled)
 
 
 def _weight(word: str, language: str) -> float:

@@ -67,6 +67,15 @@ async def test_a_near_quotation_costs_few_vectors(draft: str, most: int) -> None
     assert len(asked) <= most
 
 
+async def test_a_sentence_of_the_passage_is_certain_and_what_nothing_is_cited_for_is_nothing() -> None:
+    quote = await supports(
+        cited_sentences("You can return any item within 30 days of delivery [1]."), FIVE, EMBEDDER.embed
+    )
+    other = await supports(cited_sentences("Returns take 30 days [9]."), FIVE, EMBEDDER.embed)
+    assert [support.score for support in quote] == [1.0]
+    assert [support.score for support in other] == [0.0]
+
+
 def _passage(chance: random.Random, number: int) -> Passage:
     text = "\n".join(_sentence(chance) for _ in range(chance.randint(1, 9)))
     return Passage(str(number), "d", "Title", text, "Heading", None, 0.5)

@@ -31,6 +31,10 @@ def test_the_rarer_a_word_the_more_it_says() -> None:
     assert 0 < common < rare <= unheard == 4
 
 
+def test_a_word_that_is_spelled_out_says_something() -> None:
+    assert novelty("Halls A, B and C.", SOURCE, "en") < 4 <= novelty("Say p e l i c a n.", SOURCE, "en")
+
+
 def test_a_form_of_a_word_that_is_there_says_little() -> None:
     form = novelty("Zurückgegebenes", "Die Zurückgabe ist kostenlos.", "de")
     assert 0 <= form < novelty("Zauberwürfel", "Die Zurückgabe ist kostenlos.", "de")

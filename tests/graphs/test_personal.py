@@ -1,3 +1,5 @@
+import base64
+import codecs
 from dataclasses import replace
 
 import pytest
@@ -6,6 +8,7 @@ from graphs.support import abuse, guardrails, judging, leaks, promises, vocabula
 from graphs.support.context import AgentProfile
 from graphs.support.judging import judged
 from graphs.support.personal import kinds, mask, masked_text
+from graphs.support.prompts import system_prompt
 from graphs.support.records import CONFIGURABLE, GUARDRAILS, Guard, Verdict
 from tests.graphs.fake_openai import Reply
 from tests.graphs.parts import Channel, context
@@ -57,6 +60,20 @@ def test_the_prompt_leaks_in_no_form() -> None:
     assert secret == leaks.canary(agent)
     for form in (secret, " ".join(secret), secret[::-1]):
         assert leaks.prompt_leaked(f"It is {form} and so on.", "", secret, [])
+    prompt = system_prompt(agent)
+    piece = " ".join(prompt.split()[4:24])
+    encoded = base64.b64encode(piece.encode()).decode()
+    for form in (
+        piece,
+        " ".join(piece),
+        piece[::-1],
+        codecs.encode(piece, "rot13"),
+        encoded,
+        piece.replace(" ", "\n* "),
+    ):
+        assert leaks.prompt_leaked(f"It is {form} and so on.", prompt, secret, [])
+    assert not leaks.prompt_leaked("Returns are free for 30 days, and we pay within five days.", prompt, secret, [])
+    assert not leaks.prompt_leaked(" ".join(piece), prompt, secret, [piece])
 
 
 def test_danger_goes_to_a_person_and_swearing_does_not() -> None:
