@@ -1,9 +1,13 @@
 """How often words are used (`wordfreq`, Speer 2022), on the Zipf scale: 4.5 is 30 times in a million words."""
 
+from bisect import bisect_left
 from functools import lru_cache
 from math import log10
 
 _BEGINNING = 6
+# The letters of an ending at most, and the languages whose words are put together of others.
+_ENDINGS, _ENDING = {"en": 3, "fr": 4, "es": 4, "it": 4, "pt": 4}, 5
+_COMPOUNDING = ("de", "nl")
 
 
 def frequency(word: str, language: str) -> float:
@@ -26,10 +30,19 @@ def is_listed(language: str) -> bool:
 
 
 def begins_known(word: str, language: str) -> bool:
-    """Whether a long word begins as one that is on the list: a form of it, or a compound."""
-    return len(word) > _BEGINNING and word[:_BEGINNING] in _beginnings(language)
+    """Whether a long word is a form of a listed one, all but its ending; or a compound, where these are usual.
+
+    A made-up word of two others ("velvetcrow") is none in English.
+    """
+    if len(word) <= _BEGINNING:
+        return False
+    ending = len(word) if language in _COMPOUNDING else _ENDINGS.get(language, _ENDING)
+    beginning = word[: max(_BEGINNING, len(word) - ending)]
+    listed = _in_order(language)
+    at = bisect_left(listed, beginning)
+    return at < len(listed) and listed[at].startswith(beginning)
 
 
 @lru_cache(maxsize=12)
-def _beginnings(language: str) -> frozenset[str]:
-    return frozenset(word[:_BEGINNING] for word in _frequencies(language) if len(word) >= _BEGINNING)
+def _in_order(language: str) -> list[str]:
+    return sorted(word for word in _frequencies(language) if len(word) >= _BEGINNING)

@@ -27,6 +27,7 @@ def test_ordinary_words_need_no_passage(reply: str) -> None:
     ("reply", "odd"),
     [
         ("Frames have a guarantee of two years zorblax.", ["zorblax"]),
+        ("Frames have a guarantee of two years velvetcrow.", ["velvetcrow"]),
         ("Frames from Velmora have a guarantee of two years.", ["Velmora"]),
         ("Frames have a guarantee of two years LANTERN.", ["LANTERN"]),
         ("Frames have a “golden” guarantee of two years.", ["golden"]),
