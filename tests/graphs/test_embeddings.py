@@ -79,7 +79,7 @@ async def test_a_call_has_only_so_many_bytes_and_a_long_text_is_cut(make: Make, 
 
 
 async def test_only_a_few_calls_are_made_at_once_and_a_question_waits_for_none(make: Make, server: FakeOpenAI) -> None:
-    server.script("embed", *[Stall(0.5)] * 4)
+    server.script("embed", *[Stall(60)] * 4)
     embedder = make(retries=0)
     documents = asyncio.create_task(embedder.embed(["text"] * MOST_TEXTS * 6))
     await until(lambda: len(server.requests) == 4)
@@ -116,7 +116,7 @@ async def test_a_provider_that_stays_away_is_unavailable(
     caplog.set_level(logging.DEBUG)
     server.script("embed", *[step] * 4)
     with pytest.raises(EmbeddingsUnavailable) as raised:
-        await make(timeout=0.2).embed(["secret text"])
+        await make(timeout=1.0).embed(["secret text"])
     for text in (str(raised.value), repr(raised.value), caplog.text):
         assert "sk-test-key" not in text
         assert "secret text" not in text

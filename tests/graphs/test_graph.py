@@ -119,7 +119,7 @@ async def test_with_all_models_down_it_is_handed_over(
     models: Models, server: FakeOpenAI, channel: Channel, failure: Status | Stall
 ) -> None:
     server.default = lambda request: failure
-    state = await run(context(models("a", "b", timeout=0.2, retries=0), channel), QUESTION)
+    state = await run(context(models("a", "b", timeout=1.0, retries=0), channel), QUESTION)
     assert (state["outcome"], state["reason"]) == ("handoff", "model_unavailable")
     assert len(channel.told) == 1
 

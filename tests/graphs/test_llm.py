@@ -54,7 +54,7 @@ async def test_a_price_is_told_before_and_none_where_it_is_not_known(models: Mod
 @pytest.mark.parametrize("failure", [Status(500), Status(503), Status(429), Cut(), Stall()])
 async def test_a_failure_that_may_pass_is_tried_again(models: Models, server: FakeOpenAI, failure: object) -> None:
     server.script("a", failure, Reply("now it works"))
-    completion = await models("a", "b", timeout=0.4).complete(ASK, max_tokens=5)
+    completion = await models("a", "b", timeout=1.0).complete(ASK, max_tokens=5)
     assert (completion.text, completion.model) == ("now it works", "openai/a")
     assert server.calls("a") == 2
 
@@ -159,7 +159,7 @@ async def test_a_stream_that_does_not_begin_is_tried_again_or_replaced(
     models: Models, server: FakeOpenAI, failure: object
 ) -> None:
     server.script("a", failure, failure)
-    stream = models("a", "b", timeout=0.4).stream(ASK, max_tokens=20)
+    stream = models("a", "b", timeout=1.0).stream(ASK, max_tokens=20)
     assert "".join([piece async for piece in stream]) == "scripted answer"
     assert stream.completion is not None
     assert stream.completion.model in {"openai/a", "openai/b"}
@@ -193,7 +193,7 @@ async def test_a_reader_may_leave_a_stream_early(models: Models, server: FakeOpe
 
 
 async def test_a_server_that_drips_cannot_hold_the_call_for_ever(models: Models, server: FakeOpenAI) -> None:
-    llm = models("a", timeout=0.3, retries=0)
+    llm = models("a", timeout=1.0, retries=0)
     await llm.warm_up()
     server.script("a", Drip(seconds=10))
     with pytest.raises(ModelUnavailable):

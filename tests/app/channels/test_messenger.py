@@ -19,7 +19,7 @@ from tests.app.simulators.wire import Stage, served
 
 PAGE, PSID, USER = "863503883522801", "6724571234567890", "218471"
 BACK = "https://jobx.example/oauth/messenger/callback"
-TIMEOUT = httpx.Timeout(2, read=0.3, pool=0.1)
+TIMEOUT = httpx.Timeout(5, read=1.0, pool=0.1)
 PAGES = (Page(PAGE, "Salon"), Page("702", "Second"), Page("703", "Read only", tasks=("ANALYZE",)))
 TRY_AGAIN = (ProviderUnavailable, "provider_unavailable")
 
@@ -137,7 +137,7 @@ async def test_no_page_at_all_is_said(wire):
         ("access_token", garbage(b'{"token_type":"bearer"}'), TRY_AGAIN, "no access token"),
         ("access_token", cut(acts=True), TRY_AGAIN, "Try again"),
         ("fb_exchange_token", refused(190, 460, status=401), (ConnectRefused, "bad_token"), "Connect again"),
-        ("fb_exchange_token", slow(0.6), TRY_AGAIN, "Try again"),
+        ("fb_exchange_token", slow(2.0), TRY_AGAIN, "Try again"),
         ("permissions", refused(4), TRY_AGAIN, "right now"),
         ("permissions", refused(2, status=500), TRY_AGAIN, "Try again"),
         ("me", garbage(b"{}"), TRY_AGAIN, "who consented"),
@@ -231,7 +231,7 @@ async def test_disconnect_without_access_is_done(wire):
 
 
 @pytest.mark.parametrize(
-    "fault", [refused(1, status=500), refused(4), cut(acts=True), garbage(), garbage(b'{"success":false}'), slow(0.6)]
+    "fault", [refused(1, status=500), refused(4), cut(acts=True), garbage(), garbage(b'{"success":false}'), slow(2.0)]
 )
 async def test_disconnect_that_is_not_confirmed_says_so(wire, fault):
     wire.simulator.fail("subscribed_apps", fault)
@@ -254,7 +254,7 @@ async def test_no_secret_is_in_a_log_line_or_an_exception(wire, caplog):
     for name in (None, "httpx", "httpcore"):
         caplog.set_level(logging.DEBUG, logger=name)
     raised = []
-    faults = (None, refused(4), refused(190), refused(1, status=500), cut(acts=True), slow(0.6), garbage(status=302))
+    faults = (None, refused(4), refused(190), refused(1, status=500), cut(acts=True), slow(2.0), garbage(status=302))
     for fault in faults:
         code = await consent(wire)
         for name in ("fb_exchange_token", "messages", "subscribed_apps", "me") if fault else ():

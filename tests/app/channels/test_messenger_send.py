@@ -14,7 +14,7 @@ from app.simulators.meta_wire import Page, refused
 from tests.app.simulators.wire import Stage, served, unused_port
 
 PAGE, PSID, USER = "863503883522801", "6724571234567890", "218471"
-TIMEOUT = httpx.Timeout(2, read=0.3, pool=0.1)
+TIMEOUT = httpx.Timeout(5, read=1.0, pool=0.1)
 PAGES = (Page(PAGE, "Salon"), Page("702", "Second"), Page("703", "Read only", tasks=("ANALYZE",)))
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -170,7 +170,7 @@ async def test_send_ends_as_the_table_of_errors_says(wire, error, outcome):
         (refused(999, status=500), SendResult("unknown", code="500"), 0),
         (cut(acts=False), SendResult("unknown", code="connection_lost"), 0),
         (cut(acts=True), SendResult("unknown", code="connection_lost"), 1),
-        (slow(0.6), SendResult("unknown", code="timeout"), 1),
+        (slow(2.0), SendResult("unknown", code="timeout"), 1),
         (garbage(), SendResult("unknown", code="unreadable_answer"), 1),
         (garbage(status=502), SendResult("unknown", code="502"), 1),
         (garbage(status=400), SendResult("unknown", code="400"), 1),
@@ -250,7 +250,7 @@ async def test_typing_reads_and_writes(wire):
     assert not wire.simulator.sent
 
 
-@pytest.mark.parametrize("fault", [refused(10), refused(1, status=500), cut(acts=False), slow(0.6), garbage()])
+@pytest.mark.parametrize("fault", [refused(10), refused(1, status=500), cut(acts=False), slow(2.0), garbage()])
 async def test_typing_never_raises(wire, fault):
     wire.simulator.fail("messages", fault, fault)
     await wire.provider.typing(wire.client, wire.credentials, Recipient(conversation_id=PSID))

@@ -30,7 +30,7 @@ HOOK = "https://jobx.example/webhooks/telegram/1"
 CHAT = "5123456789"
 CREDENTIALS = Credentials(token=TOKEN)
 UNAVAILABLE = (ProviderUnavailable, "provider_unavailable")
-TIMEOUT = httpx.Timeout(2, read=0.3, pool=0.1)
+TIMEOUT = httpx.Timeout(5, read=1.0, pool=0.1)
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -113,7 +113,7 @@ async def test_connect_refuses_what_is_no_token_without_asking(wire, token):
         ("getMe", garbage(), UNAVAILABLE, "Try again"),
         ("getMe", garbage(b'{"ok":true,"result":{}}'), UNAVAILABLE, "Try again"),
         ("setWebhook", garbage(status=404), UNAVAILABLE, "Try again"),
-        ("setWebhook", slow(0.6), UNAVAILABLE, "Try again"),
+        ("setWebhook", slow(2.0), UNAVAILABLE, "Try again"),
         ("getMe", cut(acts=True), UNAVAILABLE, "Try again"),
     ],
 )
@@ -149,7 +149,7 @@ async def test_disconnect_with_a_revoked_token_is_done(wire):
     await wire.telegram.disconnect(wire.client, CREDENTIALS)
 
 
-@pytest.mark.parametrize("fault", [refused(500, "x"), refused(429, "x"), cut(acts=True), garbage(), slow(0.6)])
+@pytest.mark.parametrize("fault", [refused(500, "x"), refused(429, "x"), cut(acts=True), garbage(), slow(2.0)])
 async def test_disconnect_that_is_not_confirmed_says_so(wire, fault):
     wire.simulator.fail("deleteWebhook", fault)
     with pytest.raises(ProviderUnavailable):
@@ -203,7 +203,7 @@ QUOTED_GONE = refused(400, "Bad Request: message to be replied not found")
         (refused(502, "Bad Gateway", retry_after=3), SendResult("unknown", code="502"), 0),
         (cut(acts=False), SendResult("unknown", code="connection_lost"), 0),
         (cut(acts=True), SendResult("unknown", code="connection_lost"), 1),
-        (slow(0.6), SendResult("unknown", code="timeout"), 1),
+        (slow(2.0), SendResult("unknown", code="timeout"), 1),
         (garbage(), SendResult("unknown", code="unreadable_answer"), 1),
         (garbage(b"[" * 100_000), SendResult("unknown", code="unreadable_answer"), 1),
         (garbage(b'"ok"'), SendResult("unknown", code="unreadable_answer"), 1),
@@ -272,7 +272,7 @@ async def test_send_without_a_connection_may_be_retried(wire):
 
 
 async def test_send_that_waited_in_vain_for_a_connection_may_be_retried(wire):
-    wire.simulator.fail("sendMessage", slow(0.2))
+    wire.simulator.fail("sendMessage", slow(0.7))
     async with httpx.AsyncClient(timeout=TIMEOUT, limits=httpx.Limits(max_connections=1)) as client:
         busy = SimpleNamespace(telegram=wire.telegram, client=client)
         first = asyncio.create_task(send(busy, "first"))
@@ -305,7 +305,7 @@ async def test_typing_and_acknowledge(wire):
     assert len(wire.simulator.calls) == 2
 
 
-@pytest.mark.parametrize("fault", [refused(403, "x"), refused(500, "x"), cut(acts=False), slow(0.6), garbage()])
+@pytest.mark.parametrize("fault", [refused(403, "x"), refused(500, "x"), cut(acts=False), slow(2.0), garbage()])
 async def test_typing_never_raises(wire, fault):
     wire.simulator.fail("sendChatAction", fault)
     await wire.telegram.typing(wire.client, CREDENTIALS, Recipient(conversation_id=CHAT))
@@ -330,7 +330,7 @@ async def test_the_token_is_in_no_log_line_and_no_exception(wire, caplog):
         caplog.set_level(logging.DEBUG, logger=name)
     nobody = Telegram(f"http://127.0.0.1:{unused_port()}")
     raised = []
-    for fault in (None, BLOCKED, refused(429, "x"), refused(500, "x"), cut(acts=True), slow(0.6), garbage(status=302)):
+    for fault in (None, BLOCKED, refused(429, "x"), refused(500, "x"), cut(acts=True), slow(2.0), garbage(status=302)):
         for method in ("getMe", "deleteWebhook", "sendMessage", "sendChatAction") if fault else ():
             wire.simulator.fail(method, fault)
         await send(wire)
