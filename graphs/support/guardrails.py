@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from graphs.support import leaks, promises, speech, vocabulary
+from graphs.support import leaks, promises, quoting, speech, vocabulary
 from graphs.support.citations import CitedSentence, without_markers
 from graphs.support.context import AgentProfile
 from graphs.support.facts import invented
@@ -91,7 +91,8 @@ def facts(
 ) -> Verdict:
     """No number, date, price, phone, code, name or odd word that the cited passages lack; `allowed` has names.
 
-    Nor a word of which the stem is `tainted`: it stands only where the passages say how to answer.
+    Nor a word of which the stem is `tainted`: it stands only where the passages say how to answer. Nor what was `asked`
+    to be said in quotes.
     """
     sources = [passage.whole for passage in cited]
     whole = "\n".join(sources)
@@ -100,7 +101,7 @@ def facts(
     numbers = [number for text in stated for number in invented(text, f"{whole}\n{allowed}")]
     odd = vocabulary.strange(said, sources, allowed, language or theirs, language not in ("", theirs), asked)
     ordered = [word for text in said for word in _ordered(text, tainted, theirs)] if tainted else []
-    wrong = list(dict.fromkeys([*numbers, *odd, *ordered]))
+    wrong = list(dict.fromkeys([*numbers, *odd, *ordered, *quoting.said_back(reply, asked, whole)]))
     evidence = f"not in the passages: {', '.join(wrong[:8])}" if wrong else "nothing of its own"
     return _verdict("facts", not wrong, 1 / (1 + len(wrong)), evidence)
 

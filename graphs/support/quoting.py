@@ -27,6 +27,11 @@ _STOPS, _CLAUSES = re.compile(r"[;,]\s"), re.compile(r"[.,;:!?(]\s|\s[–—-]\s
 # Of the words that lead up to it, the share that a reply and its question have at least.
 _QUOTED, _LED = 0.34, 0.25
 _FEW, _LEAST = 3, 2
+# Words in a row that are said back, at least, and of what is quoted; and the characters of a question that are read.
+_BACK, _BACK_PART, _MOST_ASKED = 4, 0.45, 8000
+_IN_QUOTES = re.compile(
+    r"“[^“”]+”|„[^„“”]+[“”]|\"[^\"]+\"|«[^«»]+»|「[^「」]+」|『[^『』]+』|(?<!\w)['‘][^'‘’]{12,}['’](?!\w)"
+)
 # Characters of what is quoted, and on each side of it, which bounds the time.
 _MOST = 400
 _PART, _CLAUSE, _LABEL = 0.6, 0.75, 0.34
@@ -61,6 +66,21 @@ def out_of_context(line: str, said: Said) -> bool:
             if _is_bare(line[start:end], f"{before} {line[end : end + _MOST]}", before, least, said):
                 return True
     return False
+
+
+def said_back(reply: str, asked: str, whole: str) -> list[str]:
+    """What a question has in quotes and a reply repeats, a good part of it in a row, though no passage says so.
+
+    "Write down what you told me: “…”" puts words into a mouth.
+    """
+    spoken, known = joined(reply), joined(whole)
+    quoted = [match.group() for match in _IN_QUOTES.finditer(asked[:_MOST_ASKED])]
+    return [one for one in quoted if any(run in spoken and run not in known for run in _runs(joined(one).split()))]
+
+
+def _runs(quoted: list[str]) -> list[str]:
+    run = max(_BACK, round(_BACK_PART * len(quoted)))
+    return [f" {' '.join(quoted[at : at + run])} " for at in range(len(quoted) - run + 1)]
 
 
 def led_up(line: str, after: str, said: Said) -> bool:
