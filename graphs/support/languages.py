@@ -176,7 +176,7 @@ _SWEEPING = """
     gratuito gratuitamente qualquer garantido ilimitado grátis altijd elke elk iedere ieder overal gegarandeerd
     onbeperkt всегда любой любое любые каждый везде бесплатно гарантируем автоматически завжди будь-який кожен всюди
     безкоштовно гарантуємо автоматично zawsze każdy każda każde każdego wszędzie gwarantujemy automatycznie bezpłatnie
-    her zaman herkes ücretsiz otomatik sınırsız
+    daima herkes ücretsiz otomatik sınırsız
 """
 SWEEPING = frozenset(_SWEEPING.split())
 

@@ -34,7 +34,7 @@ _IN_QUOTES = re.compile(
 )
 # Characters of what is quoted, and on each side of it, which bounds the time.
 _MOST = 400
-_PART, _CLAUSE, _LABEL = 0.6, 0.75, 0.34
+_PART, _CLAUSE = 0.6, 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +113,9 @@ def _is_bare(quoted: str, rest: str, before: str, least: float, said: Said) -> b
     if len(spoken) < _FEW and (whole in said.asked or said.whole.count(whole) > 1):
         return False
     own = {*content(quoted, said.language), *said.topic}
-    label = set(content(before, said.language))
-    if len(label & (said.given | said.topic)) >= _LABEL * max(len(label), 1):
+    label = {one for one in content(before, said.language) if not one.isdigit()}
+    met = label & (said.given | said.topic)
+    if met and len(label) - len(met) <= 1:
         return False
     lead = set(content(without_addresses(rest), said.language)) - own
     clause = set(content(_CLAUSES.split(before.rstrip(" :：,"))[-1], said.language)) - own
