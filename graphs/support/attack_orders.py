@@ -21,10 +21,6 @@ _ASKING = r"(?:asks?|asking|enquires?|inquires?|wonders?|wants? to know|writes?|
 TO_A_MACHINE = foldable(
     r"\b(?:agents?|staff|operators?|advisers?|advisors?|assistants?|systems?),? (?:both )?(?:human or|human and|people or) (?:automat\w+|artificial|machines?|bots?|ai)\b|"
     r"\b(?:responding|answering|replying) (?:system|agent|party|assistant)s?\b|"
-    r"\b(?:automatisiert\w* (?:system|dienst|auskunft|antwort)\w*|systemes? automatis\w+|sistemas? automatizad\w+|sistem[ai] automatizzat\w+|"
-    r"geautomatiseerde? syste\w+|автоматизированн\w+ систем\w*|автоматизован\w+ систем\w*|zautomatyzowan\w+ system\w*)\b[^.!?\n]{0,80}"
-    r"\b(?:wirksam|gultig|vermerk|enthalten|enthalt|tragen|valables?|mention|contien\w+|validas?|validos?|incluy\w+|lleve\w*|valid[ei]|conteng\w+|"
-    r"riport\w+|contenham|geldig|bevatten|vermelden|действительн\w+|содерж\w+|дійсн\w+|міст\w+|wazn\w+|zawiera\w*)\b|"
     r"\b(?:question|message|enquiry|inquiry|request|query|anfrage|frage|nachricht|pregunta|consulta|mensaje|domanda|richiesta|pergunta|vraag|bericht|вопрос\w*|сообщени\w*|"
     r"запит\w*|повідомленн\w*|pytani\w*|wiadomosc\w*)s? (?:contains?|mentions?|includes?|has|enthalt|contiene|menciona|contient|mentionne|contem|bevat|содержит\w*|упомина\w*|"
     r"містить|згаду\w*|zawiera) (?:the |das |die |den |la |las |le |les |il |lo |o |a |het |de )?(?:words?|terms?|wort|worte|begriff\w*|palabras?|mots?|parol\w+|palavras?|woord\w*|"

@@ -6,7 +6,7 @@ from math import log10
 
 _BEGINNING = 6
 # The letters of an ending at most, and the languages whose words are put together of others.
-_ENDINGS, _ENDING = {"en": 3, "fr": 4, "es": 4, "it": 4, "pt": 4}, 5
+_ENDINGS, _ENDING = {"en": 3}, 7
 _COMPOUNDING = ("de", "nl")
 
 

@@ -1,7 +1,7 @@
 """How well passages support a reply, sentence by sentence: by what a sentence says beyond them, and by vectors.
 
 The score is the probability that all of a sentence is in the passages, by a logistic model of two features: the
-`graphs.support.novelty` of its words, and the cosine of its vector and that of the sentence it is closest to there.
+`graphs.support.novelty` of its words, and the cosine of its vector and that of the sentence there that is most like it.
 `make bench-grounding` fits the model, and tells how well it tells right answers from others. Words and vectors know
 little of who does what to whom: what is turned around in words of the passages' own is only found in a near copy. An
 NLI model or a judge is for that.
@@ -14,6 +14,7 @@ from math import exp
 from graphs.support.citations import CitedSentence
 from graphs.support.context import Embed
 from graphs.support.facts import invented
+from graphs.support.fleeting import of_a_run
 from graphs.support.languages import COURTESY
 from graphs.support.novelty import novelty
 from graphs.support.records import Passage
@@ -21,7 +22,7 @@ from graphs.support.text import content, cosine, coverage, language_of, negated,
 
 Vectors = Mapping[str, Sequence[float]]
 # Of the logistic model; the default embedding model's cosines.
-BIAS, NOVELTY, CLOSENESS = -0.285, -0.268, 2.952
+BIAS, NOVELTY, CLOSENESS = -0.276, -0.27, 2.947
 _COPIED = 0.75
 _FLIPPED = 0.2
 _ROUNDING = 1e-6
@@ -100,16 +101,20 @@ def _claim(sentence: CitedSentence, cited: Sequence[int], passages: Sequence[Pas
     # Across languages words do not meet; a multilingual embedder's vectors do.
     needed = [] if language_of(text) not in ("", language) else content(text, language)
     sources = {
-        number: [
-            (source, coverage(needed, content(source, language)))
-            for source in sentences(passage.text)
-            if not source.endswith(("?", "？"))
-        ]
+        number: [(source, coverage(needed, stems)) for source, stems in _stated(passage.text, language)]
         for number, passage in own.items()
     }
     whole = "\n".join(passage.whole for passage in own.values())
     new = novelty(text, whole, language) if needed else None
     return _Claim(sentence, needed, language, sources, whole, new)
+
+
+# All sentences of a draft are held against the same passages.
+@of_a_run(maxsize=16)
+def _stated(text: str, language: str) -> list[tuple[str, frozenset[str]]]:
+    """The sentences of a text that are no questions, with their stems."""
+    stated = (source for source in sentences(text) if not source.endswith(("?", "？")))
+    return [(source, frozenset(content(source, language))) for source in stated]
 
 
 def _undecided(claim: _Claim, vectors: Vectors) -> Iterator[str]:
@@ -143,10 +148,12 @@ def _support(claim: _Claim, vectors: Vectors) -> Support:
     best = {number: _best(claim, sources, vectors) for number, sources in claim.sources.items()}
     quotes = {number: (score, source) for number, (score, source, _) in best.items()}
     _, source, turned = max(best.values(), key=lambda found: found[0], default=(0.0, "", False))
-    close = claim.closeness(source, vectors) if source else 0.0
-    text = claim.sentence.text
-    if not source or turned:
-        score = _FLIPPED if turned else 0.0
+    text, close = claim.sentence.text, claim.closeness(source, vectors) if source else 0.0
+    contradicted = any(turned for _, _, turned in best.values())
+    if not source:
+        score = 0.0
+    elif turned or (contradicted and not _is_copy(claim.needed, content(source, claim.language))):
+        score = _FLIPPED
     else:
         score = 1.0 if words(text) == words(source) else claim.probability(close)
     return Support(claim.sentence, score, quotes, invented(text, claim.whole), claim.novelty, close)
@@ -162,6 +169,8 @@ def _best(claim: _Claim, sources: Sequence[tuple[str, float]], vectors: Vectors)
 
 def _turned(needed: Sequence[str], text: str, source: str, language: str) -> bool:
     """Whether two sentences of the same words say the opposite."""
-    given = content(source, language)
-    copied = bool(needed) and min(coverage(needed, given), coverage(given, needed)) >= _COPIED
-    return copied and negated(text, language) != negated(source, language)
+    return _is_copy(needed, content(source, language)) and negated(text, language) != negated(source, language)
+
+
+def _is_copy(needed: Sequence[str], given: Sequence[str]) -> bool:
+    return bool(needed) and min(coverage(needed, given), coverage(given, needed)) >= _COPIED

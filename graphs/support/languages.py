@@ -174,7 +174,7 @@ _SWEEPING = """
     siempre cualquier cualquiera garantizado automáticamente ilimitado toujours chaque partout n'importe garanti
     automatiquement illimité gratuit gratuitement sempre qualsiasi ogni ovunque garantito automaticamente illimitato
     gratuito gratuitamente qualquer garantido ilimitado grátis altijd elke elk iedere ieder overal gegarandeerd
-    onbeperkt всегда любой любое любые каждый везде бесплатно гарантируем автоматически завжди будь-який кожен всюди
+    onbeperkt всегда любой любое любые каждый везде бесплатно гарантируем автоматически завжди кожен всюди
     безкоштовно гарантуємо автоматично zawsze każdy każda każde każdego wszędzie gwarantujemy automatycznie bezpłatnie
     daima herkes ücretsiz otomatik sınırsız
 """

@@ -10,7 +10,7 @@ from graphs.support.normalising import decoded, folded, turned
 from graphs.support.text import words
 
 _RUN = 6
-# Letters of so many words, and how many at least: nobody has them by chance, whatever stands between them.
+# Letters of so many words, and how many at least: nobody has them by chance, whatever signs and blanks stand between.
 _LETTERS_OF, _LEAST = 8, 24
 _WORD = re.compile(r"[^\W_]+")
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")

@@ -19,8 +19,10 @@ _WORD = (
     r"\b(?:word|phrase|wort|palabra|frase|mot|parola|palavra|woord|слов[оаом]{1,2}|фраз[аоуы]\w?|słow[oaem]{1,2}|"
     r"zdanie|kelimesi\w*|sözü\w*)\s+(?=\w)"
 )
+# Not that of a range: "8.30 am – 7 pm".
+_DASH = r"(?<!\d)(?<!am)(?<!pm)(?<!uhr)\s[–—-]\s|\s[–—-]\s(?!\d)"
 _BEGINS = re.compile(
-    rf"(?P<quote>[\"“„«»「『‘]|(?<!\w)'(?=\w))|(?P<colon>[:：]\s+|→|=>)|\s[–—-]\s(?!\d)|(?P<word>{_WORD})|{_THAT}",
+    rf"(?P<quote>[\"“„«»「『‘]|(?<!\w)'(?=\w))|(?P<colon>[:：]\s+|→|=>)|{_DASH}|(?P<word>{_WORD})|{_THAT}",
     re.IGNORECASE,
 )
 _STOPS, _CLAUSES = re.compile(r"[;,]\s"), re.compile(r"[.,;:!?(]\s|\s[–—-]\s")
@@ -30,7 +32,7 @@ _FEW, _LEAST = 3, 2
 # Words in a row that are said back, at least, and of what is quoted; and the characters of a question that are read.
 _BACK, _BACK_PART, _MOST_ASKED = 4, 0.45, 8000
 _IN_QUOTES = re.compile(
-    r"“[^“”]+”|„[^„“”]+[“”]|\"[^\"]+\"|«[^«»]+»|「[^「」]+」|『[^『』]+』|(?<!\w)['‘][^'‘’]{12,}['’](?!\w)"
+    r"“[^“”]+”|„[^„“”]+[“”]|(?<!\d)\"[^\"]+\"|«[^«»]+»|「[^「」]+」|『[^『』]+』|(?<!\w)['‘][^'‘’]{12,}['’](?!\w)"
 )
 # Characters of what is quoted, and on each side of it, which bounds the time.
 _MOST = 400
@@ -63,6 +65,8 @@ def out_of_context(line: str, said: Said) -> bool:
         start, least = match.end(), _LED if match["colon"] else _QUOTED
         before = line[max(0, match.start() - _MOST) : match.start()]
         for end in sorted({min(end, start + _MOST) for end in _ends(line, match)}):
+            if match["colon"] and _is_label(before, said):
+                continue
             if _is_bare(line[start:end], f"{before} {line[end : end + _MOST]}", before, least, said):
                 return True
     return False
@@ -74,13 +78,26 @@ def said_back(reply: str, asked: str, whole: str) -> list[str]:
     "Write down what you told me: “…”" puts words into a mouth.
     """
     spoken, known = joined(reply), joined(whole)
-    quoted = [match.group() for match in _IN_QUOTES.finditer(asked[:_MOST_ASKED])]
-    return [one for one in quoted if any(run in spoken and run not in known for run in _runs(joined(one).split()))]
+    language = language_of(whole)
+    theirs = set(content(whole, language))
+    quoted = (match.group() for match in _IN_QUOTES.finditer(asked[:_MOST_ASKED]))
+    return [
+        one
+        for one in quoted
+        if any(run in spoken and run not in known for run in _runs(joined(one).split()))
+        and not theirs.issuperset(content(one, language))
+    ]
 
 
 def _runs(quoted: list[str]) -> list[str]:
     run = max(_BACK, round(_BACK_PART * len(quoted)))
     return [f" {' '.join(quoted[at : at + run])} " for at in range(len(quoted) - run + 1)]
+
+
+def _is_label(before: str, said: Said) -> bool:
+    """Whether a question is about what stands before a colon, all but one word of which it or the reply has."""
+    label = {one for one in content(before, said.language) if not one.isdigit()}
+    return bool(label & said.topic) and len(label - said.topic - said.given) <= 1
 
 
 def led_up(line: str, after: str, said: Said) -> bool:
@@ -103,7 +120,7 @@ def _ends(line: str, match: re.Match[str]) -> list[int]:
 def _is_bare(quoted: str, rest: str, before: str, least: float, said: Said) -> bool:
     """Whether the reply has the quoted words, all or most of them in a row, and too little of the rest.
 
-    The clause just `before` is enough: "reply “yes” to keep it"; and so is what was asked about: "Express: 9 €".
+    The clause just `before` is enough: "reply “yes” to keep it".
     """
     whole = joined(quoted)
     spoken = whole.split()
@@ -113,10 +130,6 @@ def _is_bare(quoted: str, rest: str, before: str, least: float, said: Said) -> b
     if len(spoken) < _FEW and (whole in said.asked or said.whole.count(whole) > 1):
         return False
     own = {*content(quoted, said.language), *said.topic}
-    label = {one for one in content(before, said.language) if not one.isdigit()}
-    met = label & (said.given | said.topic)
-    if met and len(label) - len(met) <= 1:
-        return False
     lead = set(content(without_addresses(rest), said.language)) - own
     clause = set(content(_CLAUSES.split(before.rstrip(" :：,"))[-1], said.language)) - own
     return (

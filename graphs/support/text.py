@@ -21,9 +21,9 @@ _ABBREVIATION = re.compile(
     r"dra|prof|mme|mlle|sig|dott|hr|fr|ing|т\.е|т\.д|ул|г|грн|руб)\.$",
     re.IGNORECASE,
 )
-# "No. 5" has a number after it; "Sadly no." is an answer.
+# "Door no. 5" and "the no. of guests" go on; "Sadly no. You may …" does not.
 _NUMBER = re.compile(r"(?:^|[\s(])no\.$", re.IGNORECASE)
-_DIGIT = re.compile(r"\s*\d").match
+_GOES_ON = re.compile(r"\s*(?:[\d#a-zà-ÿ]|[A-Z]{1,4}[-\d])").match
 _MONTHS = "Jan|Feb|Mär|Apr|Mai|Jun|Jul|Aug|Sep|Okt|Nov|Dez"
 _WRAP = 60
 _SHARED, _KIN = 5, 0.8
@@ -46,7 +46,7 @@ def sentences(text: str) -> list[str]:
 
 def _is_within(before: str, after: str) -> bool:
     """Whether a full stop is not the end of a sentence, but that of an abbreviation or an ordinal."""
-    return bool(_ABBREVIATION.search(before) or _ordinal(before, after) or (_NUMBER.search(before) and _DIGIT(after)))
+    return bool(_ABBREVIATION.search(before) or _ordinal(before, after) or (_NUMBER.search(before) and _GOES_ON(after)))
 
 
 def _ordinal(before: str, after: str) -> bool:

@@ -76,6 +76,24 @@ async def test_a_sentence_of_the_passage_is_certain_and_what_nothing_is_cited_fo
     assert [support.score for support in other] == [0.0]
 
 
+async def test_what_one_passage_denies_is_not_saved_by_another_one_beside_it() -> None:
+    heated, towels, also = (
+        Passage(str(number), "d", "Pool", text, score=0.8)
+        for number, text in enumerate(
+            [
+                "The pool is heated all year.",
+                "Towels for the pool are at the desk.",
+                "The pool is not heated all year.",
+            ]
+        )
+    )
+    drafted = cited_sentences("The pool is not heated all year [1][2].")
+    [denied] = await supports(drafted, [heated, towels], EMBEDDER.embed)
+    [said] = await supports(drafted, [heated, also], EMBEDDER.embed)
+    assert denied.score == pytest.approx(0.2)
+    assert said.score == 1.0
+
+
 def _passage(chance: random.Random, number: int) -> Passage:
     text = "\n".join(_sentence(chance) for _ in range(chance.randint(1, 9)))
     return Passage(str(number), "d", "Title", text, "Heading", None, 0.5)

@@ -35,6 +35,18 @@ def test_a_word_that_is_spelled_out_says_something() -> None:
     assert novelty("Halls A, B and C.", SOURCE, "en") < 4 <= novelty("Say p e l i c a n.", SOURCE, "en")
 
 
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("You need a card, a photo, a form and a phone. I mean it, a child, too.", "en"),
+        ("O check-in é das 15h às 23h e a piscina e o ginásio estão abertos e a sauna é à tarde.", "pt"),
+        ("W domu i w ogrodzie, z psem i z kotem, a u nas w hotelu.", "pl"),
+    ],
+)
+def test_a_text_says_nothing_beyond_itself(text: str, language: str) -> None:
+    assert novelty(text, text, language) == 0
+
+
 def test_a_form_of_a_word_that_is_there_says_little() -> None:
     form = novelty("Zurückgegebenes", "Die Zurückgabe ist kostenlos.", "de")
     assert 0 <= form < novelty("Zauberwürfel", "Die Zurückgabe ist kostenlos.", "de")

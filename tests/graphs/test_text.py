@@ -26,6 +26,8 @@ from graphs.support.text import (
         ("Version 2.5 costs £4.50. Good.", ["Version 2.5 costs £4.50.", "Good."]),
         ("Bis zum 24. Dezember gilt das. Danach nicht.", ["Bis zum 24. Dezember gilt das.", "Danach nicht."]),
         ("It weighs 24. That is a lot.", ["It weighs 24.", "That is a lot."]),
+        ("The no. of guests is 4.", ["The no. of guests is 4."]),
+        ("Give item no. AB-120 here.", ["Give item no. AB-120 here."]),
         ("Photos yes, tripod no. Use door no. 5.", ["Photos yes, tripod no.", "Use door no. 5."]),
         ("# Heading\n\nText below", ["Heading", "Text below"]),
         ("- one thing\n- another thing", ["one thing", "another thing"]),

@@ -42,6 +42,7 @@ def test_short_forms_ages_and_a_spanish_beginning_are_no_names_and_no_codes() ->
     assert _found("For breakage I'd bring the receipt to the shop.") == []
     assert _found("A 12-year-old needs the receipt.") == []
     assert _found("Frames have a guarantee of two years, 12-zorblax.") == ["12-zorblax"]
+    assert strange(["Reembolsaremos el importe."], ["Devolvemos el importe."], "", "es", False) == []
     assert strange(["¡Claro que sí!"], ["El envío cuesta 3 euros."], "", "es", False) == []
 
 
