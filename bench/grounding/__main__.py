@@ -1,9 +1,11 @@
-"""`python -m bench.grounding [OUT]`: what groundedness lets through of answers that people wrote about 44 help pages.
+"""`python -m bench.grounding [OUT]`: what groundedness lets through of answers that were written for it.
 
-Of each of 264 questions there are two right answers, one close to the page and one freely worded, and two that sound as
-good: something is added, invented, from outside, negated, swapped or too general. 396 short sentences are true of their
-page, or false in its own words. Authors of pages and replies had seen neither code nor results. The logistic model of
-`graphs.support.grounding` is fitted here, on one half of the pages for the other, and on both for the one in use.
+Of each of 264 questions about 44 help pages there are two right answers, one close to the page and one freely worded,
+and two that sound as good: something is added, invented, from outside, negated, swapped or too general. 396 short
+sentences are true of their page, or false in its own words. The authors had seen neither code nor results.
+
+The logistic model of `graphs.support.grounding` is fitted here, on one half of the pages for the other, and on both for
+the one in use.
 """
 
 import asyncio
@@ -15,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
@@ -25,7 +26,7 @@ from graphs.support import guardrails
 from graphs.support.citations import cited_sentences
 from graphs.support.context import AgentProfile, Embed
 from graphs.support.evidence import evidence
-from graphs.support.grounding import BIAS, CLOSENESS, NOVELTY, Support, supports
+from graphs.support.grounding import MODEL, Model, Support, probability, supports
 from graphs.support.prompts import system_prompt
 from graphs.support.records import Passage
 from graphs.support.text import sentences
@@ -39,8 +40,6 @@ RIGHT = ("close", "free")
 _AGENT = AgentProfile("Ada")
 _THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 _ROUNDS = 10
-Model = tuple[float, float, float]
-IN_USE: Model = (BIAS, NOVELTY, CLOSENESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +101,11 @@ async def judged(
 
 def scored(reply: Judged, model: Model) -> float:
     """The lowest probability of a reply's sentences by another model."""
-    return min((_probability(model, *features) for features in _features(reply)), default=1.0)
+    return min((probability(*features, model) for features in _features(reply)), default=1.0)
 
 
 def _features(reply: Judged) -> list[tuple[float, float]]:
     return [(one.novelty, one.closeness) for one in reply.supports if one.novelty is not None]
-
-
-def _probability(model: Model, novelty: float, closeness: float) -> float:
-    bias, *weights = model
-    return float(1 / (1 + np.exp(-(bias + weights[0] * novelty + weights[1] * closeness))))
 
 
 def fitted(replies: Sequence[Judged]) -> Model:
@@ -130,7 +124,7 @@ def fitted(replies: Sequence[Judged]) -> Model:
     model: Model = (0.0, -1.0, 0.0)
     for _ in range(_ROUNDS):
         now = model
-        worst = [min(bag, key=lambda one: _probability(now, *one)) for bag in wrong]
+        worst = [min(bag, key=lambda one: probability(*one, now)) for bag in wrong]
         groups = [(right, 1, 1.0), (worst, 0, 1.0), (short["true"], 1, 0.5), (short["false"], 0, 0.5)]
         rows = [one for group, _, _ in groups for one in group]
         labels = [label for group, label, _ in groups for _ in group]
@@ -153,7 +147,7 @@ def report(replies: Sequence[Judged]) -> dict[str, Any]:
     models = {name: fitted(by_set[name]) for name in SETS} | {"both": fitted(replies)}
     first, second = SETS
     return {
-        "model": {"in_use": IN_USE, **{name: [round(one, 3) for one in model] for name, model in models.items()}},
+        "model": {"in_use": MODEL, **{name: [round(one, 3) for one in model] for name, model in models.items()}},
         "auroc_on_the_other_half": {
             f"{name}, {kind}": auroc(by_set[name], kind, lambda reply, model=models[other]: scored(reply, model))  # type: ignore[misc]
             for name, other in ((first, second), (second, first))

@@ -40,7 +40,7 @@ from graphs.support.languages import COURTESY
 from graphs.support.normalising import folded
 from graphs.support.quoting import Said, joined, led_up, out_of_context
 from graphs.support.records import Passage
-from graphs.support.text import content, language_of
+from graphs.support.text import content, language_of, runs
 from graphs.support.untrusted import units, without
 from graphs.support.wordlists import compiled
 
@@ -105,18 +105,14 @@ def _tainted(left_out: Sequence[str], whole: str, reply: str, asked: str) -> fro
     language = language_of(whole) or language_of("\n".join(left_out))
     known = {*content(whole, language), *content(asked, language), *COURTESY}
     rest, spoken = joined(f"{whole}\n{asked}"), joined(reply)
-    runs = [
+    repeated = [
         run
         for line in left_out
-        for run in _runs(joined(line).split())
+        for run in map(" ".join, runs(joined(line).split(), _RUN))
         if f" {run} " in spoken and f" {run} " not in rest
     ]
     only = frozenset(content("\n".join(left_out), language)) - known
-    return only | frozenset(content("\n".join(runs), language))
-
-
-def _runs(spoken: list[str]) -> Iterator[str]:
-    return (" ".join(spoken[at : at + _RUN]) for at in range(len(spoken) - _RUN + 1))
+    return only | frozenset(content("\n".join(repeated), language))
 
 
 def _left_out(lines: Sequence[str], said: Said) -> list[int]:

@@ -7,6 +7,7 @@ little of who does what to whom: what is turned around in words of the passages'
 NLI model or a judge is for that.
 """
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp
@@ -21,8 +22,9 @@ from graphs.support.records import Passage
 from graphs.support.text import content, cosine, coverage, language_of, negated, sentences, topic_words, words
 
 Vectors = Mapping[str, Sequence[float]]
-# Of the logistic model; the default embedding model's cosines.
-BIAS, NOVELTY, CLOSENESS = -0.276, -0.27, 2.947
+# Bias, and the weights of novelty and of closeness, by the cosines of the default embedding model.
+Model = tuple[float, float, float]
+MODEL: Model = (-0.276, -0.27, 2.947)
 _COPIED = 0.75
 _FLIPPED = 0.2
 _ROUNDING = 1e-6
@@ -65,11 +67,17 @@ class _Claim:
 
     def probability(self, close: float) -> float:
         """That it is all in the passages, if the closest source is so `close`; by meaning alone as in `alike`."""
-        return close if self.novelty is None else 1 / (1 + exp(-(BIAS + NOVELTY * self.novelty + CLOSENESS * close)))
+        return close if self.novelty is None else probability(self.novelty, close)
 
     def at_most(self, shared: float) -> float:
         """What `alike` cannot exceed, whatever the source means."""
         return (shared + 1) / 2 if self.needed else 1.0
+
+
+def probability(new: float, close: float, model: Model = MODEL) -> float:
+    """That a sentence of this novelty and closeness is all in its passages."""
+    bias, of_novelty, of_closeness = model
+    return 1 / (1 + exp(-(bias + of_novelty * new + of_closeness * close)))
 
 
 def is_courtesy(text: str) -> bool:
@@ -83,7 +91,9 @@ async def supports(drafted: Sequence[CitedSentence], passages: Sequence[Passage]
 
     A vector takes milliseconds of a processor, so only those are asked for that can still decide.
     """
-    claims, vectors = _claims(drafted, passages), dict[str, Sequence[float]]()
+    # In a thread, as the frequencies of a language's words are loaded when it is first met.
+    claims = await asyncio.to_thread(_claims, drafted, passages)
+    vectors = dict[str, Sequence[float]]()
     while texts := list(dict.fromkeys(text for claim in claims for text in _undecided(claim, vectors))):
         vectors.update(zip(texts, await embed(texts), strict=True))
     return [_support(claim, vectors) for claim in claims]

@@ -7,7 +7,7 @@ from hashlib import sha256
 from graphs.support.context import AgentProfile
 from graphs.support.fleeting import of_an_hour
 from graphs.support.normalising import decoded, folded, turned
-from graphs.support.text import words
+from graphs.support.text import runs, words
 
 _RUN = 6
 # Letters of so many words, and how many at least: nobody has them by chance, whatever signs and blanks stand between.
@@ -37,32 +37,26 @@ def prompt_leaked(reply: str, prompt: str, secret: str, sources: Sequence[str]) 
     letters, theirs = _letters_of_prompt(prompt), _letters("".join(sources))
     if any(run in form and run not in theirs for form in forms for run in letters):
         return "the letters of the system prompt, if not its words"
-    known = set[tuple[str, ...]]().union(*map(_runs, sources))
-    shared = (_runs(reply) & _runs_of_prompt(prompt)) - known
+    known = set[tuple[str, ...]]().union(*(runs(words(source), _RUN) for source in sources))
+    shared = _runs_of_prompt(prompt).intersection(runs(words(reply), _RUN)) - known
     return f"{len(shared)} runs of {_RUN} words are the system prompt's" if shared else ""
 
 
 @of_an_hour(maxsize=64)
 def _runs_of_prompt(prompt: str) -> frozenset[tuple[str, ...]]:
     """Those of an agent's prompt, which is the same in every turn."""
-    return frozenset(_runs(prompt))
+    return frozenset(runs(words(prompt), _RUN))
 
 
 @of_an_hour(maxsize=64)
 def _letters_of_prompt(prompt: str) -> tuple[str, ...]:
     """The letters of words in a row, as they are left by whoever spells them out."""
-    said = _WORD.findall(folded(prompt))
-    runs = ("".join(said[at : at + _LETTERS_OF]) for at in range(len(said) - _LETTERS_OF + 1))
-    return tuple(dict.fromkeys(run for run in runs if len(run) >= _LEAST))
+    found = map("".join, runs(_WORD.findall(folded(prompt)), _LETTERS_OF))
+    return tuple(dict.fromkeys(run for run in found if len(run) >= _LEAST))
 
 
 def _letters(text: str) -> str:
     return "".join(_WORD.findall(folded(text)))
-
-
-def _runs(text: str) -> set[tuple[str, ...]]:
-    said = words(text)
-    return {tuple(said[at : at + _RUN]) for at in range(len(said) - _RUN + 1)}
 
 
 def foreign(reply: str, sources: Sequence[str], own: str) -> list[str]:

@@ -195,6 +195,11 @@ def _latin(word: str) -> str:
     return word.translate(_LOOK_ALIKE) if mixed or _LOOK_ALIKE_WORD.fullmatch(word) else word
 
 
+def spelled_out(text: str) -> list[str]:
+    """The letters of each piece of a text that is spelled out."""
+    return ["".join(filter(str.isalpha, match.group())) for match in _SPELLED.finditer(text)]
+
+
 def _joined(plain: str) -> str:
     """Words that were spelled out (`i g n o r e`, `i.g.n.o.r.e`) in one piece; a wider gap ends a word."""
 

@@ -5,11 +5,10 @@ how much these say. "Just bring it along" adds words that everybody uses everywh
 nobody uses by chance.
 """
 
-from itertools import groupby
-
 from graphs.support.fleeting import of_a_run
 from graphs.support.frequencies import frequency, is_listed
 from graphs.support.languages import COURTESY, SWEEPING
+from graphs.support.normalising import spelled_out
 from graphs.support.text import content, related, stem, topic_words, words
 
 # On the Zipf scale: words that are used so often say nothing; of words rarer than one in 3 million all say the same.
@@ -24,13 +23,14 @@ def novelty(text: str, sources: str, language: str) -> float:
 
     A word counts 6.5 less its Zipf frequency, 4 at most, and a fifth of that if it begins as one of the sources does;
     courtesies count nothing. "Always", "free" and the like count 4, however often they are used: they make a promise.
-    So does each word of four letters or more that is spelled out, whatever the sources have.
+    So do each four letters that are spelled out, whatever the sources have.
     """
-    (given, said), spoken = _given(sources, language), words(text)
+    given, said = _given(sources, language)
     by_stem = {stem(word, language): word for word in topic_words(text, language)}
     new = sum(_weight(word, language) * (1 - related(one, given)) for one, word in by_stem.items())
-    promises = SWEEPING.intersection(spoken) - said
-    return new + _MOST * (len(promises) + _spelled(spoken))
+    promises = SWEEPING.intersection(words(text)) - said
+    spelled = sum(len(letters) // _LETTERS for letters in spelled_out(text))
+    return new + _MOST * (len(promises) + spelled)
 
 
 # All sentences of a draft are held against the same sources.
@@ -38,12 +38,6 @@ def novelty(text: str, sources: str, language: str) -> float:
 def _given(sources: str, language: str) -> tuple[frozenset[str], frozenset[str]]:
     """The stems of the sources, and their words."""
     return frozenset(content(sources, language)), frozenset(words(sources))
-
-
-def _spelled(spoken: list[str]) -> int:
-    """How many words, by four letters each, are spelled out: letters that stand alone, one after another."""
-    runs = (list(run) for alone, run in groupby(spoken, lambda word: len(word) == 1 and word.isalpha()) if alone)
-    return sum(len(run) // _LETTERS for run in runs)
 
 
 def _weight(word: str, language: str) -> float:

@@ -6,11 +6,12 @@ tells customers what to say at a desk has the desk, too, or was asked about it.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
 from graphs.support.normalising import folded
-from graphs.support.text import content, language_of, words
+from graphs.support.text import content, language_of, runs, words
 from graphs.support.urls import without_addresses
 
 _QUOTES = {'"': '"', "“": '”"', "„": '“”"', "«": "»", "»": "«", "「": "」", "『": "』", "‘": "’", "'": "'"}
@@ -64,9 +65,9 @@ def out_of_context(line: str, said: Said) -> bool:
     for match in _BEGINS.finditer(line):
         start, least = match.end(), _LED if match["colon"] else _QUOTED
         before = line[max(0, match.start() - _MOST) : match.start()]
+        if match["colon"] and _is_label(before, said):
+            continue
         for end in sorted({min(end, start + _MOST) for end in _ends(line, match)}):
-            if match["colon"] and _is_label(before, said):
-                continue
             if _is_bare(line[start:end], f"{before} {line[end : end + _MOST]}", before, least, said):
                 return True
     return False
@@ -84,14 +85,14 @@ def said_back(reply: str, asked: str, whole: str) -> list[str]:
     return [
         one
         for one in quoted
-        if any(run in spoken and run not in known for run in _runs(joined(one).split()))
+        if any(run in spoken and run not in known for run in _good_parts(joined(one).split()))
         and not theirs.issuperset(content(one, language))
     ]
 
 
-def _runs(quoted: list[str]) -> list[str]:
-    run = max(_BACK, round(_BACK_PART * len(quoted)))
-    return [f" {' '.join(quoted[at : at + run])} " for at in range(len(quoted) - run + 1)]
+def _good_parts(quoted: list[str]) -> Iterator[str]:
+    length = max(_BACK, round(_BACK_PART * len(quoted)))
+    return (f" {' '.join(run)} " for run in runs(quoted, length))
 
 
 def _is_label(before: str, said: Said) -> bool:

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import takewhile
 
 from graphs.support.fleeting import of_an_hour
@@ -129,6 +129,11 @@ def negated(text: str, language: str) -> bool:
     """Whether a word of the text turns its statement around."""
     turning = NEGATION.get(language, frozenset())
     return any(word in turning or word.endswith("n't") for word in words(text))
+
+
+def runs(said: Sequence[str], length: int) -> Iterator[tuple[str, ...]]:
+    """So many words in a row, at every place where they begin."""
+    return (tuple(said[at : at + length]) for at in range(len(said) - length + 1))
 
 
 def coverage(needed: Iterable[str], given: Iterable[str]) -> float:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from bench.grounding import __main__ as command
-from bench.grounding.__main__ import IN_USE, RIGHT, UNSUPPORTED, Judged, fitted, judged, read, report, scored
+from bench.grounding.__main__ import RIGHT, UNSUPPORTED, Judged, fitted, judged, read, report, scored
 from graphs.support.citations import CitedSentence
-from graphs.support.grounding import Support
+from graphs.support.grounding import MODEL, Support
 from tests.embedding_cache import cached_embedder
 
 
@@ -58,7 +58,7 @@ async def test_a_quarter_of_the_replies_is_told_apart_as_it_was() -> None:
     found = report(replies)
     assert found["auroc_on_the_other_half"].keys() == {f"{half}, {kind}" for half in command.SETS for kind in RIGHT}
     assert min(found["auroc_on_the_other_half"].values()) > 0.75
-    assert found["model"]["in_use"] == IN_USE
+    assert found["model"]["in_use"] == MODEL
 
 
 def test_the_command_writes_what_it_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What a sentence says beyond its sources, and what that tells of answers written by people."""
+"""What a sentence says beyond its sources."""
 
 import pytest
 from hypothesis import given
